@@ -1,0 +1,184 @@
+import type { EntityId } from '#base/ids.js'
+import type { FieldSchema } from '#schema/index.js'
+import type { OutcomeKind } from './append-frame.js'
+
+/**
+ * The append-only log: the only way state becomes durable. One writer: whoever opened it for writing. Adapters prove in
+ * test/contracts/journal.contract.ts that
+ *   - an append (the rows of one command) and the batch it stands in are atomic: after a crash all of it can be read, or none;
+ *   - positions are dense, from 0, and never move, so a cursor stays valid for ever;
+ *   - what `append` resolved is durable; after a reopen nothing is served that is not;
+ *   - an append with another expected version or another base row is answered `conflict`, one of an older term `fenced`,
+ *     and the other appends of the batch are stored;
+ *   - an append found again (same term and number) is answered as stored, and stored once;
+ *   - rows come back bit for bit.
+ */
+export interface Journal {
+  /** Recorded when the log was made. */
+  readonly shardCount: number
+  /** The position that the next row will get; equal to the number of rows ever stored. */
+  readonly endPosition: number
+  /** Every event type that rows refer to, by number. Grows when a plant's schema does. */
+  readonly eventTypes: readonly EventType[]
+
+  /**
+   * Makes the types known and gives each its number for good; known ones keep theirs. Durable when it resolves. Throws
+   * ERR_SCHEMA_CHANGED naming type and field when a known type comes with other fields.
+   */
+  register(types: readonly EventTypeDeclaration[]): Promise<readonly EventType[]>
+
+  /**
+   * Stores the batch as one block and resolves once it is durable. One call at a time. A rejected append leaves no row. Throws
+   * ERR_JOURNAL_FULL (action `retry`) before anything is written when there is no room; any other failure of the disk is an error
+   * with action `restart`, after which the process must end.
+   */
+  append(batch: AppendBatch): Promise<AppendAnswer>
+
+  /** What the log knows of an entity's newest row, or undefined. Counts appends that `append` has resolved. */
+  head(entity: EntityId): EntityHead | undefined
+  /** All entities of a shard, in order of their numbers. */
+  heads(shard: number): Iterable<EntityHead>
+  /** The highest (term, number) stored for a writer slot, `undefined` if none: see AppendBatch.slots. */
+  mark(slot: number): { readonly term: number; readonly number: number } | undefined
+
+  /**
+   * Encoded blocks (block.ts) with a row at or after `from`, ascending, up to `endPosition` at the time of the call. With `shards` those
+   * that have no row of these shards are skipped where that is known without reading them. A block's bytes are the caller's to keep.
+   * Throws ERR_BLOCK_DAMAGED naming segment and block where a check fails.
+   */
+  blocks(range: BlockRange): AsyncIterable<Uint8Array>
+
+  /** Keeps a snapshot and drops all but the newest `SNAPSHOTS_KEPT` of the entity. May be lost in a crash: snapshots are an optimisation. */
+  saveSnapshots(snapshots: readonly Snapshot[]): Promise<void>
+  /** The newest readable snapshots of a shard's entities, at most one each, of rows below `endPosition`. Damaged ones are passed over for older ones. */
+  snapshots(shard: number): Iterable<Snapshot>
+  /** The newest readable snapshot of the entity with a version of at most `versionMax`. */
+  snapshot(entity: EntityId, versionMax?: number): Snapshot | undefined
+
+  /** A small durable value under a name: checkpoints of readers. */
+  saveCheckpoint(name: string, value: Uint8Array): Promise<void>
+  checkpoint(name: string): Uint8Array | undefined
+
+  /** Reads everything there is and names all that is wrong. Never throws for damage. */
+  verify(progress?: (done: number, total: number) => void): AsyncIterable<Finding>
+
+  /** Bytes on disk, for status and reports; 0 in memory. */
+  storedBytes(): number
+  /** Ends after the append in flight. */
+  close(): Promise<void>
+}
+
+/** How many snapshots of an entity are kept. */
+export const SNAPSHOTS_KEPT = 2
+
+/** An event type as a plant declares it. */
+export interface EventTypeDeclaration {
+  /** Entity type, such as `press`. */
+  readonly entity: string
+  /** Event name, such as `Sampled`. */
+  readonly event: string
+  /** In declaration order, which is the payload's order. */
+  readonly fields: readonly FieldSchema[]
+}
+
+export interface EventType extends EventTypeDeclaration {
+  /** From 1, below 65,536, never reused. */
+  readonly number: number
+}
+
+/**
+ * Append frames (append-frame.ts) of several writers, in the order in which they take effect. The arrays are the caller's and may be
+ * reused after `append` resolved; the frames must stay as they are until then.
+ */
+export interface AppendBatch {
+  readonly count: number
+  /** Frame i lies in `bytes[memory[i]]` at `offsets[i]` with `lengths[i]` bytes. */
+  readonly memories: readonly { readonly bytes: Uint8Array; readonly view: DataView }[]
+  readonly memory: ArrayLike<number>
+  readonly offsets: ArrayLike<number>
+  readonly lengths: ArrayLike<number>
+  /** The writer slot of frame i, from 0: which worker's append ring it came from. Terms are compared within a slot. */
+  readonly slots: ArrayLike<number>
+}
+
+export interface AppendAnswer {
+  /** Position of the block's first row, and how many rows were stored. 0 rows when all were rejected or known. */
+  readonly basePosition: number
+  readonly rowCount: number
+  /** In order of index. Empty in ordinary life. */
+  readonly rejected: readonly RejectedAppend[]
+  /** How many appends were found to be stored already. */
+  readonly known: number
+}
+
+export interface RejectedAppend {
+  /** Of the frame in the batch. */
+  readonly index: number
+  readonly kind: 'conflict' | 'fenced'
+  readonly entity: EntityId
+  /** What the log has for the entity. */
+  readonly headVersion: number
+}
+
+export interface EntityHead {
+  readonly entity: EntityId
+  readonly shard: number
+  /** Of the entity within its shard, from 0, in order of first appearance: what blocks call it. */
+  readonly number: number
+  readonly version: number
+  /** Writer term and append number of the newest row. */
+  readonly term: number
+  readonly appendNumber: number
+}
+
+export interface BlockRange {
+  readonly from: number
+  readonly shards?: ReadonlySet<number>
+  /** Only blocks that may have rows of this entity. */
+  readonly entity?: EntityId
+}
+
+/** Folded state of one entity at a version. `bytes` are the entity room's canonical encoding; the journal adds checks of its own. */
+export interface Snapshot {
+  readonly entity: EntityId
+  readonly version: number
+  /** Writer term and append number of that row, so that a snapshot of a rejected append is recognised. */
+  readonly term: number
+  readonly appendNumber: number
+  /** No row of the entity with a higher version has a position below this one. */
+  readonly position: number
+  readonly bytes: Uint8Array
+}
+
+export interface Finding {
+  readonly severity: 'damaged' | 'note'
+  readonly segment: string
+  /** Base position of the block, or undefined when the finding is about the whole segment or about the catalog. */
+  readonly block: number | undefined
+  readonly what: string
+  /** Entities whose rows cannot be read because of it. */
+  readonly entities: readonly string[]
+}
+
+/** One row, decoded: for queries, tests and tools. Hot readers use block.ts directly. */
+export interface Row {
+  readonly position: number
+  readonly entity: EntityId
+  readonly version: number
+  /** Event name, or `undefined` for a receipt. */
+  readonly event: string | undefined
+  readonly typeNumber: number
+  readonly at: number
+  readonly accepted: number
+  readonly isLate: boolean
+  readonly source: string
+  /** Undefined when the row has no source. */
+  readonly sequence: number | undefined
+  readonly correlation: string
+  readonly causation: string
+  readonly term: number
+  readonly appendNumber: number
+  readonly outcomeKind: OutcomeKind
+  readonly outcome: Uint8Array
+  readonly data: Readonly<Record<string, unknown>>
+}
