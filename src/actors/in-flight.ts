@@ -1,0 +1,70 @@
+/** `stalled`: not executed yet, its entity or shard is loading. `waiting`: executed, and waits for durability. */
+export type InFlightStatus = 'stalled' | 'waiting'
+
+/** One command that was read and is not released yet. Its frame stays in the ring until then, so it can be taken again. */
+export class InFlight {
+  status: InFlightStatus = 'stalled'
+  /** Of its frame in the inbound channel. */
+  startPosition = 0
+  endPosition = 0
+  /** Index of the inbound link that it came by. */
+  link = 0
+  shard = 0
+  /** Position of the appends channel that must be released before this command may be answered and released. */
+  waitPosition = 0
+  /** Of the append that it caused; 0 when it caused none. */
+  appendNumber = 0
+  request = 0
+  doorTerm = 0
+  /** 0: released without an answer frame. Otherwise ANSWER_DONE … */
+  answerKind = 0
+  answerVersion = 0
+  outcome: Uint8Array = NO_BYTES
+}
+
+export const NO_BYTES = new Uint8Array(0)
+
+/** Commands of one inbound channel in read order: a ring of reused entries. */
+export class InFlightQueue {
+  readonly #entries: InFlight[]
+  readonly #mask: number
+  #head = 0
+  #tail = 0
+
+  /** `capacity` is a power of two. */
+  constructor(capacity: number) {
+    this.#entries = Array.from({ length: capacity }, () => new InFlight())
+    this.#mask = capacity - 1
+  }
+
+  get count(): number {
+    return this.#tail - this.#head
+  }
+
+  get isFull(): boolean {
+    return this.count > this.#mask
+  }
+
+  /** The entry behind the last one, reset; it must not be full. */
+  push(): InFlight {
+    const entry = this.#entries[this.#tail++ & this.#mask] as InFlight
+    entry.status = 'stalled'
+    entry.appendNumber = 0
+    entry.answerKind = 0
+    entry.outcome = NO_BYTES
+    return entry
+  }
+
+  get first(): InFlight | undefined {
+    return this.#head === this.#tail ? undefined : this.#entries[this.#head & this.#mask]
+  }
+
+  shift(): void {
+    this.#head++
+  }
+
+  /** In read order. */
+  *[Symbol.iterator](): Generator<InFlight> {
+    for (let index = this.#head; index < this.#tail; index++) yield this.#entries[index & this.#mask] as InFlight
+  }
+}

@@ -1,0 +1,34 @@
+/** What a worker counts; every number only grows, but for the last two. */
+export interface WorkerCounters {
+  commands: number
+  events: number
+  refusals: number
+  duplicates: number
+  late: number
+  snapshots: number
+  activations: number
+  passivations: number
+  /** Appends that the journal did not take. */
+  rejections: number
+  /** Turns that stopped because the appends channel was full. */
+  stalls: number
+  knownEntities: number
+  liveEntities: number
+}
+
+export function createWorkerCounters(): WorkerCounters {
+  return {
+    commands: 0,
+    events: 0,
+    refusals: 0,
+    duplicates: 0,
+    late: 0,
+    snapshots: 0,
+    activations: 0,
+    passivations: 0,
+    rejections: 0,
+    stalls: 0,
+    knownEntities: 0,
+    liveEntities: 0,
+  }
+}

@@ -1,0 +1,58 @@
+import { MillraceError } from '#base/errors.js'
+import { schemaHash } from '#schema/index.js'
+import { type AnyEntity, compileEntity, type EntityModel } from './index.js'
+
+/** A command of a plant: its entity type and its place there. */
+export interface PlantCommand {
+  readonly model: EntityModel
+  readonly commandIndex: number
+}
+
+/**
+ * All entity types of a plant, compiled, and the numbering of their commands that doors and workers share. Both ends make it from the same
+ * plant module; `schemaHash`, which every channel checks, tells when they did not.
+ */
+export class PlantModel {
+  readonly models: readonly EntityModel[]
+  /** By command number, as it stands in command frames. */
+  readonly commands: readonly PlantCommand[]
+  /** An int32 over all event and command schemas. */
+  readonly schemaHash: number
+  readonly #byType: ReadonlyMap<string, EntityModel>
+  readonly #numbers: ReadonlyMap<EntityModel, number>
+
+  constructor(entities: readonly AnyEntity[]) {
+    const models = entities.map((entity) => compileEntity(entity)).sort((a, b) => (a.name < b.name ? -1 : 1))
+    const byType = new Map<string, EntityModel>()
+    const numbers = new Map<EntityModel, number>()
+    const commands: PlantCommand[] = []
+    for (const model of models) {
+      if (byType.has(model.name)) {
+        throw new MillraceError('ERR_PLANT_DEFINITION', {
+          fact: 'two entity types have one name',
+          action: 'operator',
+          values: { type: model.name },
+          next: 'rename one of them',
+        })
+      }
+      byType.set(model.name, model)
+      numbers.set(model, commands.length)
+      for (const commandIndex of model.commandNames.keys()) commands.push({ model, commandIndex })
+    }
+    this.models = models
+    this.commands = commands
+    this.schemaHash = schemaHash(models.map((model) => model.schema))
+    this.#byType = byType
+    this.#numbers = numbers
+  }
+
+  model(type: string): EntityModel | undefined {
+    return this.#byType.get(type)
+  }
+
+  /** The number of a command, or -1 when the type has none of that name. */
+  commandNumber(model: EntityModel, command: string): number {
+    const index = model.commandNames.indexOf(command)
+    return index < 0 ? -1 : (this.#numbers.get(model) as number) + index
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Frame types of the three channels between a worker slot and the journal.
+ *
+ *   appends  worker → journal   APPEND_FRAME (journal/append-frame.ts), SNAPSHOT_FRAME, LOAD_FRAME, in the order in which they take effect
+ *   answers  journal → worker   REJECTED_FRAME; success is told by the release of the appends channel
+ *   bulk     journal → worker   PIECE_FRAME: messages of a load, cut into pieces, one load at a time
+ */
+export const APPEND_FRAME = 1
+export const SNAPSHOT_FRAME = 2
+export const LOAD_FRAME = 3
+
+export const REJECTED_FRAME = 1
+
+export const PIECE_FRAME = 1
+
+/**
+ * A snapshot on its way to the journal: u32 version, u32 writer term, u32 append number (of the row that it is folded up to), u32 entityBytes,
+ * entity (UTF-8), state to the end. It stands right behind the append that made its version, before any later append of the entity.
+ */
+export const SNAPSHOT_HEADER_BYTES = 16
+
+/**
+ * u32 append number, u32 term, u32 version that the log has, u32 kind (REJECTED_*). Published before the release of the appends channel
+ * passes the frame.
+ */
+export const REJECTED_BYTES = 16
+export const REJECTED_CONFLICT = 1
+export const REJECTED_FENCED = 2
+
+/**
+ * One piece of a bulk message: u32 load number, u32 message kind (LOAD_*), u32 bytes of the whole message, u32 offset of this piece,
+ * then the piece.
+ */
+export const PIECE_HEADER_BYTES = 16
+
+/** msgpack LoadBegin. */
+export const LOAD_BEGIN = 1
+/** msgpack LoadHeads. */
+export const LOAD_HEADS = 2
+/** As SNAPSHOT_FRAME. */
+export const LOAD_SNAPSHOT = 3
+/** An encoded block, as stored. */
+export const LOAD_BLOCK = 4
+/** Empty. */
+export const LOAD_END = 5
+/** UTF-8 message: the journal could not read what was asked for. */
+export const LOAD_FAILED = 6
+
+/** What a LOAD_FRAME asks for: whole shards, or one entity. */
+export interface LoadRequest {
+  readonly load: number
+  readonly shards: readonly number[]
+  readonly entity: string | undefined
+}
+
+export interface LoadBegin {
+  readonly eventTypes: readonly { readonly number: number; readonly entity: string; readonly event: string; readonly fields: readonly unknown[] }[]
+  /** Rows below this position are part of the load. */
+  readonly endPosition: number
+}
+
+/** Entities of one shard: id, number within the shard, and version, writer term and append number of the newest row. */
+export interface LoadHeads {
+  readonly shard: number
+  readonly heads: readonly (readonly [id: string, number: number, version: number, term: number, appendNumber: number])[]
+}
