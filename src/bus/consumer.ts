@@ -1,0 +1,102 @@
+import { assert } from '#base/assert.js'
+import { NO_FRAME } from './frame.js'
+import { FrameWalk } from './frame-walk.js'
+import { attach, corrupt } from './header.js'
+import * as layout from './layout.js'
+import { type Peer, ringIfParked } from './peer.js'
+import { distance } from './position.js'
+import type { EndOptions } from './producer.js'
+
+const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, PUBLISHED_WORD, READ_WORD, RELEASED_WORD } = layout
+
+/**
+ * The reading end of a channel. One at a time, in one process. Reading and releasing are two cursors: a frame that was read stays in the
+ * ring until it is released, and a successor starts over at the released position, so that it meets every unreleased frame again, in
+ * order. Released therefore has to mean: all that the frame caused is durable, or answered.
+ *
+ * After `next` the fields of FrameWalk describe the frame.
+ */
+export class Consumer extends FrameWalk {
+  readonly #counters: Float64Array
+  readonly #peer: Peer
+  #read: number
+  #released: number
+  /** The published position as last loaded. */
+  #tail: number
+
+  /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */
+  constructor(buffer: ArrayBufferLike, options: EndOptions) {
+    const header = attach(buffer, layout.CONSUMER_WORD, options.schemaHash, options)
+    super(buffer, header)
+    this.#counters = new Float64Array(buffer, 0, HEADER_BYTES / 8)
+    this.#peer = options.peer
+    this.#released = Atomics.load(this.words, RELEASED_WORD)
+    this.#read = this.#released
+    this.#tail = this.#released
+    this.words[READ_WORD] = this.#read
+  }
+
+  /** Moves past the next frame and answers where its payload begins in `bytes`, or NO_FRAME. Throws ERR_CHANNEL_CORRUPT. */
+  next(): number {
+    if (this.#read === this.#tail && !this.#lookForMore()) return NO_FRAME
+    const offset = this.walk(this.#read, this.#tail)
+    this.#read = this.endPosition
+    this.words[READ_WORD] = this.#read
+    return offset
+  }
+
+  /** Hands at most `limit` frames to the handler and answers how many. A frame whose handler throws counts as read. */
+  poll(handler: (offset: number, length: number, type: number) => void, limit: number): number {
+    let count = 0
+    while (count < limit) {
+      const offset = this.next()
+      if (offset === NO_FRAME) break
+      count++
+      handler(offset, this.length, this.type)
+    }
+    return count
+  }
+
+  /** Whether `next` would find something: looks at the shared word, so that it serves before parking too. */
+  hasFrames(): boolean {
+    return Atomics.load(this.words, PUBLISHED_WORD) !== this.#read
+  }
+
+  /**
+   * Gives back everything before `position`, which is the end of a frame that was read, and wakes the producer if it sleeps. Never goes
+   * back; does nothing at the position released before.
+   */
+  release(position: number): void {
+    if (position === this.#released) return
+    assert(distance(this.#released, position) > 0, 'a release does not go back')
+    assert(distance(position, this.#read) >= 0, 'only what was read is released')
+    this.#released = position
+    // SYNC released: all reads of the frames come before this store; the producer writes over them only after it loaded the word.
+    Atomics.store(this.words, RELEASED_WORD, position)
+    if (ringIfParked(this.#peer)) this.#counters[CONSUMER_RINGS_COUNTER] = (this.#counters[CONSUMER_RINGS_COUNTER] as number) + 1
+  }
+
+  /** End of the last frame that `next` gave. */
+  get readPosition(): number {
+    return this.#read
+  }
+
+  get releasedPosition(): number {
+    return this.#released
+  }
+
+  #lookForMore(): boolean {
+    // SYNC published: this load comes before any read of the frames that it covers.
+    const tail = Atomics.load(this.words, PUBLISHED_WORD)
+    if (tail === this.#tail) return false
+    if (distance(this.#tail, tail) < 0 || distance(this.#released, tail) > this.capacityBytes) {
+      throw corrupt(this.name, 'its published position is impossible', {
+        position: tail,
+        publishedBefore: this.#tail,
+        released: this.#released,
+      })
+    }
+    this.#tail = tail
+    return true
+  }
+}

@@ -1,0 +1,161 @@
+import { isPowerOfTwo } from '#base/align.js'
+import { assert } from '#base/assert.js'
+import { MillraceError } from '#base/errors.js'
+import { crc32 } from '#base/hash.js'
+import { FRAME_ALIGNMENT } from './frame.js'
+import * as layout from './layout.js'
+import { distance } from './position.js'
+
+const { CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, HEADER_BYTES, NAME_BYTES_MAX, NAME_OFFSET } = layout
+
+export interface ChannelOptions {
+  /** Of the ring: a power of two from 64 to 2^30. The largest frame is a quarter of it. */
+  readonly capacityBytes: number
+  /** An int32 that stands for the meaning of the frames: ends that disagree on it refuse the channel. */
+  readonly schemaHash: number
+  /** For people and for errors: at most NAME_BYTES_MAX bytes of UTF-8. */
+  readonly name: string
+  /** Where positions begin, a multiple of 8: for tests of their wrapping. */
+  readonly producerPosition?: number
+}
+
+/** Who takes an end: written into the channel, so that others can tell whether the end is held and by whom. */
+export interface Holder {
+  readonly pid: number
+  /** Of the process, in clock ticks since boot as /proc says it: with it a pid is never mistaken for a later process's. */
+  readonly startTime: number
+  /** Of the slot; never below the one in the channel. */
+  readonly term: number
+}
+
+export interface ChannelHeader {
+  readonly name: string
+  readonly capacityBytes: number
+  readonly schemaHash: number
+}
+
+/**
+ * Formats the memory as an empty channel, whatever was there. Both ends may attach once it returns. Of a channel whose formatting was
+ * cut short nothing can be attached: the magic number is stored last.
+ */
+export function createChannel(buffer: ArrayBufferLike, options: ChannelOptions): void {
+  const { capacityBytes, schemaHash, name, producerPosition = 0 } = options
+  const nameBytes = new TextEncoder().encode(name)
+  assert(isPowerOfTwo(capacityBytes), 'the capacity of a channel is a power of two')
+  assert(capacityBytes >= CAPACITY_BYTES_MIN && capacityBytes <= CAPACITY_BYTES_MAX, 'the capacity of a channel is 64 to 2^30 bytes')
+  assert(buffer.byteLength >= layout.channelBytes(capacityBytes), 'the memory holds the header and the ring')
+  assert(nameBytes.length <= NAME_BYTES_MAX, 'the name of a channel fits its header')
+  assert(producerPosition % FRAME_ALIGNMENT === 0, 'positions are multiples of 8')
+  const words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
+  const bytes = new Uint8Array(buffer, 0, HEADER_BYTES)
+
+  Atomics.store(words, layout.MAGIC_WORD, 0)
+  bytes.fill(0)
+  words[layout.VERSION_WORD] = layout.FORMAT_VERSION
+  words[layout.CAPACITY_WORD] = capacityBytes
+  words[layout.SCHEMA_WORD] = schemaHash
+  words[layout.NAME_BYTES_WORD] = nameBytes.length
+  bytes.set(nameBytes, NAME_OFFSET)
+  words[layout.CHECK_WORD] = checkOf(bytes, nameBytes.length)
+  words[layout.PUBLISHED_WORD] = producerPosition
+  words[layout.RELEASED_WORD] = producerPosition
+  words[layout.READ_WORD] = producerPosition
+  Atomics.store(words, layout.MAGIC_WORD, layout.MAGIC)
+}
+
+/**
+ * Reads what `createChannel` wrote. Throws ERR_CHANNEL_FORMAT when the memory is no channel of this format, ERR_CHANNEL_CORRUPT when it
+ * is one and something in its header is impossible.
+ */
+export function readHeader(buffer: ArrayBufferLike): ChannelHeader {
+  if (buffer.byteLength < HEADER_BYTES) throw notAChannel('the memory is too small for a channel', { bytes: buffer.byteLength })
+  const words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
+  const bytes = new Uint8Array(buffer, 0, HEADER_BYTES)
+  const magic = Atomics.load(words, layout.MAGIC_WORD)
+  const version = words[layout.VERSION_WORD] as number
+  if (magic !== layout.MAGIC) throw notAChannel('the memory is not a channel', { magic })
+  if (version !== layout.FORMAT_VERSION) throw notAChannel('the channel has another format', { version, expected: layout.FORMAT_VERSION })
+
+  const nameBytes = words[layout.NAME_BYTES_WORD] as number
+  if (nameBytes < 0 || nameBytes > NAME_BYTES_MAX) throw corrupt('?', 'the length of its name is impossible', { nameBytes })
+  const name = new TextDecoder().decode(bytes.slice(NAME_OFFSET, NAME_OFFSET + nameBytes))
+  const capacityBytes = words[layout.CAPACITY_WORD] as number
+  if (words[layout.CHECK_WORD] !== checkOf(bytes, nameBytes)) throw corrupt(name, 'its header does not match its check', {})
+  if (!isPowerOfTwo(capacityBytes) || layout.channelBytes(capacityBytes) > buffer.byteLength) {
+    throw corrupt(name, 'its memory is smaller than its header says', { capacityBytes, memoryBytes: buffer.byteLength })
+  }
+  return { name, capacityBytes, schemaHash: words[layout.SCHEMA_WORD] as number }
+}
+
+/**
+ * Checks all that an end relies on, then writes its holder into the channel. Throws as `readHeader` does, ERR_CHANNEL_SCHEMA when the
+ * schema hashes differ, ERR_CHANNEL_FENCED when the end was held under a later term.
+ */
+export function attach(
+  buffer: ArrayBufferLike,
+  end: typeof layout.PRODUCER_WORD | typeof layout.CONSUMER_WORD,
+  schemaHash: number,
+  holder: Holder,
+): ChannelHeader {
+  const header = readHeader(buffer)
+  const { name, capacityBytes } = header
+  if (header.schemaHash !== (schemaHash | 0)) {
+    throw new MillraceError('ERR_CHANNEL_SCHEMA', {
+      fact: 'the ends of the channel speak different schemas',
+      action: 'operator',
+      values: { channel: name, schemaHash: header.schemaHash, own: schemaHash | 0 },
+      next: 'run the same version of the plant in every process',
+    })
+  }
+  const words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
+  checkPositions(words, name, capacityBytes)
+  const term = words[end + layout.TERM] as number
+  if (distance(term, holder.term) < 0) {
+    throw new MillraceError('ERR_CHANNEL_FENCED', {
+      fact: 'the end of the channel belongs to a later term',
+      action: 'restart',
+      values: { channel: name, term, own: holder.term },
+      next: 'end this process, its successor has taken over',
+    })
+  }
+  // SYNC holder: pid 0 while the rest changes, so that a reader never joins one holder's pid with another's start time.
+  Atomics.store(words, end + layout.PID, 0)
+  new Float64Array(buffer, 0, HEADER_BYTES / 8)[(end + layout.START_TIME) / 2] = holder.startTime
+  words[end + layout.TERM] = holder.term
+  Atomics.add(words, end + layout.ATTACH_COUNT, 1)
+  Atomics.store(words, end + layout.PID, holder.pid)
+  return header
+}
+
+/** The error for everything that a correct end could not have written. The channel is lost: it is to be made anew. */
+export function corrupt(channel: string, fact: string, values: Readonly<Record<string, unknown>>): MillraceError {
+  return new MillraceError('ERR_CHANNEL_CORRUPT', {
+    fact: `the channel is damaged, ${fact}`,
+    action: 'restart',
+    values: { channel, ...values },
+    next: 'make the channel anew',
+  })
+}
+
+function checkPositions(words: Int32Array, name: string, capacityBytes: number): void {
+  const published = Atomics.load(words, layout.PUBLISHED_WORD)
+  const released = Atomics.load(words, layout.RELEASED_WORD)
+  const unreleased = distance(released, published)
+  if (unreleased < 0 || unreleased > capacityBytes || !isAligned(published) || !isAligned(released)) {
+    throw corrupt(name, 'its published and released positions cannot both be right', { position: published, released, capacityBytes })
+  }
+}
+
+function isAligned(position: number): boolean {
+  return (position & (FRAME_ALIGNMENT - 1)) === 0
+}
+
+function notAChannel(fact: string, values: Readonly<Record<string, unknown>>): MillraceError {
+  return new MillraceError('ERR_CHANNEL_FORMAT', { fact, action: 'operator', values, next: 'make the channel anew with this version' })
+}
+
+function checkOf(bytes: Uint8Array, nameBytes: number): number {
+  const start = layout.VERSION_WORD * 4
+  const end = layout.CHECK_WORD * 4
+  return crc32(bytes.slice(NAME_OFFSET, NAME_OFFSET + nameBytes), crc32(bytes.slice(start, end))) | 0
+}

@@ -1,0 +1,23 @@
+export { type ChannelStat, channelStat, type EndStat } from './channel-stat.js'
+export { Consumer } from './consumer.js'
+export { FRAME_TOO_LARGE, frameBytes, INSUFFICIENT_CAPACITY, NO_FRAME } from './frame.js'
+export { FrameCursor } from './frame-cursor.js'
+export { type ChannelHeader, type ChannelOptions, createChannel, type Holder } from './header.js'
+export { CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, channelBytes } from './layout.js'
+export { NO_PEER, type Peer } from './peer.js'
+export { distance } from './position.js'
+export { type EndOptions, Producer } from './producer.js'
+export { InProcessBell } from './in-process-bell.js'
+export {
+  type DutyCycle,
+  type DutyCycleOptions,
+  type DutyCycleStats,
+  type IdleStrategy,
+  LOOK_AGAIN_MS,
+  type RingListener,
+  type RunningDutyCycle,
+  runDutyCycle,
+  type Schedule,
+  spinMicrosFor,
+  TURN_MILLIS_MAX,
+} from './waiting.js'

@@ -1,0 +1,246 @@
+import { availableParallelism } from 'node:os'
+import type { Cancel, Clock } from '#base/clock.js'
+
+/** One step of a process's own work. Called often; never blocks, never awaits. */
+export interface DutyCycle {
+  /** Does a bounded amount of what there is to do and answers how much that was; 0 when there was nothing. */
+  doWork(): number
+  /** Whether `doWork` would find something. Looks at shared words, not at cached ones: it is the second look before parking. */
+  hasWork(): boolean
+  /** When `doWork` has to run even if nothing comes, on the clock's `monotonicMs`; undefined: never. */
+  nextDeadlineMs?(): number | undefined
+}
+
+/**
+ * What to do when there is no work. `spin`: look again at once, for ever (a core of one's own). `adaptive`: look again for a short
+ * while, then park. `park`: park at once.
+ */
+export type IdleStrategy = 'spin' | 'adaptive' | 'park'
+
+/** What a process hears its peers ring with. */
+export interface RingListener {
+  /** One listener; it is called on the event loop, once or more per ring, perhaps without one. */
+  onRing(listener: () => void): void
+}
+
+/** Runs a callback in a later turn of the event loop. */
+export type Schedule = (callback: () => void) => void
+
+export interface DutyCycleOptions {
+  readonly strategy: IdleStrategy
+  /** The word that says to peers that this process sleeps. */
+  readonly parked: { readonly words: Int32Array; readonly index: number }
+  /** Undefined when nobody rings: then parking ends by looking again, and by `wake`. */
+  readonly bell: RingListener | undefined
+  readonly clock: Clock
+  /** How long `adaptive` spins after the last work, default `spinMicrosFor(1)`. 0 where processes outnumber cores. */
+  readonly spinMicros?: number
+  /** A parked process looks again by itself after this time: a ring is lost when its ringer dies half-way. */
+  readonly lookAgainMs?: number
+  /** How long work may keep the event loop from its timers and sockets. */
+  readonly turnMillisMax?: number
+  /** Called at the start of every turn: the sign that the event loop is alive. */
+  readonly onTurn?: () => void
+  /** Told what `doWork`, `hasWork` or `nextDeadlineMs` threw. The duty cycle has stopped then. */
+  readonly onError: (error: unknown) => void
+  /** `setImmediate` unless a test drives the turns itself. */
+  readonly schedule?: Schedule
+}
+
+export interface DutyCycleStats {
+  turns: number
+  /** How often it parked, and what ended that. */
+  parks: number
+  wokenByRing: number
+  wokenByWake: number
+  wokenByTime: number
+  /** Parking attempts that the second look found to be wrong. */
+  parksAverted: number
+  parkedMs: number
+}
+
+export interface RunningDutyCycle {
+  /** Says that something other than a peer made work: a promise, a timer, a socket. Cheap; may be called from `doWork` too. */
+  wake(): void
+  /** No further `doWork` begins. May be called from `doWork`. */
+  stop(): void
+  readonly isParked: boolean
+  readonly stats: Readonly<DutyCycleStats>
+}
+
+export const LOOK_AGAIN_MS = 100
+export const TURN_MILLIS_MAX = 1
+const SPIN_MICROS = 50
+
+/** Between two looks at the clock, which costs as much as several empty rounds. */
+const ROUNDS_PER_CLOCK_LOOK = 16
+/** A turn ends after so many rounds whatever the clock says: a clock may stand still. */
+const TURN_ROUNDS_MAX = 1024
+/** The same for spinning: no empty round is faster than 5 ns. */
+const SPIN_ROUNDS_PER_MICRO = 200
+
+/** How long to spin when `processCount` processes do: not at all when they outnumber the cores, as the peer could not run meanwhile. */
+export function spinMicrosFor(processCount: number): number {
+  return processCount < availableParallelism() ? SPIN_MICROS : 0
+}
+
+/** Starts in the next turn of the event loop and goes on until stopped or until something throws. */
+export function runDutyCycle(duty: DutyCycle, options: DutyCycleOptions): RunningDutyCycle {
+  return new Runner(duty, options)
+}
+
+type State = 'scheduled' | 'working' | 'parked' | 'stopped'
+
+/**
+ *   scheduled ──▶ working ──▶ scheduled   the turn is over and there was work up to its end
+ *       ▲            └──────▶ parked      there was none, also at the second look
+ *       └──────────────────────┘          a ring, `wake`, a deadline, or the time to look again
+ */
+class Runner implements RunningDutyCycle {
+  readonly stats: DutyCycleStats = { turns: 0, parks: 0, wokenByRing: 0, wokenByWake: 0, wokenByTime: 0, parksAverted: 0, parkedMs: 0 }
+  readonly #duty: DutyCycle
+  readonly #options: DutyCycleOptions
+  readonly #clock: Clock
+  readonly #schedule: Schedule
+  readonly #spinMicros: number
+  readonly #lookAgainMs: number
+  readonly #turnMillisMax: number
+  readonly #runTurn = () => this.#turn()
+  #state: State = 'scheduled'
+  #isWokenMeanwhile = false
+  #parkedAtMs = 0
+  #cancelLookAgain: Cancel | undefined
+
+  constructor(duty: DutyCycle, options: DutyCycleOptions) {
+    this.#duty = duty
+    this.#options = options
+    this.#clock = options.clock
+    this.#schedule = options.schedule ?? setImmediate
+    this.#lookAgainMs = options.lookAgainMs ?? LOOK_AGAIN_MS
+    this.#turnMillisMax = options.turnMillisMax ?? TURN_MILLIS_MAX
+    this.#spinMicros = spinMicrosOf(options, this.#turnMillisMax * 1000)
+    options.bell?.onRing(() => this.#rung())
+    this.#schedule(this.#runTurn)
+  }
+
+  get isParked(): boolean {
+    return this.#state === 'parked'
+  }
+
+  wake(): void {
+    if (this.#state === 'working') this.#isWokenMeanwhile = true
+    if (this.#state !== 'parked') return
+    this.stats.wokenByWake++
+    this.#unpark()
+    this.#scheduleTurn()
+  }
+
+  stop(): void {
+    if (this.#state === 'parked') this.#unpark()
+    this.#state = 'stopped'
+  }
+
+  /** Straight from the bell into the work: a parked round trip does not pay for another turn of the loop. */
+  #rung(): void {
+    if (this.#state !== 'parked') return
+    this.stats.wokenByRing++
+    this.#unpark()
+    this.#state = 'scheduled'
+    this.#turn()
+  }
+
+  #lookAgain(): void {
+    if (this.#state !== 'parked') return
+    this.stats.wokenByTime++
+    this.#unpark()
+    this.#state = 'scheduled'
+    this.#turn()
+  }
+
+  #unpark(): void {
+    Atomics.store(this.#options.parked.words, this.#options.parked.index, 0)
+    this.#cancelLookAgain?.()
+    this.#cancelLookAgain = undefined
+    this.stats.parkedMs += this.#clock.monotonicMs() - this.#parkedAtMs
+  }
+
+  #scheduleTurn(): void {
+    this.#state = 'scheduled'
+    this.#schedule(this.#runTurn)
+  }
+
+  #turn(): void {
+    if (this.#state !== 'scheduled') return
+    this.#state = 'working'
+    this.stats.turns++
+    try {
+      this.#options.onTurn?.()
+      const isIdle = this.#work()
+      if (this.#isStopped()) return
+      if (isIdle && this.#options.strategy !== 'spin') this.#park()
+      else this.#scheduleTurn()
+    } catch (error) {
+      this.stop()
+      this.#options.onError(error)
+    }
+  }
+
+  /** Works until the turn is over or there was nothing to do for the spinning time; says which. */
+  #work(): boolean {
+    const startMs = this.#clock.monotonicMs()
+    const spinRoundsMax = this.#spinMicros * SPIN_ROUNDS_PER_MICRO
+    let idleSinceMs = startMs
+    let idleRounds = 0
+    let busyRounds = 0
+    for (;;) {
+      this.#isWokenMeanwhile = false
+      const done = this.#duty.doWork()
+      if (this.#isStopped()) return true
+      if (done > 0 || this.#isWokenMeanwhile) {
+        idleRounds = 0
+        busyRounds++
+        if (busyRounds >= TURN_ROUNDS_MAX) return false
+        if (busyRounds % ROUNDS_PER_CLOCK_LOOK === 0 && this.#clock.monotonicMs() - startMs >= this.#turnMillisMax) return false
+        continue
+      }
+      if (idleRounds === 0) idleSinceMs = this.#clock.monotonicMs()
+      idleRounds++
+      if (idleRounds > spinRoundsMax) return true
+      if (idleRounds % ROUNDS_PER_CLOCK_LOOK !== 0) continue
+      const nowMs = this.#clock.monotonicMs()
+      if ((nowMs - idleSinceMs) * 1000 >= this.#spinMicros) return true
+      if (nowMs - startMs >= this.#turnMillisMax) return false
+    }
+  }
+
+  #park(): void {
+    const { words, index } = this.#options.parked
+    this.#parkedAtMs = this.#clock.monotonicMs()
+    const deadlineMs = this.#duty.nextDeadlineMs?.()
+    // SYNC parked: this store comes before the look for work; a peer's publish or release comes before its look at this word.
+    Atomics.store(words, index, 1)
+    this.#state = 'parked'
+    const hasWork = this.#duty.hasWork()
+    if (this.#isStopped()) return
+    if (hasWork) {
+      this.stats.parksAverted++
+      this.#unpark()
+      this.#scheduleTurn()
+      return
+    }
+    this.stats.parks++
+    const untilDeadlineMs = deadlineMs === undefined ? this.#lookAgainMs : Math.max(0, deadlineMs - this.#parkedAtMs)
+    this.#cancelLookAgain = this.#clock.after(Math.min(this.#lookAgainMs, untilDeadlineMs), () => this.#lookAgain())
+  }
+
+  #isStopped(): boolean {
+    return this.#state === 'stopped'
+  }
+}
+
+/** Spinning ends with the turn at the latest, else a turn that began idle would never come to park. */
+function spinMicrosOf(options: DutyCycleOptions, turnMicros: number): number {
+  if (options.strategy === 'park') return 0
+  if (options.strategy === 'spin') return turnMicros
+  return Math.min(options.spinMicros ?? spinMicrosFor(1), turnMicros)
+}
