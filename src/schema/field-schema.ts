@@ -13,7 +13,17 @@ export interface FieldSchema {
 }
 
 /** Bytes of a field's slot in the fixed part of a payload: variable fields hold their byte length there. */
-export const SLOT_BYTES: Readonly<Record<FieldKind, number>> = { f64: 8, f32: 4, i32: 4, i64: 8, bool: 1, label: 4, text: 4, time: 8, json: 4 }
+export const SLOT_BYTES: Readonly<Record<FieldKind, number>> = {
+  f64: 8,
+  f32: 4,
+  i32: 4,
+  i64: 8,
+  bool: 1,
+  label: 4,
+  text: 4,
+  time: 8,
+  json: 4,
+}
 
 export function isVariable(kind: FieldKind): boolean {
   return kind === 'label' || kind === 'text' || kind === 'json'
