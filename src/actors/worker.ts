@@ -90,6 +90,7 @@ export class Worker implements DutyCycle {
       liveEntitiesMax: options.limits.liveEntitiesMax,
       onShardLoaded: (shard) => this.#resume(this.#stalled.get(shard), () => this.#stalled.delete(shard)),
       onSlotLoaded: (slot) => this.#resume(slot.stalled, () => (slot.stalled = [])),
+      onSlotLive: (slot) => this.#passivation.watch(slot),
       onLoaded: options.onLoaded,
       onFatal: options.onFatal,
     })

@@ -85,6 +85,11 @@ export class Consumer extends FrameWalk {
     return this.#released
   }
 
+  /** Term of whoever produces now; it changes when that process is replaced, and what the former one owed will not come. */
+  get producerTerm(): number {
+    return Atomics.load(this.words, layout.PRODUCER_WORD + layout.TERM)
+  }
+
   #lookForMore(): boolean {
     // SYNC published: this load comes before any read of the frames that it covers.
     const tail = Atomics.load(this.words, PUBLISHED_WORD)

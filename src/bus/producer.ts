@@ -93,6 +93,13 @@ export class Producer {
     return offset + FRAME_HEADER_BYTES
   }
 
+  /** Whether a claim of `payloadBytes` would find room now: for a look before parking, not counted as a refusal. */
+  hasRoom(payloadBytes: number): boolean {
+    const needed = frameBytes(payloadBytes)
+    const left = this.#capacityBytes - (this.#position & this.#mask)
+    return this.#capacityBytes - distance(this.releasedPosition(), this.#position) >= needed + (needed > left ? left : 0)
+  }
+
   /** Ends the claim as a frame of its first `payloadBytes`, by default all of them. Not visible yet. */
   commit(payloadBytes = this.#claimBytes): void {
     assert(this.#claimBytes >= 0, 'a commit follows a claim')

@@ -7,6 +7,7 @@ import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_HEADER_BYTES, ANSWER_REFUSED } fr
 import { ANSWER_ALWAYS, ANSWER_REFUSALS, COMMAND_FRAME, type CommandHeader, commandFrameBytes, writeCommandHeader } from '#entity/command-frame.js'
 import type { PlantModel } from '#entity/index.js'
 import { unpack } from '#base/pack.js'
+import { slotOfShard } from '#shards/placement.js'
 import { type AnswerWanted, type Door, IN_FLIGHT_PER_SOURCE_ENTITY_MAX, type IngestCommand, type Offered, type Settlement } from './door.js'
 
 /** The gateway's end of the two channels of one worker slot. */
@@ -67,7 +68,7 @@ export class BusDoor implements Door, DutyCycle {
 
   constructor(options: {
     readonly plant: PlantModel
-    /** By worker slot; shard s belongs to slot s modulo their number. */
+    /** By worker slot. */
     readonly channels: readonly WorkerChannel[]
     readonly shardCount: number
     readonly term: number
@@ -146,7 +147,7 @@ export class BusDoor implements Door, DutyCycle {
     header.payloadBytes = codec.encodedBytes(command.data)
 
     const shard = header.entityHash % this.#shardCount
-    const channel = this.#channels[shard % this.#channels.length] as ChannelState
+    const channel = this.#channels[slotOfShard(shard, this.#channels.length)] as ChannelState
     const { commands } = channel
     const offset = commands.tryClaim(commandFrameBytes(header), COMMAND_FRAME)
     if (offset === FRAME_TOO_LARGE) return this.#reject(`the command is larger than ${commands.frameBytesMax} bytes`)
@@ -255,7 +256,7 @@ function settlementOf(kind: number, version: number, outcome: Uint8Array): Settl
   return { kind: 'failed', message: `${code}: ${(detail as { message?: string } | undefined)?.message ?? ''}` }
 }
 
-/** In order of their frames. A request's entry is found by its distance from the first one, since requests of a channel only grow. */
+/** In order of their frames, and so of their requests, which count modulo 2^32. */
 class WaitingQueue {
   #entries: Waiting[] = []
   #head = 0
@@ -282,8 +283,9 @@ class WaitingQueue {
     while (low <= high) {
       const middle = (low + high) >>> 1
       const entry = this.#entries[middle] as Waiting
-      if (entry.request === request) return entry
-      if (entry.request < request) low = middle + 1
+      const ahead = (request - entry.request) | 0
+      if (ahead === 0) return entry
+      if (ahead > 0) low = middle + 1
       else high = middle - 1
     }
     return undefined
