@@ -1,0 +1,245 @@
+import { chmodSync, closeSync, existsSync, openSync, unlinkSync } from 'node:fs'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { MillraceError } from '#base/errors.js'
+import { plainErrorOf } from './control-message.js'
+import { JsonLineReader, jsonLine } from './json-lines.js'
+
+/*
+ * A Unix-domain socket that speaks lines of JSON, for tools on the same machine.
+ *
+ *   asked:     {"id":1,"name":"status","args":{}}        {"id":1,"cancel":true}
+ *   answered:  {"id":1,"value":…}  |  {"id":1,"error":{"code":…,"message":…}}
+ *   streamed:  {"id":1,"item":…} …  then {"id":1,"end":true} or an error
+ */
+export const SOCKET_LINE_BYTES_MAX = 16 << 20
+
+const CONNECTIONS_MAX = 64
+const REQUESTS_PER_CONNECTION_MAX = 64
+const SOCKET_PATH_BYTES_MAX = 107
+
+/** What a method may return: a value, a promise of one, or many values, sent as fast as the caller reads. `signal` aborts when the caller is gone. */
+export type ControlMethod = (args: unknown, signal: AbortSignal) => unknown
+
+export interface ControlServer {
+  readonly path: string
+  /** Closes connections and removes the socket. Streams that run are aborted. */
+  close(): Promise<void>
+}
+
+/**
+ * Listens at `path`, mode 0600, at any path length. A socket file that nobody listens on is replaced; throws ERR_SOCKET_HELD when somebody does,
+ * ERR_SOCKET_LISTEN for reasons of the file system.
+ */
+export async function serveControl(path: string, methods: Readonly<Record<string, ControlMethod>>): Promise<ControlServer> {
+  const byName = new Map(Object.entries(methods))
+  const connections = new Set<Connection>()
+  const server = createServer((socket) => {
+    const connection = new Connection(socket, byName)
+    connections.add(connection)
+    socket.on('close', () => connections.delete(connection))
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  const address = await listen(server, path)
+  return {
+    path,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          address.release()
+          resolve()
+        })
+        for (const connection of connections) connection.destroy()
+      }),
+  }
+}
+
+/** Opens a connection to a control socket of any path length. Throws ERR_SOCKET_ABSENT when nobody listens there. */
+export async function connectControl(path: string): Promise<Socket> {
+  let address: SocketAddress | undefined
+  try {
+    address = socketAddress(path)
+    return await connected(address.path)
+  } catch (cause) {
+    throw new MillraceError('ERR_SOCKET_ABSENT', {
+      fact: 'nobody listens on this control socket',
+      action: 'operator',
+      values: { path },
+      next: 'start the plant with `millrace up`',
+      cause,
+    })
+  } finally {
+    address?.release()
+  }
+}
+
+interface Request {
+  readonly id: number
+  readonly name: string
+  readonly args: unknown
+  readonly cancel?: boolean
+}
+
+class Connection {
+  readonly #socket: Socket
+  readonly #methods: ReadonlyMap<string, ControlMethod>
+  readonly #running = new Map<number, AbortController>()
+
+  constructor(socket: Socket, methods: ReadonlyMap<string, ControlMethod>) {
+    this.#socket = socket
+    this.#methods = methods
+    const reader = new JsonLineReader(SOCKET_LINE_BYTES_MAX)
+    socket.on('data', (piece) => {
+      try {
+        for (const request of reader.read(piece as Buffer)) this.#take(request as Request)
+      } catch (error) {
+        socket.end(jsonLine({ id: 0, error: plainErrorOf(error) }, SOCKET_LINE_BYTES_MAX))
+        socket.destroySoon()
+      }
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      for (const running of this.#running.values()) running.abort()
+    })
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #take(request: Request): void {
+    if (typeof request !== 'object' || request === null || typeof request.id !== 'number') throw badRequest()
+    if (request.cancel === true) return this.#running.get(request.id)?.abort()
+    if (this.#running.has(request.id)) throw badRequest()
+    const running = new AbortController()
+    this.#running.set(request.id, running)
+    if (this.#running.size >= REQUESTS_PER_CONNECTION_MAX) this.#socket.pause()
+    void this.#answer(request, running.signal).finally(() => {
+      this.#running.delete(request.id)
+      this.#socket.resume()
+    })
+  }
+
+  async #answer({ id, name, args }: Request, signal: AbortSignal): Promise<void> {
+    try {
+      const method = this.#methods.get(name)
+      if (method === undefined) throw unknownMethod(name, [...this.#methods.keys()])
+      const result = await method(args, signal)
+      if (isStream(result)) await this.#stream(id, result, signal)
+      else await this.#write({ id, value: result })
+    } catch (error) {
+      await this.#write({ id, error: plainErrorOf(error) })
+    }
+  }
+
+  async #stream(id: number, items: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+    for await (const item of items) {
+      if (signal.aborted) break
+      await this.#write({ id, item })
+    }
+    await this.#write({ id, end: true })
+  }
+
+  /** Resolves when there is room for more: a slow reader holds up its own stream and nobody else's. */
+  async #write(value: unknown): Promise<void> {
+    if (this.#socket.destroyed || this.#socket.write(jsonLine(value, SOCKET_LINE_BYTES_MAX))) return
+    await new Promise<void>((resolve) => {
+      const proceed = () => {
+        this.#socket.off('drain', proceed)
+        this.#socket.off('close', proceed)
+        resolve()
+      }
+      this.#socket.on('drain', proceed)
+      this.#socket.on('close', proceed)
+    })
+  }
+}
+
+/** A path short enough for the kernel that leads to the same socket; `release` when it is no longer needed. */
+interface SocketAddress {
+  readonly path: string
+  release(): void
+}
+
+/** Socket addresses hold 107 bytes. A longer path is entered through the descriptor of its directory. */
+function socketAddress(path: string): SocketAddress {
+  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return { path, release: () => undefined }
+  const directory = openSync(dirname(path), 'r')
+  return { path: join('/proc/self/fd', String(directory), basename(path)), release: () => closeSync(directory) }
+}
+
+async function listen(server: Server, path: string): Promise<SocketAddress> {
+  let address: SocketAddress | undefined
+  try {
+    address = socketAddress(path)
+    await removeStale(path, address)
+    await listening(server, address.path)
+    chmodSync(path, 0o600)
+    return address
+  } catch (cause) {
+    address?.release()
+    if (cause instanceof MillraceError) throw cause
+    throw new MillraceError('ERR_SOCKET_LISTEN', {
+      fact: 'the control socket cannot be opened',
+      action: 'operator',
+      values: { path },
+      next: 'check that the directory exists and belongs to this user',
+      cause,
+    })
+  }
+}
+
+async function removeStale(path: string, address: SocketAddress): Promise<void> {
+  if (!existsSync(path)) return
+  const holder = await connected(address.path).catch(() => undefined)
+  if (holder === undefined) return unlinkSync(path)
+  holder.destroy()
+  throw new MillraceError('ERR_SOCKET_HELD', {
+    fact: 'another process listens on this control socket',
+    action: 'operator',
+    values: { path },
+    next: 'stop it with `millrace down`',
+  })
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+  })
+}
+
+function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+function badRequest(): MillraceError {
+  return new MillraceError('ERR_CONTROL_REQUEST', {
+    fact: 'a request needs an id of its own, a name and args',
+    action: 'operator',
+    next: 'check that both sides are the same version of millrace',
+  })
+}
+
+function unknownMethod(name: string, known: readonly string[]): MillraceError {
+  return new MillraceError('ERR_CONTROL_METHOD', {
+    fact: 'this control socket has no such method',
+    action: 'operator',
+    values: { method: String(name), known: known.join(',') },
+    next: 'use one of these',
+  })
+}

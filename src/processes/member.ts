@@ -1,0 +1,88 @@
+import type { Child } from './child.js'
+import { Heartbeat } from './heartbeat.js'
+import type { ChildRole } from './process-role.js'
+import type { ProcessSlot, ProcessState } from './process-table.js'
+import type { HangSign } from './supervision-event.js'
+import type { SupervisionLimits } from './supervision-options.js'
+
+/** One process as its supervisor sees it, from spawn to reaping. Its state stands in the process table, too. */
+export class Member {
+  readonly role: ChildRole
+  readonly child: Child
+  readonly pid: number
+  readonly startTime: number
+  readonly bornMs: number
+  /** Undefined for a spare. */
+  slot: number | undefined
+  term: number | undefined
+  /** When it became ready, on the monotonic clock. */
+  readyMs: number | undefined
+  /** When somebody asked for its death, for drills. */
+  killAskedMs: number | undefined
+  hang: { readonly sign: HangSign; readonly ageMs: number } | undefined
+  readonly #place: ProcessSlot
+  #heartbeat: Heartbeat
+  #state: ProcessState = 'starting'
+
+  constructor(role: ChildRole, child: Child, pid: number, startTime: number, place: ProcessSlot, nowMs: number) {
+    this.role = role
+    this.child = child
+    this.pid = pid
+    this.startTime = startTime
+    this.bornMs = nowMs
+    this.#place = place
+    this.#place.occupy(role, pid, startTime)
+    this.#heartbeat = new Heartbeat(nowMs, 0, 0)
+  }
+
+  get state(): ProcessState {
+    return this.#state
+  }
+
+  set state(state: ProcessState) {
+    this.#state = state
+    this.#place.setState(state)
+  }
+
+  /** Its modules are in: from here on its counters have to move. */
+  loaded(nowMs: number): void {
+    this.state = 'standby'
+    this.#heartbeat = new Heartbeat(nowMs, this.#place.pulse, this.#place.turn)
+  }
+
+  take(slot: number, term: number): void {
+    this.slot = slot
+    this.term = term
+    this.#state = 'taking'
+    this.#place.take(slot, term)
+  }
+
+  observe(nowMs: number, isSupervisorPaused: boolean): void {
+    this.#heartbeat.observe(nowMs, this.#place.pulse, this.#place.turn)
+    if (isSupervisorPaused) this.#heartbeat.forgive(nowMs)
+  }
+
+  /** The sign of life that is missing for longer than its limit; pulse before turn, since no turn comes without being scheduled. */
+  missingSign(nowMs: number, limits: SupervisionLimits): { readonly sign: HangSign; readonly ageMs: number } | undefined {
+    const pulseAgeMs = this.#heartbeat.pulseAgeMs(nowMs)
+    const turnAgeMs = this.#heartbeat.turnAgeMs(nowMs)
+    if (this.#state === 'starting') return pulseAgeMs > limits.loadLimitMs ? { sign: 'load', ageMs: pulseAgeMs } : undefined
+    if (pulseAgeMs > limits.pulseLimitMs) return { sign: 'pulse', ageMs: pulseAgeMs }
+    if (turnAgeMs > limits.turnLimitMs) return { sign: 'turn', ageMs: turnAgeMs }
+    return undefined
+  }
+
+  ages(nowMs: number): { readonly pulseAgeMs: number; readonly turnAgeMs: number } {
+    return { pulseAgeMs: this.#heartbeat.pulseAgeMs(nowMs), turnAgeMs: this.#heartbeat.turnAgeMs(nowMs) }
+  }
+
+  kill(): void {
+    this.state = 'killed'
+    this.child.kill()
+  }
+
+  /** After reaping: the table's place is free for another. */
+  leave(): void {
+    this.state = 'empty'
+  }
+}

@@ -1,0 +1,90 @@
+import type { Clock } from '#base/clock.js'
+import type { BackOff } from './back-off.js'
+import type { ReadyDetails } from './control-message.js'
+import type { Member } from './member.js'
+import type { ChildRole, Seat } from './process-role.js'
+import type { DeathCause, Replacement } from './supervision-event.js'
+
+interface Recovery {
+  readonly cause: DeathCause
+  readonly noticedMs: number
+  readonly noticeAfterMs: number
+  reapedMs: number
+  takenMs: number
+  attempts: number
+}
+
+/** A place of the plant as its supervisor sees it: who holds it, how it fares, and what its present recovery has taken so far. */
+export class SupervisedSeat implements Seat<ChildRole> {
+  readonly role: ChildRole
+  readonly slot: number
+  readonly backOff: BackOff
+  holder: Member | undefined
+  isFailing = false
+  #recovery: Recovery | undefined
+  readonly #clock: Clock
+
+  constructor(role: ChildRole, slot: number, backOff: BackOff, clock: Clock) {
+    this.role = role
+    this.slot = slot
+    this.backOff = backOff
+    this.#clock = clock
+  }
+
+  get isReady(): boolean {
+    return this.holder?.state === 'ready'
+  }
+
+  /** The holder was found hung and is being killed: the recovery starts here, before it is reaped. */
+  hung(member: Member, cause: DeathCause & { kind: 'hang' }): void {
+    const now = this.#clock.monotonicMs()
+    if (member.readyMs === undefined && this.#recovery === undefined) return
+    this.#recovery ??= { cause, noticedMs: now, noticeAfterMs: cause.ageMs, reapedMs: now, takenMs: now, attempts: 0 }
+  }
+
+  /** The holder was reaped. A holder that never became ready at the plant's start leaves no recovery behind, only failures. */
+  died(member: Member, cause: DeathCause): void {
+    const now = this.#clock.monotonicMs()
+    this.holder = undefined
+    if (member.readyMs !== undefined) {
+      const noticeAfterMs = member.killAskedMs === undefined ? 0 : now - member.killAskedMs
+      this.#recovery ??= { cause, noticedMs: now, noticeAfterMs, reapedMs: now, takenMs: now, attempts: 0 }
+    }
+    if (this.#recovery !== undefined && this.#recovery.attempts === 0) this.#recovery.reapedMs = now
+    this.backOff.failed(member.readyMs === undefined ? 0 : now - member.readyMs)
+  }
+
+  taken(member: Member): void {
+    this.holder = member
+    if (this.#recovery === undefined) return
+    this.#recovery.takenMs = this.#clock.monotonicMs()
+    this.#recovery.attempts++
+  }
+
+  /** The holder does its work. The answer tells of the recovery that ended with it, if there was one. */
+  ready(member: Member, term: number, details: ReadyDetails): Replacement | undefined {
+    const now = this.#clock.monotonicMs()
+    member.readyMs = now
+    this.isFailing = false
+    const recovery = this.#recovery
+    this.#recovery = undefined
+    if (recovery === undefined) return undefined
+    const own = {
+      noticed: recovery.noticeAfterMs,
+      reaped: recovery.reapedMs - recovery.noticedMs,
+      started: recovery.takenMs - recovery.reapedMs,
+      ready: now - recovery.takenMs,
+    }
+    return {
+      role: this.role,
+      slot: this.slot,
+      pid: member.pid,
+      term,
+      cause: recovery.cause,
+      ms: recovery.noticeAfterMs + now - recovery.noticedMs,
+      phases: { ...details.phases, ...own },
+      attempts: recovery.attempts,
+      details,
+    }
+  }
+}

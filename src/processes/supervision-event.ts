@@ -1,0 +1,102 @@
+import type { Ending } from './child.js'
+import type { ReadyDetails } from './control-message.js'
+import type { ProcessState } from './process-table.js'
+import type { ChildRole, Role } from './process-role.js'
+
+/** Which sign of life was missing: not scheduled, event loop stuck, modules never loaded. */
+export type HangSign = 'pulse' | 'turn' | 'load'
+
+/** Why a process ended. A hang is one that the supervisor ended itself. */
+export type DeathCause = Ending | { readonly kind: 'hang'; readonly sign: HangSign; readonly ageMs: number }
+
+/** A seat that was empty and is ready again. Plain JSON. */
+export interface Replacement {
+  readonly role: ChildRole
+  readonly slot: number
+  readonly pid: number
+  readonly term: number
+  readonly cause: DeathCause
+  /** From the first sign of the death to ready, in milliseconds; the sum of the four phases of the supervisor. */
+  readonly ms: number
+  /**
+   * `noticed` (the kill, or the last sign of life, to its being noticed; 0 where the moment of death is unknown), `reaped`, `started` (until a
+   * process was given the seat), `ready`; beside them what the process itself reported, as parts of `ready`.
+   */
+  readonly phases: Readonly<Record<string, number>>
+  /** Processes that were given the seat, 1 in the ordinary case. */
+  readonly attempts: number
+  readonly details: ReadyDetails
+}
+
+/** What happened, at `at` microseconds since 1970. Plain JSON; `slot` is null for a process without a seat. */
+export type SupervisionEvent = { readonly at: number } & SupervisionFact
+
+export type SupervisionFact =
+  | { readonly kind: 'started'; readonly role: ChildRole; readonly pid: number }
+  | {
+      readonly kind: 'hung'
+      readonly role: ChildRole
+      readonly slot: number | null
+      readonly pid: number
+      readonly sign: HangSign
+      readonly ageMs: number
+    }
+  | {
+      readonly kind: 'died'
+      readonly role: ChildRole
+      readonly slot: number | null
+      readonly pid: number
+      readonly term: number | null
+      readonly cause: DeathCause
+    }
+  | {
+      readonly kind: 'ready'
+      readonly role: ChildRole
+      readonly slot: number
+      readonly pid: number
+      readonly term: number
+      readonly details: ReadyDetails
+    }
+  | { readonly kind: 'replaced'; readonly replacement: Replacement }
+  | { readonly kind: 'failing'; readonly role: ChildRole; readonly slot: number; readonly failures: number; readonly retryInMs: number }
+  | {
+      readonly kind: 'reported'
+      readonly role: ChildRole
+      readonly slot: number | null
+      readonly pid: number
+      readonly name: string
+      readonly data: unknown
+    }
+  | { readonly kind: 'paused'; readonly ms: number }
+  | { readonly kind: 'trouble'; readonly code: string; readonly message: string }
+  | { readonly kind: 'plant-ready'; readonly ms: number }
+  | { readonly kind: 'stopping' }
+  | { readonly kind: 'stopped'; readonly ms: number; readonly killed: readonly string[] }
+
+/** One line of `millrace status`. Plain JSON: null where there is nothing to tell. */
+export interface ProcessStatus {
+  readonly role: Role
+  /** Null: a spare. */
+  readonly slot: number | null
+  /** Null: the seat is empty at the moment. */
+  readonly pid: number | null
+  readonly term: number | null
+  readonly state: ProcessState | 'failing'
+  readonly pulseAgeMs: number | null
+  readonly turnAgeMs: number | null
+  readonly uptimeMs: number | null
+}
+
+/** `SIGKILL`, `exit code 1`, `hang (pulse)`: for reports and people. */
+export function describeCause(cause: DeathCause): string {
+  switch (cause.kind) {
+    case 'exit':
+      return `exit code ${cause.code}`
+    case 'signal':
+      return cause.signal
+    case 'hang':
+      return `hang (${cause.sign})`
+    case 'not-started':
+      return `not started: ${cause.message}`
+  }
+}

@@ -1,0 +1,403 @@
+import { join } from 'node:path'
+import { assert, unreachable } from '#base/assert.js'
+import type { Cancel } from '#base/clock.js'
+import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
+import { BackOff } from './back-off.js'
+import { type ChildHandlers, type Ending, spawnChild } from './child.js'
+import type { ChildMessage, SupervisorMessage } from './control-message.js'
+import { drain } from './drain.js'
+import { Member } from './member.js'
+import type { SeatFacts } from './process-facts.js'
+import { CHILD_ROLES, type ChildRole, type Seat, seatName } from './process-role.js'
+import { PROCESSES_MAX, seatsMax } from './process-table.js'
+import { SupervisedSeat } from './supervised-seat.js'
+import type { DeathCause, ProcessStatus, SupervisionFact } from './supervision-event.js'
+import type { SupervisionOptions } from './supervision-options.js'
+
+/**
+ * Keeps every seat of a plant taken. It owns no data and decides nothing by itself: at each event and each tick it gathers the facts of every
+ * seat, asks the decision table, and does what that says. All processes start the same way, into standby; a seat is taken from there, so a
+ * warm spare is an ordinary process that came early. Seats are filled journal first, then workers, then gateways.
+ */
+export class Supervision {
+  readonly #options: SupervisionOptions
+  readonly #seats: readonly SupervisedSeat[]
+  readonly #startBackOffs: Readonly<Record<ChildRole, BackOff>>
+  readonly #members = new Set<Member>()
+  #startedMs = 0
+  #lastTickMs = 0
+  #cancelTick: Cancel | undefined
+  #isPaused = false
+  #haveWorkersBeenUp = false
+  #hasBeenReady = false
+  #stopped: Promise<void> | undefined
+  #forcedStop: (() => void) | undefined
+  #readyWaiters: (() => void)[] = []
+
+  /** Throws ERR_TOO_MANY_PROCESSES when the plant asks for more than the process table has room for. */
+  constructor(options: SupervisionOptions) {
+    checkCounts(options)
+    const backOff = () => new BackOff(options.limits.backOff, options.clock, options.prng)
+    this.#options = options
+    this.#seats = CHILD_ROLES.flatMap((role) =>
+      Array.from({ length: options.roles[role].count }, (_, slot) => new SupervisedSeat(role, slot, backOff(), options.clock)),
+    )
+    this.#startBackOffs = { journal: backOff(), worker: backOff(), gateway: backOff() }
+  }
+
+  /** Starts all processes and returns; `whenReady` tells when they work. */
+  start(): void {
+    assert(this.#cancelTick === undefined, 'a supervision starts once')
+    this.#startedMs = this.#lastTickMs = this.#options.clock.monotonicMs()
+    this.#scheduleTick()
+    this.#step()
+  }
+
+  /** Every seat is held by a process that works. */
+  get isReady(): boolean {
+    return !this.isStopping && this.#seats.every((seat) => seat.isReady)
+  }
+
+  get isStopping(): boolean {
+    return this.#stopped !== undefined
+  }
+
+  /** Resolves at once or when the plant gets ready; never for one that stops before. */
+  whenReady(): Promise<void> {
+    return this.isReady ? Promise.resolve() : new Promise((resolve) => this.#readyWaiters.push(resolve))
+  }
+
+  /** Gateways stop taking in, workers drain, the journal makes durable; each has its share of the bound, then comes SIGKILL. Resolves when all are reaped. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain()
+    return this.#stopped
+  }
+
+  /** SIGKILLs whatever still lives; `stop` then resolves at once. For the second signal of an impatient operator. */
+  forceStop(): Promise<void> {
+    const stopped = this.stop()
+    this.#forcedStop?.()
+    return stopped
+  }
+
+  /** SIGKILLs the seat's holder, as a fault would, and returns its pid. Throws ERR_SEAT_EMPTY when nobody holds it. */
+  kill(seat: Seat<ChildRole>): number {
+    const member = this.#holder(seat)
+    member.killAskedMs = this.#options.clock.monotonicMs()
+    member.child.kill()
+    return member.pid
+  }
+
+  /** Asks the seat's holder. Rejects with ERR_SEAT_EMPTY, with the holder's own error, ERR_CALL_TIMEOUT or ERR_PROCESS_GONE. */
+  async call(seat: Seat<ChildRole>, name: string, args: unknown, timeoutMs: number): Promise<unknown> {
+    return this.#holder(seat).child.call(name, args, timeoutMs)
+  }
+
+  /** Seats in order, then spares. */
+  processes(): ProcessStatus[] {
+    const seats = this.#seats.map((seat): ProcessStatus => {
+      if (seat.holder !== undefined) return { ...this.#statusOf(seat.holder), ...(seat.isFailing ? { state: 'failing' } : {}) }
+      const state = seat.isFailing ? 'failing' : 'empty'
+      return { role: seat.role, slot: seat.slot, pid: null, term: null, state, pulseAgeMs: null, turnAgeMs: null, uptimeMs: null }
+    })
+    const spares = [...this.#members].filter((member) => member.slot === undefined).map((member) => this.#statusOf(member))
+    return [...seats, ...spares]
+  }
+
+  /** Brings the plant closer to what is wanted. Called after everything that could have changed a fact. */
+  #step(): void {
+    const now = this.#options.clock.monotonicMs()
+    const spares = this.#sparesByRole()
+    for (const seat of this.#seats) this.#act(seat, spares, now)
+    for (const member of this.#members) {
+      if (member.slot === undefined && this.#options.decide(this.#factsOf(member, undefined, member.role, now)) === 'kill')
+        this.#killHung(member, now)
+    }
+    this.#refillSpares()
+  }
+
+  #act(seat: SupervisedSeat, spares: Record<ChildRole, Member[]>, now: number): void {
+    // Each empty seat lays its hand on one spare, so that two seats never count on the same one.
+    const spare = seat.holder === undefined ? spares[seat.role].shift() : undefined
+    const action = this.#options.decide({ ...this.#factsOf(seat.holder, seat, seat.role, now), spare: spareFact(spare) })
+    switch (action) {
+      case 'none':
+      case 'wait':
+        return
+      case 'kill':
+        assert(seat.holder !== undefined, 'only a holder can be killed')
+        return this.#killHung(seat.holder, now)
+      case 'take-spare':
+        assert(seat.holder === undefined && spare?.state === 'standby', 'an empty seat is taken, from standby')
+        return this.#take(seat, spare)
+      case 'start-new':
+        return this.#start(seat.role)
+      case 'report-failing':
+        return this.#reportFailing(seat)
+      default:
+        return unreachable(action, 'every action is carried out')
+    }
+  }
+
+  #factsOf(member: Member | undefined, seat: SupervisedSeat | undefined, role: ChildRole, now: number): SeatFacts {
+    const missing = member?.missingSign(now, this.#options.limits)?.sign
+    const start = this.#startBackOffs[role]
+    return {
+      role,
+      process: member === undefined ? 'exited' : member.state === 'killed' ? 'unknown' : 'alive',
+      pulse: missing === 'pulse' || missing === 'load' ? 'stale' : 'fresh',
+      turn: missing === 'turn' ? 'stale' : 'fresh',
+      isSupervisorPaused: this.#isPaused,
+      isStopping: this.isStopping,
+      spare: 'none',
+      isJournalUp: this.#seats.every((other) => other.role !== 'journal' || other.isReady),
+      haveWorkersBeenUp: this.#haveWorkersBeenUp,
+      seatBackOff: seat?.backOff.isActive === true ? 'active' : 'over',
+      startBackOff: start.isActive ? 'active' : 'over',
+      failures: start.hasManyFailures || seat?.backOff.hasManyFailures === true ? 'many' : 'few',
+    }
+  }
+
+  #killHung(member: Member, now: number): void {
+    const missing = member.missingSign(now, this.#options.limits)
+    assert(missing !== undefined, 'only what hangs is killed')
+    member.hang = missing
+    this.#tell({ kind: 'hung', role: member.role, slot: member.slot ?? null, pid: member.pid, ...missing })
+    this.#seatOf(member)?.hung(member, { kind: 'hang', ...missing })
+    member.kill()
+  }
+
+  #take(seat: SupervisedSeat, member: Member): void {
+    const term = this.#try('ERR_TERM', () => this.#options.terms.next())
+    if (term === undefined) {
+      seat.backOff.failed(0)
+      return
+    }
+    member.take(seat.slot, term)
+    seat.taken(member)
+    const assignment = this.#options.assign({ role: seat.role, slot: seat.slot }, term)
+    member.child.send({ kind: 'take', role: seat.role, slot: seat.slot, term, assignment })
+  }
+
+  #start(role: ChildRole): void {
+    const { table, tablePath, roles, clock, logDirectory, execArgv } = { ...this.#options, execArgv: this.#options.roles[role].execArgv }
+    const place = table.emptyProcess()
+    if (place === undefined) return
+    const birth = { role, tablePath, tableIndex: place.index, settings: roles[role].settings ?? {} }
+    const logPath = logDirectory === undefined ? undefined : join(logDirectory, `${role}.log`)
+    let member: Member | undefined
+    const handlers: ChildHandlers = {
+      onMessage: (message) => {
+        if (member !== undefined) this.#hear(member, message)
+      },
+      onEnd: (ending) => (member === undefined ? this.#neverStarted(role, ending) : this.#ended(member, ending)),
+    }
+    const child = this.#try('ERR_SPAWN', () => spawnChild({ entry: roles[role].entry, birth, logPath, execArgv: execArgv ?? [] }, handlers))
+    if (child === undefined) this.#startBackOffs[role].failed(0)
+    if (child?.pid === undefined) return
+    member = new Member(role, child, child.pid, this.#options.startTimeOf(child.pid) ?? 0, place, clock.monotonicMs())
+    this.#members.add(member)
+    this.#record()
+    this.#tell({ kind: 'started', role, pid: child.pid })
+  }
+
+  #hear(member: Member, message: ChildMessage): void {
+    const now = this.#options.clock.monotonicMs()
+    switch (message.kind) {
+      case 'loaded':
+        if (member.state === 'starting') member.loaded(now)
+        return this.#step()
+      case 'ready':
+        if (member.state === 'taking') this.#becameReady(member, message.details)
+        return this.#step()
+      case 'event': {
+        const { role, slot, pid } = member
+        return this.#tell({ kind: 'reported', role, slot: slot ?? null, pid, name: message.name, data: message.data })
+      }
+      case 'answer':
+        return
+    }
+  }
+
+  #becameReady(member: Member, details: { readonly [more: string]: unknown }): void {
+    const seat = this.#seatOf(member)
+    const term = member.term
+    assert(seat !== undefined && term !== undefined, 'who is ready holds a seat under a term')
+    member.state = 'ready'
+    const replacement = seat.ready(member, term, details)
+    this.#tell({ kind: 'ready', role: seat.role, slot: seat.slot, pid: member.pid, term, details })
+    if (replacement !== undefined) {
+      this.#tell({ kind: 'replaced', replacement })
+      this.#ringPeersOf(seat)
+    }
+    if (this.#seats.every((other) => other.role !== 'worker' || other.isReady)) this.#haveWorkersBeenUp = true
+    if (this.isReady) this.#becamePlantReady()
+  }
+
+  #becamePlantReady(): void {
+    if (!this.#hasBeenReady) this.#tell({ kind: 'plant-ready', ms: this.#options.clock.monotonicMs() - this.#startedMs })
+    this.#hasBeenReady = true
+    for (const resolve of this.#readyWaiters.splice(0)) resolve()
+    this.#try('ERR_TERM', () => this.#options.terms.reserve())
+  }
+
+  #neverStarted(role: ChildRole, ending: Ending): void {
+    this.#startBackOffs[role].failed(0)
+    this.#tell({ kind: 'died', role, slot: null, pid: 0, term: null, cause: ending })
+    this.#step()
+  }
+
+  #ended(member: Member, ending: Ending): void {
+    const cause: DeathCause = member.hang === undefined ? ending : { kind: 'hang', ...member.hang }
+    const wasLoaded = member.state !== 'starting'
+    const seat = this.#seatOf(member)
+    member.leave()
+    this.#members.delete(member)
+    const { role, slot, pid, term } = member
+    this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause })
+    if (this.isStopping) return
+    if (seat !== undefined) {
+      seat.died(member, cause)
+      this.#ringPeersOf(seat)
+    } else {
+      this.#startBackOffs[role].failed(wasLoaded ? this.#options.clock.monotonicMs() - member.bornMs : 0)
+    }
+    this.#step()
+  }
+
+  /** Spares wait until nobody is missing: starting one takes time from the recovery that goes on. */
+  #refillSpares(): void {
+    const isQuiet = this.#seats.every((seat) => seat.isReady || seat.backOff.isActive)
+    if (!isQuiet || this.isStopping) return
+    const spares = this.#sparesByRole()
+    for (const role of CHILD_ROLES) {
+      const emptyCount = this.#seats.filter((seat) => seat.role === role && seat.holder === undefined).length
+      if (this.#startBackOffs[role].isActive) continue
+      for (let count = spares[role].length; count < emptyCount + this.#options.roles[role].spares; count++) this.#start(role)
+    }
+  }
+
+  #reportFailing(seat: SupervisedSeat): void {
+    if (seat.isFailing) return
+    seat.isFailing = true
+    const backOffs = [seat.backOff, this.#startBackOffs[seat.role]]
+    const failures = Math.max(...backOffs.map((backOff) => backOff.failureCount))
+    const retryInMs = Math.max(...backOffs.map((backOff) => backOff.remainingMs))
+    this.#tell({ kind: 'failing', role: seat.role, slot: seat.slot, failures, retryInMs })
+  }
+
+  #tick(): void {
+    const { clock, limits } = this.#options
+    const now = clock.monotonicMs()
+    const gapMs = now - this.#lastTickMs
+    this.#lastTickMs = now
+    this.#isPaused = gapMs > limits.tickMs + limits.pulseLimitMs / 2
+    if (this.#isPaused) this.#tell({ kind: 'paused', ms: gapMs })
+    for (const member of this.#members) member.observe(now, this.#isPaused)
+    this.#step()
+    this.#isPaused = false
+  }
+
+  #scheduleTick(): void {
+    this.#cancelTick = this.#options.clock.after(this.#options.limits.tickMs, () => {
+      if (this.isStopping) return
+      this.#scheduleTick()
+      this.#tick()
+    })
+  }
+
+  async #drain(): Promise<void> {
+    this.#cancelTick?.()
+    const { clock, limits } = this.#options
+    const startedMs = clock.monotonicMs()
+    this.#tell({ kind: 'stopping' })
+    const forced = new Promise<void>((resolve) => {
+      this.#forcedStop = resolve
+    })
+    const killed = await drain([...this.#members], limits.stopWithinMs, clock, forced)
+    this.#record()
+    this.#tell({ kind: 'stopped', ms: clock.monotonicMs() - startedMs, killed })
+  }
+
+  #sparesByRole(): Record<ChildRole, Member[]> {
+    const spares: Record<ChildRole, Member[]> = { journal: [], worker: [], gateway: [] }
+    for (const member of this.#members) if (member.slot === undefined && member.state !== 'killed') spares[member.role].push(member)
+    for (const role of CHILD_ROLES) spares[role].sort((a, b) => Number(b.state === 'standby') - Number(a.state === 'standby'))
+    return spares
+  }
+
+  #ringPeersOf(seat: SupervisedSeat): void {
+    const ring: SupervisorMessage = { kind: 'ring', seat: { role: seat.role, slot: seat.slot } }
+    for (const member of this.#members) if (member.slot !== undefined && member !== seat.holder) member.child.send(ring)
+  }
+
+  #seatOf(member: Member): SupervisedSeat | undefined {
+    return this.#seats.find((seat) => seat.holder === member)
+  }
+
+  #holder(wanted: Seat<ChildRole>): Member {
+    const seat = this.#seats.find((other) => other.role === wanted.role && other.slot === wanted.slot)
+    const holder = seat?.holder
+    if (holder !== undefined) return holder
+    throw new MillraceError('ERR_SEAT_EMPTY', {
+      fact: seat === undefined ? 'the plant has no such seat' : 'nobody holds the seat at the moment',
+      action: seat === undefined ? 'operator' : 'retry',
+      values: { seat: seatName(wanted) },
+      next: 'look at the seats with `millrace status`',
+    })
+  }
+
+  #statusOf(member: Member): ProcessStatus {
+    const now = this.#options.clock.monotonicMs()
+    const isWatched = member.state !== 'starting'
+    const { pulseAgeMs, turnAgeMs } = member.ages(now)
+    return {
+      role: member.role,
+      slot: member.slot ?? null,
+      pid: member.pid,
+      term: member.term ?? null,
+      state: member.state,
+      pulseAgeMs: isWatched ? pulseAgeMs : null,
+      turnAgeMs: isWatched ? turnAgeMs : null,
+      uptimeMs: now - member.bornMs,
+    }
+  }
+
+  #record(): void {
+    this.#try('ERR_RECORD', () => this.#options.record([...this.#members].map(({ role, pid, startTime }) => ({ role, pid, startTime }))))
+  }
+
+  /** The disk may be full or broken; the plant's processes are kept going all the same, and the trouble is told. */
+  #try<T>(code: string, work: () => T): T | undefined {
+    try {
+      return work()
+    } catch (error) {
+      this.#tell({ kind: 'trouble', code: isMillraceError(error) ? error.code : code, message: messageOf(error) })
+      return undefined
+    }
+  }
+
+  #tell(fact: SupervisionFact): void {
+    this.#options.onEvent({ at: this.#options.clock.nowMicros(), ...fact })
+  }
+}
+
+function checkCounts({ roles }: SupervisionOptions): void {
+  for (const role of CHILD_ROLES) if (roles[role].count > seatsMax(role)) throw tooMany(role, roles[role].count, seatsMax(role))
+  const total = 1 + CHILD_ROLES.reduce((sum, role) => sum + roles[role].count + roles[role].spares, 0)
+  if (total > PROCESSES_MAX) throw tooMany('process', total, PROCESSES_MAX)
+}
+
+function tooMany(what: string, wanted: number, max: number): MillraceError {
+  return new MillraceError('ERR_TOO_MANY_PROCESSES', {
+    fact: 'the plant asks for more processes than it has room for',
+    action: 'operator',
+    values: { of: what, wanted, max },
+    next: 'configure fewer; more workers than cores do not help',
+  })
+}
+
+function spareFact(spare: Member | undefined): SeatFacts['spare'] {
+  if (spare === undefined) return 'none'
+  return spare.state === 'standby' ? 'standby' : 'loading'
+}
