@@ -1,0 +1,52 @@
+/** Sizes of a plant as far as its channels go. */
+export interface PlantShape {
+  readonly workers: number
+  readonly gateways: number
+}
+
+export interface ChannelSizes {
+  /** Ring bytes of commands, appends and bulk channels; a power of two. The largest frame is a quarter of it. */
+  readonly capacityBytes: number
+  /** Ring bytes of answers and rejections; a power of two. */
+  readonly answerCapacityBytes: number
+}
+
+export interface PlannedChannel {
+  readonly name: string
+  readonly capacityBytes: number
+}
+
+export function commandsName(gateway: number, worker: number): string {
+  return `commands-g${gateway}-w${worker}`
+}
+
+export function answersName(worker: number, gateway: number): string {
+  return `answers-w${worker}-g${gateway}`
+}
+
+export function appendsName(worker: number): string {
+  return `appends-w${worker}`
+}
+
+export function rejectionsName(worker: number): string {
+  return `rejections-w${worker}`
+}
+
+export function bulkName(worker: number): string {
+  return `bulk-w${worker}`
+}
+
+/** Every channel of a plant: they are made before its processes start and belong to seats, not to processes. */
+export function planChannels(shape: PlantShape, sizes: ChannelSizes): readonly PlannedChannel[] {
+  const channels: PlannedChannel[] = []
+  for (let worker = 0; worker < shape.workers; worker++) {
+    for (let gateway = 0; gateway < shape.gateways; gateway++) {
+      channels.push({ name: commandsName(gateway, worker), capacityBytes: sizes.capacityBytes })
+      channels.push({ name: answersName(worker, gateway), capacityBytes: sizes.answerCapacityBytes })
+    }
+    channels.push({ name: appendsName(worker), capacityBytes: sizes.capacityBytes })
+    channels.push({ name: rejectionsName(worker), capacityBytes: sizes.answerCapacityBytes })
+    channels.push({ name: bulkName(worker), capacityBytes: sizes.capacityBytes })
+  }
+  return channels
+}

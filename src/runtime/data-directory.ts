@@ -1,0 +1,38 @@
+import { join } from 'node:path'
+import type { PlantModel } from '#entity/index.js'
+import type { EventTypeDeclaration, Journal } from '#journal/journal.js'
+import { openLmdbJournal } from '#journal/lmdb/index.js'
+
+/** Where things lie below a plant's data directory. Everything is 0700 and 0600. */
+export function dataPaths(directory: string): {
+  readonly journal: string
+  readonly run: string
+  readonly supervisorSocket: string
+  readonly journalSocket: string
+  readonly doorSocket: string
+  readonly ingest: string
+  readonly logs: string
+  readonly reports: string
+} {
+  const run = join(directory, 'run')
+  return {
+    journal: join(directory, 'journal'),
+    run,
+    supervisorSocket: join(run, 'supervisor.sock'),
+    journalSocket: join(run, 'journal.sock'),
+    doorSocket: join(run, 'door.sock'),
+    ingest: join(directory, 'ingest'),
+    logs: join(directory, 'logs'),
+    reports: join(directory, 'recoveries'),
+  }
+}
+
+/** Opens the log of a data directory for writing in this process. */
+export function openDataDirectory(directory: string, options: { readonly isReadOnly?: boolean } = {}): Promise<Journal> {
+  return openLmdbJournal({ directory: dataPaths(directory).journal, ...options })
+}
+
+/** The event types of a plant as the journal numbers them. */
+export function eventTypesOf(plant: PlantModel): readonly EventTypeDeclaration[] {
+  return plant.models.flatMap((model) => model.schema.events.map(({ event, fields }) => ({ entity: model.name, event, fields })))
+}

@@ -1,0 +1,286 @@
+import { Worker } from '#actors/worker.js'
+import { type Clock, systemClock } from '#base/clock.js'
+import { MillraceError } from '#base/errors.js'
+import { entityId, type EntityId } from '#base/ids.js'
+import { channelBytes, createChannel, type DutyCycle, InProcessBell, type RunningDutyCycle, runDutyCycle, type Schedule } from '#bus/index.js'
+import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
+import { BusDoor } from '#ingest/bus-door.js'
+import type { Door, RunningSource, Settlement, SourceDefinition } from '#ingest/index.js'
+import { createInMemoryJournal, type Journal } from '#journal/index.js'
+import type { InputOf } from '#schema/index.js'
+import { JournalServer } from '#serving/journal-server.js'
+import { shardsOfSlot } from '#shards/placement.js'
+import { planChannels } from './channel-plan.js'
+import { eventTypesOf, openDataDirectory } from './data-directory.js'
+import { replayHash } from './replay-hash.js'
+import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
+
+export interface OpenPlantOptions {
+  readonly entities: readonly AnyEntity[]
+  /** Folder of the log, made when it is not there. Without it everything is in memory and gone at the end. */
+  readonly data?: string
+  /** Run in this process too. */
+  readonly sources?: readonly SourceDefinition[]
+  readonly workers?: number
+  /** Time as the plant sees it; a FakeClock makes a run repeatable. */
+  readonly clock?: Clock
+  /** Of each of the larger rings, a power of two. */
+  readonly capacityBytes?: number
+  readonly liveEntitiesMax?: number
+  readonly passivateAfterMs?: number
+  /** How turns are scheduled; setImmediate unless a simulation drives them. */
+  readonly schedule?: Schedule
+}
+
+export interface SendOptions {
+  /** Who sends, and the number of this command there: with both, sending it again gives the first answer. */
+  readonly source?: string
+  readonly sequence?: number
+  /** When it happened, microseconds since 1970. */
+  readonly at?: number
+  readonly correlation?: string
+}
+
+/** A method per command: `plant.entity(Press, 'press-1').sample({ temperature: 95, force: 3 })`. */
+export type EntityHandle<T extends AnyEntity> = {
+  readonly [K in keyof T['commands'] & string]: (data: InputOf<T['commands'][K]>, options?: SendOptions) => Promise<AnswerOf<T, K>>
+}
+
+const LIVE_ENTITIES_MAX = 100_000
+const PASSIVATE_AFTER_MS = 600_000
+const COMMANDS_PER_TURN = 512
+const IN_FLIGHT_MAX = 65_536
+const CAPACITY_BYTES = 4 * 1024 * 1024
+const FRAMES_MAX = 16_384
+
+/**
+ * A whole plant in this process: the same worker, journal server and door as the plant of many processes, over rings in plain memory. Needs no
+ * native addon. Opening resolves when every shard is loaded.
+ */
+export async function openPlant(options: OpenPlantOptions): Promise<InlinePlant> {
+  const plant = new PlantModel(options.entities)
+  const journal = options.data === undefined ? createInMemoryJournal() : await openDataDirectory(options.data)
+  try {
+    await journal.register(eventTypesOf(plant))
+    return await InlinePlant.start(plant, journal, options)
+  } catch (error) {
+    await journal.close()
+    throw error
+  }
+}
+
+export class InlinePlant {
+  /** The way in for sources. */
+  readonly door: Door
+  readonly journal: Journal
+  readonly model: PlantModel
+  readonly #clock: Clock
+  readonly #workers: readonly Worker[]
+  readonly #busDoor: BusDoor
+  readonly #server: JournalServer
+  readonly #running: readonly RunningDutyCycle[]
+  readonly #schedule: Schedule
+  #sources: RunningSource[] = []
+  #failure: unknown
+
+  static async start(model: PlantModel, journal: Journal, options: OpenPlantOptions): Promise<InlinePlant> {
+    const plant = new InlinePlant(model, journal, options)
+    await plant.#until(() => plant.#workers.every((worker) => worker.isLoaded))
+    for (const source of options.sources ?? []) {
+      const directory = options.data ?? process.cwd()
+      plant.#sources.push(await source.start({ door: plant.door, clock: plant.#clock, log: () => {}, directory }))
+    }
+    return plant
+  }
+
+  private constructor(model: PlantModel, journal: Journal, options: OpenPlantOptions) {
+    this.model = model
+    this.journal = journal
+    const clock = options.clock ?? systemClock
+    this.#clock = clock
+    this.#schedule = options.schedule ?? setImmediate
+    const shape = { workers: options.workers ?? 1, gateways: 1 }
+    const capacityBytes = options.capacityBytes ?? CAPACITY_BYTES
+    const access = inProcessBus(model.schemaHash, shape, capacityBytes, this.#schedule)
+    const holder = (term: number) => ({ pid: process.pid, startTime: 0, term, schemaHash: model.schemaHash })
+    const onFatal = (error: unknown) => this.#fail(error)
+    const cycles: RunningDutyCycle[] = []
+    const run = (duty: DutyCycle, bell: InProcessBell) => {
+      const cycle = runDutyCycle(duty, { strategy: 'park', parked: bell, bell, clock, onError: onFatal, schedule: this.#schedule })
+      cycles.push(cycle)
+      return cycle
+    }
+
+    let serverCycle: RunningDutyCycle | undefined
+    this.#server = new JournalServer({
+      journal,
+      links: wireJournal(access, shape, holder(1)),
+      clock,
+      framesMax: FRAMES_MAX,
+      bytesMax: capacityBytes,
+      onFatal,
+      wake: () => serverCycle?.wake(),
+    })
+    serverCycle = run(this.#server, access.bell('journal', 0))
+
+    const firstTerm = firstFreeTerm(journal, shape.workers)
+    this.#workers = Array.from({ length: shape.workers }, (_, slot) => {
+      const term = firstTerm + slot
+      const wired = wireWorker(access, slot, shape, holder(term))
+      const worker = new Worker({
+        plant: model,
+        shards: shardsOfSlot(slot, shape.workers, journal.shardCount),
+        shardCount: journal.shardCount,
+        term,
+        inbound: wired.inbound,
+        journal: wired.journal,
+        clock,
+        limits: {
+          liveEntitiesMax: options.liveEntitiesMax ?? LIVE_ENTITIES_MAX,
+          passivateAfterMs: options.passivateAfterMs ?? PASSIVATE_AFTER_MS,
+          commandsPerTurn: COMMANDS_PER_TURN,
+          inFlightMax: IN_FLIGHT_MAX,
+        },
+        onLoaded: () => {},
+        onFatal,
+      })
+      run(worker, access.bell('worker', slot))
+      return worker
+    })
+
+    let doorCycle: RunningDutyCycle | undefined
+    this.#busDoor = new BusDoor({
+      plant: model,
+      channels: wireGateway(access, 0, shape, holder(firstTerm + shape.workers)),
+      shardCount: journal.shardCount,
+      term: firstTerm + shape.workers,
+      clock,
+      wake: () => doorCycle?.wake(),
+    })
+    doorCycle = run(this.#busDoor, access.bell('gateway', 0))
+    this.door = this.#busDoor
+    this.#running = cycles
+  }
+
+  /** The entity of that type and name, whether it exists yet or not. Throws ERR_ENTITY_ID for a name that cannot be one. */
+  entity<T extends AnyEntity>(type: T, name: string): EntityHandle<T> {
+    const id = entityId(type.name, name)
+    const send = (command: string) => (data: object, options?: SendOptions) => this.send(id, command, data as Record<string, unknown>, options)
+    return Object.fromEntries(Object.keys(type.commands).map((command) => [command, send(command)])) as unknown as EntityHandle<T>
+  }
+
+  /**
+   * Sends a command and resolves with its answer once that is durable. Rejects with ERR_COMMAND for one that no entity can take, and with
+   * ERR_COMMAND_FAILED when the entity's own code threw. Waits while the plant is full.
+   */
+  send(id: EntityId, command: string, data: Readonly<Record<string, unknown>>, options: SendOptions = {}): Promise<unknown> {
+    const correlation = options.correlation === undefined ? {} : { correlation: options.correlation }
+    const envelope = { source: options.source ?? '', sequence: options.sequence ?? 0, entity: id, command, data, at: options.at, ...correlation }
+    return new Promise((resolve, reject) => {
+      const offer = () => {
+        if (this.#failure !== undefined) return reject(this.#failure as Error)
+        const offered = this.door.offer(envelope, 'always', (settlement) => settle(settlement, id, command, resolve, reject))
+        if (offered === 'full') this.door.onRoom(offer)
+        else if (offered !== 'accepted') reject(commandError('ERR_COMMAND', offered.rejected, id, command))
+      }
+      offer()
+    })
+  }
+
+  /** A copy of an entity's durable state; undefined when there is no such entity. */
+  async state<T extends AnyEntity>(type: T, name: string): Promise<StateOf<T> | undefined> {
+    await this.drain()
+    const id = entityId(type.name, name)
+    for (const worker of this.#workers) {
+      const slot = await worker.live(id)
+      if (slot !== undefined && slot.version > 0) return decodeCanonical(encodeCanonical(slot.state)) as StateOf<T>
+    }
+    return undefined
+  }
+
+  /** The hash over all live states, and over a replay of the whole log: equal, or something is wrong. */
+  async stateHash(): Promise<{ readonly live: string; readonly replayed: string }> {
+    await this.drain()
+    const live = new PlantHash()
+    for (const worker of this.#workers) live.merge(await worker.stateHash())
+    return { live: live.hex(), replayed: await replayHash(this.journal, this.model) }
+  }
+
+  /** Resolves when everything that was sent is answered. */
+  drain(): Promise<void> {
+    return this.#until(() => this.#busDoor.inFlightCount === 0 && this.#workers.every((worker) => worker.isIdle) && this.#server.isIdle)
+  }
+
+  /** Stops the sources, finishes what is in flight and closes the log. */
+  async close(): Promise<void> {
+    for (const source of this.#sources) await source.stop()
+    this.#sources = []
+    this.#busDoor.close()
+    if (this.#failure === undefined) await this.drain()
+    for (const cycle of this.#running) cycle.stop()
+    await this.journal.close()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    for (const cycle of this.#running) cycle.stop()
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.#failure !== undefined) reject(this.#failure as Error)
+        else if (condition()) resolve()
+        else this.#schedule(look)
+      }
+      look()
+    })
+  }
+}
+
+interface InProcessBus extends BusAccess {
+  bell(role: string, slot: number): InProcessBell
+}
+
+function inProcessBus(schemaHash: number, shape: { workers: number; gateways: number }, capacityBytes: number, schedule: Schedule): InProcessBus {
+  const memories = new Map<string, ArrayBufferLike>()
+  for (const channel of planChannels(shape, { capacityBytes, answerCapacityBytes: Math.max(4096, capacityBytes / 4) })) {
+    const buffer = new SharedArrayBuffer(channelBytes(channel.capacityBytes))
+    createChannel(buffer, { capacityBytes: channel.capacityBytes, schemaHash, name: channel.name })
+    memories.set(channel.name, buffer)
+  }
+  const bells = new Map<string, InProcessBell>()
+  const bell = (role: string, slot: number) => {
+    const name = `${role}/${slot}`
+    const known = bells.get(name) ?? new InProcessBell(schedule)
+    bells.set(name, known)
+    return known
+  }
+  return { memory: (channel) => memories.get(channel) as ArrayBufferLike, peer: bell, bell }
+}
+
+/** In an inline plant nobody else writes the log, so that the marks in it are all the terms there were. */
+function firstFreeTerm(journal: Journal, workers: number): number {
+  let highest = 0
+  for (let slot = 0; slot < Math.max(workers, MARKED_SLOTS); slot++) highest = Math.max(highest, journal.mark(slot)?.term ?? 0)
+  return highest + 1
+}
+
+const MARKED_SLOTS = 64
+
+function settle(
+  settlement: Settlement,
+  id: EntityId,
+  command: string,
+  resolve: (answer: unknown) => void,
+  reject: (error: Error) => void,
+): void {
+  if (settlement.kind === 'done') resolve({ ok: true, version: settlement.version, reply: settlement.reply })
+  else if (settlement.kind === 'refused') resolve({ ok: false, version: settlement.version, refused: settlement.code, detail: settlement.detail })
+  else if (settlement.kind === 'failed') reject(commandError('ERR_COMMAND_FAILED', settlement.message, id, command))
+  else reject(commandError('ERR_ANSWER_FORGOTTEN', 'the command was done before, but its answer is no longer known', id, command))
+}
+
+function commandError(code: 'ERR_COMMAND' | 'ERR_COMMAND_FAILED' | 'ERR_ANSWER_FORGOTTEN', fact: string, entity: string, command: string): MillraceError {
+  return new MillraceError(code, { fact, action: 'operator', values: { entity, command } })
+}

@@ -1,0 +1,29 @@
+import { MillraceError } from '#base/errors.js'
+import type { AnyEntity } from '#entity/index.js'
+import type { SourceDefinition } from '#ingest/index.js'
+
+/** What a plant module exports by default: its entity types, and the sources that its gateway runs. */
+export interface PlantDefinition {
+  readonly entities: readonly AnyEntity[]
+  readonly sources: readonly SourceDefinition[]
+}
+
+/** Marks the definition, so that a module that exports something else gets a clear error. */
+const MARK = Symbol.for('millrace.plant')
+
+/** Defines a plant: `export default definePlant({ entities: [Press], sources: [mqtt({ … })] })`. */
+export function definePlant(definition: { readonly entities: readonly AnyEntity[]; readonly sources?: readonly SourceDefinition[] }): PlantDefinition {
+  const { entities, sources = [] } = definition
+  if (!Array.isArray(entities) || entities.length === 0) {
+    throw new MillraceError('ERR_PLANT_DEFINITION', {
+      fact: 'a plant has no entity types',
+      action: 'operator',
+      next: 'give definePlant({ entities: [...] }) at least one entity type made by defineEntity',
+    })
+  }
+  return Object.freeze({ entities: Object.freeze([...entities]), sources: Object.freeze([...sources]), [MARK]: true })
+}
+
+export function isPlantDefinition(value: unknown): value is PlantDefinition {
+  return typeof value === 'object' && value !== null && MARK in value
+}
