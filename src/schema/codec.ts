@@ -23,11 +23,11 @@ export interface Codec {
    * A copy of checked data exactly as `decode` would give it back: defaults filled in, fields in order, f32 rounded, absent fields left
    * out, nothing shared with the original. So what is folded live and what is folded again after a crash are the same.
    */
-  normalise(value: Readonly<Data>): Data
+  normalise(value: object): Data
   /** Of checked data. */
-  encodedBytes(value: Readonly<Data>): number
+  encodedBytes(value: object): number
   /** Writes checked data at `offset`, where `encodedBytes` said there is room, and returns the offset behind it. */
-  encode(value: Readonly<Data>, bytes: Uint8Array, view: DataView, offset: number): number
+  encode(value: object, bytes: Uint8Array, view: DataView, offset: number): number
   /** Throws ERR_PAYLOAD_DAMAGED when the payload is not exactly `length` bytes; never looks outside of them. */
   decode(bytes: Uint8Array, view: DataView, offset: number, length: number): Data
 }
@@ -69,7 +69,7 @@ export function createCodec(fields: readonly FieldSchema[]): Codec {
 }
 
 /** For callers off the hot path. */
-export function encodePayload(codec: Codec, value: Readonly<Data>): Uint8Array {
+export function encodePayload(codec: Codec, value: object): Uint8Array {
   const bytes = new Uint8Array(codec.encodedBytes(value))
   const end = codec.encode(value, bytes, new DataView(bytes.buffer), 0)
   assert(end === bytes.length, 'a payload is as long as it was said to be')
@@ -110,7 +110,7 @@ function createRuntime(fields: readonly FieldSchema[]): CodecRuntime {
     },
     readJson(bytes, start, length, field) {
       try {
-        return unpackJson(bytes.slice(start, start + length))
+        return unpackJson(bytes.subarray(start, start + length))
       } catch (cause) {
         return damaged(`${nameOf(field)} is not msgpack`, cause)
       }

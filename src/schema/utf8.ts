@@ -59,7 +59,8 @@ export class LabelReader {
     }
     const text = readUtf8(bytes, start, length)
     if (length <= LABEL_BYTES_KEPT) {
-      this.#bytes[slot] = bytes.slice(start, start + length)
+      // Not slice(): that of a Buffer is a view, and the memory below it is reused.
+      this.#bytes[slot] = new Uint8Array(bytes.subarray(start, start + length))
       this.#texts[slot] = text
     }
     return text

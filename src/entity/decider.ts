@@ -1,0 +1,174 @@
+import type { Codec, Data } from '#schema/index.js'
+import { whyNotPlain } from './plain-data.js'
+
+/** Who commands whom, and when: all that a decision may know besides state and command. */
+export interface Envelope {
+  /** Microseconds since 1970. */
+  readonly at: number
+  readonly entity: string
+  readonly source: string
+  readonly correlation: string
+}
+
+/** What a command came to. Reused: read it before the next one is decided. */
+export interface Decision {
+  /** `done`: events and reply count. `refused`: code and detail count. `failed`: the handler broke the rules or threw, `error` counts. */
+  kind: 'done' | 'refused' | 'failed'
+  /** How many of `eventIndexes` and `events` count; 0 unless done. */
+  eventCount: number
+  readonly eventIndexes: number[]
+  /** Normalised data, each the decision's own copy. */
+  readonly events: Data[]
+  /** Plain data, or undefined. */
+  reply: unknown
+  code: string
+  /** Plain data, or undefined. */
+  detail: unknown
+  error: Error | undefined
+}
+
+/** Events that one command may emit: rows of an append are counted in 16 bits. */
+export const EVENTS_PER_COMMAND_MAX = 65_535
+
+const CODE_CHARACTERS_MAX = 200
+
+type Decide = (state: unknown, data: object, context: unknown) => unknown
+
+/**
+ * Runs the `decide` handlers of one entity type. The context they get is one object, made once: its `emit` functions write into the
+ * decision at hand and throw when there is none.
+ */
+export class Decider {
+  readonly #name: string
+  readonly #commandNames: readonly string[]
+  readonly #handlers: readonly Decide[]
+  readonly #context: { -readonly [Key in keyof Envelope]: Envelope[Key] } & { readonly emit: object; readonly refuse: unknown }
+  readonly #decision: Decision = {
+    kind: 'done',
+    eventCount: 0,
+    eventIndexes: [],
+    events: [],
+    reply: undefined,
+    code: '',
+    detail: undefined,
+    error: undefined,
+  }
+  /** Index of the command being decided, -1 between two. */
+  #deciding = -1
+
+  constructor(type: {
+    readonly entity: string
+    readonly eventNames: readonly string[]
+    readonly commandNames: readonly string[]
+    readonly eventCodecs: readonly Codec[]
+    readonly handlers: readonly unknown[]
+  }) {
+    this.#name = type.entity
+    this.#commandNames = type.commandNames
+    this.#handlers = type.handlers as readonly Decide[]
+    const emit = type.eventNames.map((name, index) => [
+      name,
+      (data: unknown) => this.#emit(index, name, type.eventCodecs[index] as Codec, data),
+    ])
+    this.#context = {
+      emit: Object.freeze(Object.fromEntries(emit)),
+      refuse: (code: unknown, detail?: unknown) => this.#refuse(code, detail),
+      at: 0,
+      entity: '',
+      source: '',
+      correlation: '',
+    }
+  }
+
+  decide(state: unknown, commandIndex: number, data: object, envelope: Envelope): Decision {
+    const decision = this.#decision
+    decision.kind = 'done'
+    decision.eventCount = 0
+    decision.reply = undefined
+    decision.code = ''
+    decision.detail = undefined
+    decision.error = undefined
+    const context = this.#context
+    context.at = envelope.at
+    context.entity = envelope.entity
+    context.source = envelope.source
+    context.correlation = envelope.correlation
+    this.#deciding = commandIndex
+    try {
+      this.#conclude((this.#handlers[commandIndex] as Decide)(state, data, context))
+    } catch (thrown) {
+      this.#fail(thrown instanceof Error ? thrown : new Error(`${this.#where(commandIndex)} threw ${String(thrown)}`))
+    }
+    this.#deciding = -1
+    return decision
+  }
+
+  #conclude(returned: unknown): void {
+    const decision = this.#decision
+    if (isThenable(returned)) {
+      returned.then(undefined, () => undefined)
+      this.#fail(new Error(`${this.#where()} returned a promise: decide is synchronous, ask the outside world before sending the command`))
+      return
+    }
+    if (decision.kind !== 'done') {
+      decision.eventCount = 0
+      return
+    }
+    const wrong = returned === undefined ? undefined : whyNotPlain(returned, 'the reply')
+    if (wrong !== undefined) this.#fail(new Error(`${this.#where()}: ${wrong}, not plain data`))
+    else decision.reply = returned
+  }
+
+  #emit(eventIndex: number, event: string, codec: Codec, data: unknown): void {
+    if (this.#deciding < 0) throw new Error(`${this.#name}: emit.${event} was called after decide had returned`)
+    const decision = this.#decision
+    const wrong =
+      decision.eventCount === EVENTS_PER_COMMAND_MAX ? `more than ${EVENTS_PER_COMMAND_MAX} events of one command` : codec.check(data)
+    if (wrong !== undefined) {
+      const error = new TypeError(`${this.#where()} emitted ${event}: ${wrong}`)
+      this.#fail(error)
+      throw error
+    }
+    decision.eventIndexes[decision.eventCount] = eventIndex
+    decision.events[decision.eventCount] = codec.normalise(data as object)
+    decision.eventCount++
+  }
+
+  /** The first refusal counts, and nothing emitted before or after it. */
+  #refuse(code: unknown, detail: unknown): unknown {
+    if (this.#deciding < 0) throw new Error(`${this.#name}: refuse was called after decide had returned`)
+    const decision = this.#decision
+    const isCode = typeof code === 'string' && code !== '' && code.length <= CODE_CHARACTERS_MAX && code.isWellFormed()
+    const wrong = isCode ? whyNotPlain(detail, 'its detail') : `its code is not text of 1 to ${CODE_CHARACTERS_MAX} characters`
+    if (wrong !== undefined) {
+      const error = new TypeError(`${this.#where()} refused wrongly: ${wrong}`)
+      this.#fail(error)
+      throw error
+    }
+    if (decision.kind === 'done') {
+      decision.kind = 'refused'
+      decision.code = code as string
+      decision.detail = detail
+    }
+    return { refused: decision.code, detail: decision.detail }
+  }
+
+  /** The first failure counts, even when the handler catches what was thrown for it. */
+  #fail(error: Error): void {
+    const decision = this.#decision
+    decision.error = decision.kind === 'failed' ? decision.error : error
+    decision.kind = 'failed'
+    decision.eventCount = 0
+    decision.code = ''
+    decision.detail = undefined
+  }
+
+  #where(commandIndex = this.#deciding): string {
+    return `${this.#name}.decide.${this.#commandNames[commandIndex]}`
+  }
+}
+
+/** Whether something returned by a handler is a promise, or would be taken for one. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

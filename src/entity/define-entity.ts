@@ -1,0 +1,155 @@
+import { MillraceError } from '#base/errors.js'
+import { checkFields, type DataOf, type Fields, fieldSchemas, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
+import { encodeCanonical } from './canonical.js'
+import type { DecideContext, DeepReadonly, Entity, EntityClass, FieldsByName } from './entity.js'
+
+/** Rows after which a snapshot is taken when the entity type does not say. */
+export const SNAPSHOT_EVERY_DEFAULT = 1000
+
+/** Event and command types are numbered in 16 bits. */
+const NAMES_MAX = 1000
+
+/** One handler per command. Anything may be replied but a promise. */
+type Handlers<E extends FieldsByName, C extends FieldsByName, S> = {
+  readonly [K in keyof C]: (state: DeepReadonly<S>, command: DataOf<C[K]>, context: DecideContext<E>) => unknown
+}
+
+/** Turns the type of a handler that returns a promise, and of one without a command, into one that nothing fits. */
+type OnlySynchronous<D, C> = {
+  [K in keyof D]: K extends keyof C
+    ? D[K] extends (...args: never) => infer R
+      ? Extract<R, PromiseLike<unknown>> extends never
+        ? unknown
+        : never
+      : unknown
+    : never
+}
+
+/**
+ * Defines an entity type. `decide` answers a command by emitting events, replying or refusing; it sees the state before the command and
+ * changes nothing. `apply` changes the state in place, depends on state and event alone and returns nothing; it owns both. Every command
+ * has a `decide`, every event an `apply`, and neither may be async. Throws ERR_ENTITY_DEFINITION with the path of what is wrong.
+ */
+export function defineEntity<
+  const N extends string,
+  E extends FieldsByName,
+  C extends FieldsByName,
+  S extends object,
+  D extends Handlers<E, C, NoInfer<S>>,
+>(definition: {
+  /** Lower-case letters, digits and dashes: the part of entity ids before the slash. */
+  readonly name: N
+  readonly events: E
+  readonly commands: C
+  /** A new state each time: plain data, see encodeCanonical. */
+  readonly initial: () => S
+  readonly decide: D & OnlySynchronous<D, C>
+  readonly apply: { readonly [K in keyof E]: (state: NoInfer<S>, event: DataOf<E[K]>) => undefined | void }
+  readonly snapshotEvery?: number
+  readonly class?: EntityClass
+}): Entity<N, E, C, S, D> {
+  const wrong = whatIsWrong(definition)
+  if (wrong !== undefined) {
+    throw new MillraceError('ERR_ENTITY_DEFINITION', {
+      fact: 'an entity type is defined wrongly',
+      action: 'operator',
+      values: { path: `${String(definition?.name)}${wrong.path === '' ? '' : `.${wrong.path}`}` },
+      next: wrong.what,
+    })
+  }
+  const { name, events, commands, initial, decide, apply } = definition
+  const makers = (kind: 'event' | 'command', names: object) =>
+    Object.freeze(Object.fromEntries(Object.keys(names).map((one) => [one, (data: object) => ({ [kind]: one, data })])))
+  return Object.freeze({
+    name,
+    events,
+    commands,
+    initial,
+    decide,
+    apply,
+    snapshotEvery: definition.snapshotEvery ?? SNAPSHOT_EVERY_DEFAULT,
+    class: definition.class ?? 'normal',
+    event: makers('event', events),
+    command: makers('command', commands),
+  }) as unknown as Entity<N, E, C, S, D>
+}
+
+interface Wrong {
+  readonly path: string
+  readonly what: string
+}
+
+/** Checks what the compiler checks once more, since plain JavaScript comes by too. */
+function whatIsWrong(definition: object): Wrong | undefined {
+  const given = definition as Readonly<Record<string, unknown>>
+  if (!isRecord(given)) return { path: '', what: 'give an object with name, events, commands, initial, decide and apply' }
+  if (typeof given.name !== 'string' || !isTypeName(given.name)) {
+    return { path: 'name', what: 'use at most 64 lower-case letters, digits and dashes, a letter first' }
+  }
+  return (
+    wrongFieldsByName('events', given.events) ??
+    wrongFieldsByName('commands', given.commands) ??
+    wrongHandlers('decide', given.decide, 'command', given.commands as object) ??
+    wrongHandlers('apply', given.apply, 'event', given.events as object) ??
+    wrongOptions(given) ??
+    wrongInitial(given.initial)
+  )
+}
+
+function wrongFieldsByName(path: string, value: unknown): Wrong | undefined {
+  if (!isRecord(value)) return { path, what: 'give an object of objects of fields, such as { Sampled: { temperature: f64() } }' }
+  const names = Object.keys(value)
+  if (names.length > NAMES_MAX) return { path, what: `have at most ${NAMES_MAX} of them` }
+  for (const name of names) {
+    const wrong = wrongName(name)
+    if (wrong !== undefined) return { path: `${path}.${name}`, what: wrong }
+    const fields = value[name]
+    if (!isRecord(fields)) return { path: `${path}.${name}`, what: 'give an object of fields, such as { temperature: f64() }' }
+    const notField = Object.keys(fields).find((field) => !isRecord(fields[field]))
+    if (notField !== undefined) return { path: `${path}.${name}.${notField}`, what: 'give a field and call it: f64(), label(), …' }
+    const wrongField = checkFields(fieldSchemas(fields as Fields))
+    if (wrongField !== undefined) return { path: `${path}.${name}`, what: wrongField }
+  }
+  return undefined
+}
+
+function wrongHandlers(path: string, value: unknown, kind: 'command' | 'event', names: object): Wrong | undefined {
+  if (!isRecord(value)) return { path, what: `give an object with a function for each ${kind}` }
+  for (const name of Object.keys(names)) {
+    if (!Object.hasOwn(value, name) || typeof value[name] !== 'function')
+      return { path: `${path}.${name}`, what: `give a function for this ${kind}` }
+    const { name: className } = (value[name] as object).constructor
+    if (className !== 'Function') return { path: `${path}.${name}`, what: 'make it a plain function, neither async nor a generator' }
+  }
+  const extra = Object.keys(value).find((name) => !Object.hasOwn(names, name))
+  return extra === undefined ? undefined : { path: `${path}.${extra}`, what: `there is no ${kind} of this name` }
+}
+
+function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefined {
+  const { snapshotEvery } = given
+  if (snapshotEvery !== undefined && !(Number.isSafeInteger(snapshotEvery) && (snapshotEvery as number) > 0)) {
+    return { path: 'snapshotEvery', what: 'give a whole number of rows above 0' }
+  }
+  if (given.class !== undefined && given.class !== 'critical' && given.class !== 'normal')
+    return { path: 'class', what: "use 'critical' or 'normal'" }
+  const known = ['name', 'events', 'commands', 'initial', 'decide', 'apply', 'snapshotEvery', 'class']
+  const extra = Object.keys(given).find((key) => !known.includes(key))
+  return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
+}
+
+function wrongInitial(initial: unknown): Wrong | undefined {
+  if (typeof initial !== 'function') return { path: 'initial', what: 'give a function that returns a new state' }
+  const state: unknown = initial()
+  if (typeof state !== 'object' || state === null || !isPlainObject(state)) return { path: 'initial', what: 'return a plain object' }
+  if (state === initial()) return { path: 'initial', what: 'return a new object each time: entities would share this one' }
+  try {
+    encodeCanonical(state)
+  } catch (error) {
+    return { path: 'initial', what: (error as Error).message }
+  }
+  return undefined
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,107 @@
+import type { DataOf, Fields, InputOf } from '#schema/index.js'
+
+/** `critical`: recovered first, and the last to wait when the plant is full. */
+export type EntityClass = 'critical' | 'normal'
+
+export type FieldsByName = { readonly [name: string]: Fields }
+
+/** An entity type: data plus pure functions, as `defineEntity` made it. Immutable. */
+export interface Entity<N extends string, E extends FieldsByName, C extends FieldsByName, S, D> {
+  readonly name: N
+  readonly events: E
+  readonly commands: C
+  readonly initial: () => S
+  readonly decide: D
+  readonly apply: { readonly [K in keyof E]: (state: S, event: DataOf<E[K]>) => void }
+  /** A snapshot is taken after so many rows. */
+  readonly snapshotEvery: number
+  readonly class: EntityClass
+  /** Makes events as data: `Press.event.AlarmRaised({ code: 'OVERHEAT', value: 95 })`. */
+  readonly event: { readonly [K in keyof E & string]: (data: InputOf<E[K]>) => EntityEvent<K, InputOf<E[K]>> }
+  /** Makes commands as data: `Press.command.sample({ temperature: 95, force: 3 })`. */
+  readonly command: { readonly [K in keyof C & string]: (data: InputOf<C[K]>) => EntityCommand<K, InputOf<C[K]>> }
+}
+
+/** Any entity type, where its own types do not matter. */
+export interface AnyEntity {
+  readonly name: string
+  readonly events: FieldsByName
+  readonly commands: FieldsByName
+  readonly initial: () => unknown
+  readonly decide: object
+  readonly apply: object
+  readonly snapshotEvery: number
+  readonly class: EntityClass
+}
+
+export interface EntityEvent<K extends string = string, T = object> {
+  readonly event: K
+  readonly data: T
+}
+
+export interface EntityCommand<K extends string = string, T = object> {
+  readonly command: K
+  readonly data: T
+}
+
+/** What a `decide` handler gets besides state and command. Valid until it returns: an `emit` kept for later throws. */
+export interface DecideContext<E extends FieldsByName> {
+  /** One function per event. The data is checked and copied; a wrong field throws and fails the command. Discarded by `refuse` or a throw. */
+  readonly emit: { readonly [K in keyof E]: (data: InputOf<E[K]>) => undefined }
+  /** Ends the command with a code and plain data about it, stored like a reply: `return refuse('TOO_HOT', { limit: 90 })`. */
+  readonly refuse: <const Code extends string, Detail = undefined>(code: Code, detail?: Detail) => Refusal<Code, Detail>
+  /** When the command happened, microseconds since 1970: the only clock there is. */
+  readonly at: number
+  /** `type/name` of the entity that decides. */
+  readonly entity: string
+  /** Who sent the command; empty when the sender does not number its commands. */
+  readonly source: string
+  readonly correlation: string
+}
+
+export interface Refusal<Code extends string = string, Detail = unknown> {
+  readonly refused: Code
+  readonly detail: Detail
+}
+
+/** The state as `decide` sees it. */
+export type DeepReadonly<T> = T extends string | number | boolean | bigint | null | undefined
+  ? T
+  : T extends ReadonlyMap<infer K, infer V>
+    ? ReadonlyMap<DeepReadonly<K>, DeepReadonly<V>>
+    : T extends ReadonlySet<infer V>
+      ? ReadonlySet<DeepReadonly<V>>
+      : T extends Date | Uint8Array
+        ? Readonly<T>
+        : { readonly [K in keyof T]: DeepReadonly<T[K]> }
+
+/** The state of an entity type. */
+export type StateOf<T> = T extends { readonly initial: () => infer S } ? S : never
+
+/** Every event of an entity type, as data. */
+export type EventOf<T> = T extends { readonly event: infer V }
+  ? { [K in keyof V]: V[K] extends (data: never) => infer R ? R : never }[keyof V]
+  : never
+
+/** Every command of an entity type, as data. */
+export type CommandOf<T> = T extends { readonly command: infer V }
+  ? { [K in keyof V]: V[K] extends (data: never) => infer R ? R : never }[keyof V]
+  : never
+
+/** What the sender of a command gets: its reply, or why it was refused. `version` is the entity's after the command. */
+export type AnswerOf<T, K extends PropertyKey> = T extends { readonly decide: infer D }
+  ? K extends keyof D
+    ? Answer<D[K] extends (...args: never) => infer R ? R : never>
+    : never
+  : never
+
+type Answer<R> =
+  | { readonly ok: true; readonly version: number; readonly reply: ReplyOf<R> }
+  | (Extract<R, Refusal> extends infer F
+      ? F extends Refusal<infer Code, infer Detail>
+        ? { readonly ok: false; readonly version: number; readonly refused: Code; readonly detail: Detail }
+        : never
+      : never)
+
+/** A handler that returns nothing replies `undefined`. */
+type ReplyOf<R> = Exclude<R, Refusal> extends infer Reply ? (Reply extends void ? undefined : Reply) : never

@@ -1,0 +1,12 @@
+// The field builders again, so that whoever defines an entity type needs this room alone.
+export { bool, type DataOf, type Fields, f32, f64, type InputOf, i32, i64, type Json, json, label, text, time } from '#schema/index.js'
+export { encodeCanonical } from './canonical.js'
+export { decodeCanonical } from './canonical-reader.js'
+export { type Decision, type Envelope, EVENTS_PER_COMMAND_MAX } from './decider.js'
+export { defineEntity, SNAPSHOT_EVERY_DEFAULT } from './define-entity.js'
+export type * from './entity.js'
+export { compileEntity, EntityModel, entitySchema, eventData, fold } from './entity-model.js'
+export * from './outcomes.js'
+export { PlantModel } from './plant-model.js'
+export { type DecodedSnapshot, decodeSnapshot, encodeSnapshot, type SnapshotContent } from './snapshot.js'
+export { entityHash, PlantHash } from './state-hash.js'
