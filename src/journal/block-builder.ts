@@ -1,0 +1,145 @@
+import { assert } from '#base/assert.js'
+import { type BlockEntities, type BlockMark, beginHeader, finishHeader, HASH_BYTES, writeSection } from './block-format.js'
+import { ByteWriter } from './bytes.js'
+import type { EventTypes } from './event-types.js'
+import { type EncodedGroup, GroupEncoder } from './group-encoder.js'
+import { PendingRows } from './pending-rows.js'
+
+/** A group is closed at the end of the shard in which it reaches this many rows. */
+export const GROUP_ROWS = 1024
+
+/** What goes into a block besides its rows. */
+export interface BlockContext {
+  readonly basePosition: number
+  /** SHA-256 of the block before, or 32 zeros. */
+  readonly previousHash: Uint8Array
+  readonly marks: readonly BlockMark[]
+  /** By shard, ascending. */
+  readonly newEntities: readonly BlockEntities[]
+}
+
+/** Builds one block after the other in memory of its own. Fill `rows`, then `finish`; nothing is allocated per row. */
+export class BlockBuilder {
+  readonly rows = new PendingRows()
+  readonly #groups: GroupEncoder
+  readonly #section = new ByteWriter(1024)
+  readonly #shards = new ByteWriter(1024)
+  readonly #body = new ByteWriter(1 << 20)
+  readonly #block = new ByteWriter(1 << 20)
+
+  constructor(types: EventTypes) {
+    this.#groups = new GroupEncoder(types)
+  }
+
+  /** Encodes `rows` and clears them. The bytes stay as they are until the next call. */
+  finish(context: BlockContext): Buffer {
+    const { rows } = this
+    assert(rows.rowCount > 0, 'a block has rows')
+    assert(context.previousHash.length === HASH_BYTES, 'the hash of a block is a SHA-256')
+    const order = rows.sorted()
+    const groups = this.#encodeGroups(order)
+
+    const block = this.#block.clear()
+    beginHeader({ ...this.#ranges(), basePosition: context.basePosition, rowCount: rows.rowCount, bodyBytes: this.#body.length, previousHash: context.previousHash }, block)
+    writeSection('shards', this.#shards, block)
+    this.#writeGroups(groups)
+    if (context.marks.length > 0) this.#writeMarks(context.marks)
+    if (context.newEntities.length > 0) this.#writeEntities(context.newEntities)
+    finishHeader(block)
+    block.copy(this.#body.bytes, 0, this.#body.length)
+    rows.clear()
+    return block.written()
+  }
+
+  /** Encodes the body and the shards section in one walk over the sorted rows. */
+  #encodeGroups(order: Uint32Array): (EncodedGroup & { shardCount: number })[] {
+    const { rows } = this
+    const { append, shard, entity, rowCount } = rows
+    const groups: (EncodedGroup & { shardCount: number })[] = []
+    const directory = this.#section.clear()
+    this.#body.clear()
+    let groupStart = 0
+    let groupShards = 0
+    let shardCount = 0
+    let start = 0
+    while (start < rowCount) {
+      const firstAppend = append[order[start] as number] as number
+      const own = shard[firstAppend] as number
+      let end = start + 1
+      while (end < rowCount && shard[append[order[end] as number] as number] === own) end++
+      const entityMin = entity[firstAppend] as number
+      directory.varint(own)
+      directory.varint(end - start)
+      directory.varint(entityMin)
+      directory.varint((entity[append[order[end - 1] as number] as number] as number) - entityMin)
+      shardCount++
+      groupShards++
+      if (end - groupStart >= GROUP_ROWS || end === rowCount) {
+        groups.push({ ...this.#groups.encode(rows, order, groupStart, end, this.#body), shardCount: groupShards })
+        groupStart = end
+        groupShards = 0
+      }
+      start = end
+    }
+    this.#shards.clear()
+    this.#shards.varint(shardCount)
+    this.#shards.copy(directory.bytes, 0, directory.length)
+    return groups
+  }
+
+  #ranges(): { acceptedMin: number; acceptedMax: number; atMin: number; atMax: number } {
+    const { at, accepted, appendCount } = this.rows
+    let acceptedMin = Infinity
+    let acceptedMax = -Infinity
+    let atMin = Infinity
+    let atMax = -Infinity
+    for (let index = 0; index < appendCount; index++) {
+      const taken = accepted[index] as number
+      if (taken < acceptedMin) acceptedMin = taken
+      if (taken > acceptedMax) acceptedMax = taken
+      const happened = at[index] as number
+      if (happened < atMin) atMin = happened
+      if (happened > atMax) atMax = happened
+    }
+    return { acceptedMin, acceptedMax, atMin, atMax }
+  }
+
+  #writeGroups(groups: readonly (EncodedGroup & { shardCount: number })[]): void {
+    const section = this.#section.clear()
+    section.varint(groups.length)
+    for (const group of groups) {
+      section.varint(group.shardCount)
+      section.varint(group.bytes)
+      section.varint(group.identityBytes)
+      section.u32(group.identityCrc)
+      section.u32(group.crc)
+    }
+    writeSection('groups', section, this.#block)
+  }
+
+  #writeMarks(marks: readonly BlockMark[]): void {
+    const section = this.#section.clear()
+    section.varint(marks.length)
+    for (const mark of marks) {
+      section.varint(mark.slot)
+      section.varint(mark.term)
+      section.varint(mark.number)
+    }
+    writeSection('marks', section, this.#block)
+  }
+
+  #writeEntities(entities: readonly BlockEntities[]): void {
+    const section = this.#section.clear()
+    section.varint(entities.length)
+    for (const { shard, first, names } of entities) {
+      section.varint(shard)
+      section.varint(first)
+      section.varint(names.length)
+      for (const name of names) {
+        section.varint(name.length)
+        section.copy(name)
+      }
+    }
+    writeSection('entities', section, this.#block)
+  }
+}
