@@ -103,21 +103,27 @@ function valueOf(path: string, text: string): unknown {
 }
 
 function unknownKey(path: string, origin: Origin): MillraceError {
-  const isVariable = origin.kind === 'variable'
-  const near = nearest(path)
-  const next =
-    near === undefined ? 'see config/default.yaml for every key there is' : `did you mean ${isVariable ? variableOf(near) : near}`
-  return refused(isVariable ? 'no such configuration variable' : 'no such configuration key', origin, isVariable ? {} : { key: path }, next)
+  if (origin.kind === 'variable') {
+    const meant = nearest(path, [...KNOBS.keys()])
+    const hint = meant === undefined ? 'see config/default.yaml for every key there is' : `did you mean ${variableOf(meant)}`
+    return refused('no such configuration variable', origin, {}, hint)
+  }
+  const meant = nearest(path, [...KNOBS.keys(), ...groups()])
+  const hint = meant === undefined ? 'see config/default.yaml for every key there is' : `did you mean ${meant}`
+  return refused('no such configuration key', origin, { key: path }, hint)
 }
 
-/** The knob or group that differs from `path` in the fewest letters, or has the same last name; undefined when none is close. */
-function nearest(path: string): string | undefined {
-  const groups = [...KNOBS.keys()].flatMap((known) => (known.includes('.') ? [known.slice(0, known.lastIndexOf('.'))] : []))
-  const ranked = [...new Set([...KNOBS.keys(), ...groups])]
+/** The candidate that differs from `path` in the fewest letters, or has the same last name; undefined when none is close. */
+function nearest(path: string, candidates: readonly string[]): string | undefined {
+  const ranked = candidates
     .map((known) => ({ known, distance: Math.min(distance(path, known), last(path) === last(known) ? 1 : Number.POSITIVE_INFINITY) }))
     .sort((a, b) => a.distance - b.distance)
   const best = ranked[0]
   return best !== undefined && best.distance <= Math.max(2, path.length / 3) ? best.known : undefined
+}
+
+function groups(): string[] {
+  return [...new Set([...KNOBS.keys()].map((known) => known.slice(0, known.lastIndexOf('.'))))]
 }
 
 /** Levenshtein's, without regard to case. */
@@ -137,7 +143,7 @@ function distance(left: string, right: string): number {
 }
 
 function isGroup(path: string): boolean {
-  return [...KNOBS.keys()].some((known) => known.startsWith(`${path}.`))
+  return groups().some((group) => group === path || group.startsWith(`${path}.`))
 }
 
 function below(prefix: string): string {

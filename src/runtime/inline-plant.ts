@@ -2,7 +2,15 @@ import { Worker } from '#actors/worker.js'
 import { type Clock, systemClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { entityId, type EntityId } from '#base/ids.js'
-import { channelBytes, createChannel, type DutyCycle, InProcessBell, type RunningDutyCycle, runDutyCycle, type Schedule } from '#bus/index.js'
+import {
+  channelBytes,
+  createChannel,
+  type DutyCycle,
+  InProcessBell,
+  type RunningDutyCycle,
+  runDutyCycle,
+  type Schedule,
+} from '#bus/index.js'
 import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import type { Door, RunningSource, Settlement, SourceDefinition } from '#ingest/index.js'
@@ -165,7 +173,8 @@ export class InlinePlant {
   /** The entity of that type and name, whether it exists yet or not. Throws ERR_ENTITY_ID for a name that cannot be one. */
   entity<T extends AnyEntity>(type: T, name: string): EntityHandle<T> {
     const id = entityId(type.name, name)
-    const send = (command: string) => (data: object, options?: SendOptions) => this.send(id, command, data as Record<string, unknown>, options)
+    const send = (command: string) => (data: object, options?: SendOptions) =>
+      this.send(id, command, data as Record<string, unknown>, options)
     return Object.fromEntries(Object.keys(type.commands).map((command) => [command, send(command)])) as unknown as EntityHandle<T>
   }
 
@@ -175,7 +184,15 @@ export class InlinePlant {
    */
   send(id: EntityId, command: string, data: Readonly<Record<string, unknown>>, options: SendOptions = {}): Promise<unknown> {
     const correlation = options.correlation === undefined ? {} : { correlation: options.correlation }
-    const envelope = { source: options.source ?? '', sequence: options.sequence ?? 0, entity: id, command, data, at: options.at, ...correlation }
+    const envelope = {
+      source: options.source ?? '',
+      sequence: options.sequence ?? 0,
+      entity: id,
+      command,
+      data,
+      at: options.at,
+      ...correlation,
+    }
     return new Promise((resolve, reject) => {
       const offer = () => {
         if (this.#failure !== undefined) return reject(this.#failure as Error)
@@ -242,7 +259,12 @@ interface InProcessBus extends BusAccess {
   bell(role: string, slot: number): InProcessBell
 }
 
-function inProcessBus(schemaHash: number, shape: { workers: number; gateways: number }, capacityBytes: number, schedule: Schedule): InProcessBus {
+function inProcessBus(
+  schemaHash: number,
+  shape: { workers: number; gateways: number },
+  capacityBytes: number,
+  schedule: Schedule,
+): InProcessBus {
   const memories = new Map<string, ArrayBufferLike>()
   for (const channel of planChannels(shape, { capacityBytes, answerCapacityBytes: Math.max(4096, capacityBytes / 4) })) {
     const buffer = new SharedArrayBuffer(channelBytes(channel.capacityBytes))
@@ -276,11 +298,17 @@ function settle(
   reject: (error: Error) => void,
 ): void {
   if (settlement.kind === 'done') resolve({ ok: true, version: settlement.version, reply: settlement.reply })
-  else if (settlement.kind === 'refused') resolve({ ok: false, version: settlement.version, refused: settlement.code, detail: settlement.detail })
+  else if (settlement.kind === 'refused')
+    resolve({ ok: false, version: settlement.version, refused: settlement.code, detail: settlement.detail })
   else if (settlement.kind === 'failed') reject(commandError('ERR_COMMAND_FAILED', settlement.message, id, command))
   else reject(commandError('ERR_ANSWER_FORGOTTEN', 'the command was done before, but its answer is no longer known', id, command))
 }
 
-function commandError(code: 'ERR_COMMAND' | 'ERR_COMMAND_FAILED' | 'ERR_ANSWER_FORGOTTEN', fact: string, entity: string, command: string): MillraceError {
+function commandError(
+  code: 'ERR_COMMAND' | 'ERR_COMMAND_FAILED' | 'ERR_ANSWER_FORGOTTEN',
+  fact: string,
+  entity: string,
+  command: string,
+): MillraceError {
   return new MillraceError(code, { fact, action: 'operator', values: { entity, command } })
 }

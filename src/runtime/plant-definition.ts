@@ -12,7 +12,10 @@ export interface PlantDefinition {
 const MARK = Symbol.for('millrace.plant')
 
 /** Defines a plant: `export default definePlant({ entities: [Press], sources: [mqtt({ … })] })`. */
-export function definePlant(definition: { readonly entities: readonly AnyEntity[]; readonly sources?: readonly SourceDefinition[] }): PlantDefinition {
+export function definePlant(definition: {
+  readonly entities: readonly AnyEntity[]
+  readonly sources?: readonly SourceDefinition[]
+}): PlantDefinition {
   const { entities, sources = [] } = definition
   if (!Array.isArray(entities) || entities.length === 0) {
     throw new MillraceError('ERR_PLANT_DEFINITION', {

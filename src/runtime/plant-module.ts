@@ -20,7 +20,12 @@ export async function importPlant(file: string): Promise<PlantDefinition> {
         error,
       )
     }
-    throw plantError(`the plant module could not be loaded: ${messageOf(error)}`, path, 'mend the module; its stack is behind --debug', error)
+    throw plantError(
+      `the plant module could not be loaded: ${messageOf(error)}`,
+      path,
+      'mend the module; its stack is behind --debug',
+      error,
+    )
   }
   if (!isPlantDefinition(module.default)) {
     throw plantError('the default export of the plant module is not a plant', path, 'export default definePlant({ entities: [...] })')

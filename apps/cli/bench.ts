@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { MillraceError } from '#base/errors.js'
+import { packageRoot } from '#runtime/package-root.js'
+import type { Run } from './command.js'
+
+/** Runs a program of dist/bench in a process of its own, with the options that follow its name. Short names do: `rtt` for `bus-rtt`. */
+export const runBench: Run = async ([name, ...rest], _options, output) => {
+  const folder = join(packageRoot(), 'dist', 'bench')
+  const names = readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() && entry.name.endsWith('.js') ? [entry.name.slice(0, -3)] : [],
+  )
+  if (name === undefined) {
+    for (const known of names) output.line(known)
+    return 0
+  }
+  const found = names.includes(name) ? [name] : names.filter((known) => known.endsWith(`-${name}`))
+  if (found.length !== 1) {
+    throw new MillraceError('ERR_USAGE', {
+      fact: 'no such benchmark',
+      action: 'operator',
+      values: { name },
+      next: `one of ${(found.length > 1 ? found : names).join(', ')}`,
+    })
+  }
+  return runNode([join(folder, `${found[0]}.js`), ...rest])
+}
+
+function runNode(args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: 'inherit' })
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+}
