@@ -21,7 +21,7 @@ export interface SeatFacts {
   readonly seatBackOff: 'over' | 'active'
   /** Processes of the role failed lately before they took a seat, and the next one has to wait. */
   readonly startBackOff: 'over' | 'active'
-  /** Failures of this seat within the window, against the limit. */
+  /** Failures of this seat, or of processes that were to take it, within the window, against the limit. */
   readonly failures: 'few' | 'many'
 }
 

@@ -30,7 +30,12 @@ export const DECISIONS: readonly DecisionRow[] = [
     because: 'an operator should know; trying goes on, rarely',
   },
   { when: { seatBackOff: 'active' }, action: 'wait', because: 'what failed a moment ago would fail again, and take the machine with it' },
-  { when: { spare: 'none', startBackOff: 'active' }, action: 'wait', because: 'processes of this role do not even load' },
+  {
+    when: { spare: 'none', startBackOff: 'active', failures: 'many' },
+    action: 'report-failing',
+    because: 'its processes do not even load',
+  },
+  { when: { spare: 'none', startBackOff: 'active' }, action: 'wait', because: 'what did not load a moment ago would not load now' },
   { when: { spare: 'none' }, action: 'start-new', because: 'there is nobody to seat' },
   { when: { spare: 'loading' }, action: 'wait', because: 'it will be in standby soon' },
   { when: { role: 'worker', isJournalUp: false }, action: 'wait', because: 'shards are loaded from the journal' },

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import type { PlantReport } from './report.js'
+
+const count = z.int().min(0)
+const milliseconds = z.number().min(0)
+const stateHash = z.string().regex(/^[0-9a-f]{64}$/)
+
+/** Checks a report that comes from outside: a file, another process. config/report.schema.json is this as JSON Schema. */
+export const reportSchema = z
+  .strictObject({
+    sent: count.describe('Commands that a source sent for the first time.'),
+    acked: count.describe('Commands whose source was told that they are durable.'),
+    durable: count.describe('Of the commands sent, those that are in the log.'),
+    ackedMissing: count.describe('Acknowledged but absent from the log.'),
+    duplicated: count.describe('In the log more than once.'),
+    outOfOrder: count.describe('In the log behind a later one of the same source and entity.'),
+    stateHash: z.strictObject({ live: stateHash, replayed: stateHash }).describe('SHA-256 over the state of all entities.'),
+    recoveries: z.array(
+      z.strictObject({
+        process: z.string().describe('The seat, such as worker/0.'),
+        cause: z.string().describe('Such as SIGKILL, exit code 1, hang (pulse).'),
+        rtoMs: milliseconds.describe('From the first sign of the death until the seat works again.'),
+        entities: count,
+        events: count,
+        phases: z
+          .record(z.string(), milliseconds)
+          .describe('noticed, reaped, started and ready add up to rtoMs; others are parts of ready.'),
+      }),
+    ),
+    rtoMs: z.strictObject({ p50: milliseconds, p99: milliseconds, max: milliseconds }),
+    ackMs: z.strictObject({ p50: milliseconds, p99: milliseconds }),
+    eventsPerSecond: z.number().min(0),
+    busRttNs: z.number().min(0).optional().describe('Median round trip of a frame over the bus, in nanoseconds.'),
+    bytesPerEvent: z.number().min(0).optional().describe('Bytes on disk for one stored event.'),
+  })
+  .meta({
+    title: 'Report of a Millrace plant',
+    description: 'What a run came to: demo, drill, chaos. Times are milliseconds unless named otherwise.',
+  })
+
+/** The report as it is, or a ZodError that names each field that is wrong. */
+export function parseReport(value: unknown): PlantReport {
+  const { busRttNs, bytesPerEvent, ...rest } = reportSchema.parse(value)
+  return { ...rest, ...(busRttNs === undefined ? {} : { busRttNs }), ...(bytesPerEvent === undefined ? {} : { bytesPerEvent }) }
+}
+
+/** JSON Schema (draft 2020-12) of the report. */
+export function reportJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(reportSchema) as Record<string, unknown>
+}

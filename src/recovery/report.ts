@@ -1,0 +1,84 @@
+/**
+ * What a run of a plant came to, in one shape everywhere: demo, drill, chaos. Plain JSON; its schema is config/report.schema.json. Times are
+ * milliseconds unless the name says otherwise; percentiles of nothing are 0, and the list they come from is then empty.
+ */
+export interface PlantReport {
+  /** Commands that a source sent for the first time; a retry is not another one. */
+  readonly sent: number
+  /** Commands whose source was told that they are durable. */
+  readonly acked: number
+  /** Of the commands sent, those whose events or receipts are in the log. */
+  readonly durable: number
+  /** Acknowledged but absent from the log: loss, the one number that must be 0. */
+  readonly ackedMissing: number
+  /** In the log more than once. */
+  readonly duplicated: number
+  /** In the log behind a later one of the same source and entity. */
+  readonly outOfOrder: number
+  readonly stateHash: StateHashes
+  readonly recoveries: readonly Recovery[]
+  readonly rtoMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly ackMs: { readonly p50: number; readonly p99: number }
+  readonly eventsPerSecond: number
+  /** Median round trip of a frame over the bus, nanoseconds, where it was measured. */
+  readonly busRttNs?: number
+  /** Bytes on disk for one stored event, where it was measured. */
+  readonly bytesPerEvent?: number
+}
+
+/** SHA-256 over all entities' states, 64 hex digits: as the workers held them, and as a replay of the log folds them. */
+export interface StateHashes {
+  readonly live: string
+  readonly replayed: string
+}
+
+/** One process that died and was replaced. */
+export interface Recovery {
+  /** Its seat: `worker/0`. */
+  readonly process: string
+  /** `SIGKILL`, `exit code 1`, `hang (pulse)`. */
+  readonly cause: string
+  /** From the first sign of the death until the seat works again. */
+  readonly rtoMs: number
+  /** How many entities were rebuilt, and from how many events. */
+  readonly entities: number
+  readonly events: number
+  /** Milliseconds by name. `noticed`, `reaped`, `started` and `ready` add up to `rtoMs`; others are parts of `ready`. */
+  readonly phases: Readonly<Record<string, number>>
+}
+
+/** Nothing lost, doubled or out of order, everything acknowledged is there, and replay gives the state that was live. */
+export function isClean(report: PlantReport): boolean {
+  return whatIsWrong(report).length === 0
+}
+
+/** Each thing that is wrong with a run, for a person; empty for a clean one. */
+export function whatIsWrong(report: PlantReport): string[] {
+  const wrong: string[] = []
+  if (report.ackedMissing > 0) wrong.push(`${count(report.ackedMissing, 'acknowledged command')} missing from the log`)
+  if (report.duplicated > 0) wrong.push(`${count(report.duplicated, 'command')} stored twice`)
+  if (report.outOfOrder > 0) wrong.push(`${count(report.outOfOrder, 'command')} out of order`)
+  if (report.durable < report.acked - report.ackedMissing)
+    wrong.push(`fewer commands durable (${report.durable}) than acknowledged (${report.acked})`)
+  if (report.stateHash.live !== report.stateHash.replayed) wrong.push('replaying the log gives another state than the live one')
+  return wrong
+}
+
+/** Percentiles of the recoveries' times, as the report has them. */
+export function rtoOf(recoveries: readonly Recovery[]): PlantReport['rtoMs'] {
+  const sorted = recoveries.map((recovery) => recovery.rtoMs).sort((a, b) => a - b)
+  return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), max: sorted.at(-1) ?? 0 }
+}
+
+/** The p-quantile of ascending numbers, linear between neighbours (Hyndman and Fan's type 7); 0 of none. */
+export function percentile(ascending: ArrayLike<number>, p: number): number {
+  if (ascending.length === 0) return 0
+  const rank = p * (ascending.length - 1)
+  const low = ascending[Math.floor(rank)] as number
+  const high = ascending[Math.ceil(rank)] as number
+  return low + (high - low) * (rank - Math.floor(rank))
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
