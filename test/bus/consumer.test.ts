@@ -135,6 +135,19 @@ describe('a cursor over unreleased frames', () => {
     expect(again.map(({ start }) => start)).toEqual([960, 1024, 1064])
   })
 
+  test('finds nothing when only padding lies before its limit, and goes on behind it', () => {
+    const { producer, consumer } = ringOf({ capacity: 1024, position: 960 })
+    put(producer, new Uint8Array(32)) // 960 to 1000, then padding to 1024
+    put(producer, new Uint8Array(32))
+    producer.publish()
+    const [first, second] = readAll(consumer)
+    const cursor = new FrameCursor(consumer)
+    cursor.seek(first?.end as number)
+
+    expect(cursor.next(second?.start as number)).toBe(NO_FRAME)
+    expect(frameAt(cursor, cursor.next(consumer.readPosition))).toEqual(second)
+  })
+
   test('goes neither to released frames nor ahead of the consumer', () => {
     const { consumer } = ringWith(4)
     consumer.next()
@@ -150,7 +163,7 @@ describe('a cursor over unreleased frames', () => {
     expect(() => cursor.next(48)).toThrow(AssertionError)
   })
 
-  test('does not end when it and the consumer share no object', () => {
+  test('is independent of other cursors', () => {
     const { consumer } = ringWith(2)
     readAll(consumer)
     const first = new FrameCursor(consumer)

@@ -1,0 +1,249 @@
+/**
+ * How long does a message of 32 bytes and its answer take between two Node processes?
+ *
+ *   initiator (core A) ══ ping ring ══▶ responder (core B)
+ *   initiator          ◀══ pong ring ══ responder
+ *
+ * Both spin, pinned, TypeScript at both ends, through the real channel: claim, write, commit, publish; read, answer, release. The reference
+ * is reference/ping-pong.c: one word of one cache line between two processes, pinned the same way, measured in turns with ours.
+ * Means come from batches timed as a whole, percentiles from trips timed one by one less the clock's own cost; both leave no trip out, and
+ * the next trip starts when the one before it has ended, so there is no schedule that a slow trip could hide from. A batch counts when
+ * neither process had an involuntary context switch. Every answer is checked. Needs two cores of its own for some seconds.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { MillraceError, messageOf } from '#base/errors.js'
+import { channelBytes, createChannel } from '#bus/index.js'
+import { allowedCores, Mapping } from '#shm/index.js'
+import { type CProgram, compileC } from './harness/c-program.js'
+import { compiledPath } from './harness/compiled.js'
+import { RTT_SCHEMA, type RttEndSetup, type RttOrder, type RttReport, type RttRound } from './harness/rtt-end.js'
+import { median } from './harness/samples.js'
+
+export interface BusRttOptions {
+  /** How often ours and the reference are measured in turns. */
+  readonly rounds: number
+  readonly batches: number
+  readonly tripsPerBatch: number
+  /** Without it `reference` and the ratios are null. */
+  readonly withReference: boolean
+}
+
+export const BUS_RTT_FULL: BusRttOptions = { rounds: 7, batches: 200, tripsPerBatch: 2_000, withReference: true }
+export const BUS_RTT_SMOKE: BusRttOptions = { rounds: 1, batches: 10, tripsPerBatch: 500, withReference: true }
+
+/** Times in nanoseconds, medians over the rounds. */
+export interface BusRtt {
+  readonly bench: 'bus-rtt'
+  readonly meanNs: number
+  readonly p50Ns: number
+  readonly p99Ns: number
+  readonly p999Ns: number
+  /** One look at the clock, already taken off. */
+  readonly clockNs: number
+  readonly reference: { readonly name: 'c-ping-pong'; readonly meanNs: number; readonly p99Ns: number } | null
+  /** Why there is no reference. */
+  readonly referenceMissing?: string
+  readonly ratioMean: number | null
+  readonly ratioP99: number | null
+  readonly rounds: number
+  /** The share of batches, ours and the reference's, that an involuntary context switch spoilt. */
+  readonly discarded: number
+}
+
+const CAPACITY_BYTES = 64 * 1024
+const ORDER_MS_MAX = 30_000
+
+/**
+ * Runs the measurement in processes of its own, which are gone when it resolves. Throws ERR_BENCH_CORES where this process may use one core
+ * only, ERR_BENCH_DISTURBED when no batch of a round counted, ERR_BENCH_FAILED when a process ended or an answer was wrong.
+ */
+export async function measureBusRtt(options: BusRttOptions): Promise<BusRtt> {
+  const [firstCore, secondCore] = allowedCores()
+  if (firstCore === undefined || secondCore === undefined) {
+    throw new MillraceError('ERR_BENCH_CORES', {
+      fact: 'a round trip between spinning processes needs two cores',
+      action: 'operator',
+      values: { cores: allowedCores().length },
+      next: 'run it where this process may use two',
+    })
+  }
+  const reference = options.withReference ? await compileC('ping-pong.c') : 'it was not asked for'
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-rtt-'))
+  const ends: End[] = []
+  try {
+    const [ping, pong] = [createRing(folder, 'ping'), createRing(folder, 'pong')]
+    ends.push(new End({ outbound: ping, inbound: pong, core: firstCore }), new End({ outbound: pong, inbound: ping, core: secondCore }))
+    const [initiator, responder] = ends as [End, End]
+    await Promise.all([initiator.expect('ready'), responder.expect('ready')])
+    const ours: RttRound[] = []
+    const theirs: ReferenceRound[] = []
+    for (let round = 0; round < options.rounds; round++) {
+      ours.push(await measureRound(initiator, responder, options))
+      if (typeof reference !== 'string') theirs.push(await measureReference(reference, [firstCore, secondCore], options))
+    }
+    return summary(ours, theirs, typeof reference === 'string' ? reference : undefined)
+  } finally {
+    for (const end of ends) end.kill()
+    if (typeof reference !== 'string') reference.remove()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** A report for people. */
+export function describeBusRtt(result: BusRtt): string {
+  const { reference } = result
+  const lines = [
+    `32-byte round trip between two processes: mean ${ns(result.meanNs)}, p50 ${ns(result.p50Ns)}, p99 ${ns(result.p99Ns)}, p99.9 ${ns(result.p999Ns)}`,
+    reference === null
+      ? `no C ping-pong to compare with: ${result.referenceMissing}`
+      : `C ping-pong on one cache line:            mean ${ns(reference.meanNs)}, p99 ${ns(reference.p99Ns)}; ratio ${result.ratioMean} (mean), ${result.ratioP99} (p99)`,
+    `medians over ${result.rounds} rounds; ${(result.discarded * 100).toFixed(1)} % of the batches discarded; the clock's ${ns(result.clockNs)} are taken off`,
+  ]
+  return lines.join('\n')
+}
+
+/** What ping-pong.c prints; -1 where no batch counted. */
+interface ReferenceRound {
+  readonly meanNs: number
+  readonly p99Ns: number
+  readonly batches: number
+  readonly discarded: number
+}
+
+/** One of the two measuring processes. */
+class End {
+  readonly #child: ChildProcess
+  #takeReport: ((report: RttReport) => void) | undefined
+  #reports: RttReport[] = []
+
+  constructor(setup: RttEndSetup) {
+    this.#child = fork(compiledPath('harness/rtt-end'), [JSON.stringify(setup)], { execArgv: [] })
+    this.#child.on('message', (report: RttReport) => this.#arrived(report))
+    this.#child.on('error', (error) => this.#arrived({ report: 'failed', message: messageOf(error) }))
+    this.#child.on('exit', (code, signal) => this.#arrived({ report: 'failed', message: `it ended with ${code ?? signal}` }))
+  }
+
+  order(order: RttOrder): void {
+    this.#child.send(order)
+  }
+
+  async expect<Kind extends RttReport['report']>(kind: Kind): Promise<Extract<RttReport, { report: Kind }>> {
+    const report = await this.#next()
+    if (report.report === kind) return report as Extract<RttReport, { report: Kind }>
+    throw new MillraceError('ERR_BENCH_FAILED', {
+      fact: 'a measuring process failed',
+      action: 'retry',
+      values: { expected: kind, said: report.report === 'failed' ? report.message : report.report },
+    })
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+
+  #next(): Promise<RttReport> {
+    const waiting = this.#reports.shift()
+    if (waiting !== undefined) return Promise.resolve(waiting)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#arrived({ report: 'failed', message: `it said nothing for ${ORDER_MS_MAX} ms` }), ORDER_MS_MAX)
+      this.#takeReport = (report) => {
+        clearTimeout(timer)
+        resolve(report)
+      }
+    })
+  }
+
+  #arrived(report: RttReport): void {
+    const take = this.#takeReport
+    this.#takeReport = undefined
+    if (take === undefined) this.#reports.push(report)
+    else take(report)
+  }
+}
+
+function createRing(folder: string, name: string): string {
+  const path = join(folder, `${name}.ring`)
+  const mapping = Mapping.create(path, channelBytes(CAPACITY_BYTES))
+  createChannel(mapping.buffer, { capacityBytes: CAPACITY_BYTES, schemaHash: RTT_SCHEMA, name: `rtt.${name}` })
+  mapping.close()
+  return path
+}
+
+async function measureRound(initiator: End, responder: End, options: BusRttOptions): Promise<RttRound> {
+  responder.order({ order: 'answer' })
+  initiator.order({ order: 'measure', tripsPerBatch: options.tripsPerBatch, batches: options.batches })
+  const [{ round }] = await Promise.all([initiator.expect('measured'), responder.expect('answered')])
+  // JSON has no NaN.
+  if (round.meanNs === null || round.p50Ns === null) throw disturbed('the channel', round)
+  return round
+}
+
+async function measureReference(program: CProgram, cores: readonly number[], options: BusRttOptions): Promise<ReferenceRound> {
+  const round = (await program.run([...cores, options.tripsPerBatch, options.batches], ORDER_MS_MAX)) as ReferenceRound
+  if (round.meanNs < 0 || round.p99Ns < 0) throw disturbed('the reference', round)
+  return round
+}
+
+function disturbed(what: string, round: { readonly batches: number; readonly discarded: number }): MillraceError {
+  return new MillraceError('ERR_BENCH_DISTURBED', {
+    fact: `other work interrupted every batch of ${what}`,
+    action: 'retry',
+    values: { batches: round.batches, discarded: round.discarded },
+    next: 'measure on a machine with two idle cores',
+  })
+}
+
+function summary(ours: readonly RttRound[], theirs: readonly ReferenceRound[], referenceMissing: string | undefined): BusRtt {
+  const middle = (pick: (round: RttRound) => number) => rounded(median(ours.map(pick)))
+  const meanNs = middle((round) => round.meanNs)
+  const p99Ns = middle((round) => round.p99Ns)
+  const reference =
+    theirs.length === 0
+      ? null
+      : {
+          name: 'c-ping-pong' as const,
+          meanNs: rounded(median(theirs.map((round) => round.meanNs))),
+          p99Ns: rounded(median(theirs.map((round) => round.p99Ns))),
+        }
+  const all = [...ours, ...theirs]
+  const batches = all.reduce((sum, round) => sum + round.batches, 0)
+  const discarded = all.reduce((sum, round) => sum + round.discarded, 0)
+  return {
+    bench: 'bus-rtt',
+    meanNs,
+    p50Ns: middle((round) => round.p50Ns),
+    p99Ns,
+    p999Ns: middle((round) => round.p999Ns),
+    clockNs: middle((round) => round.clockNs),
+    reference,
+    ...(referenceMissing === undefined ? {} : { referenceMissing }),
+    ratioMean: reference === null ? null : rounded(meanNs / reference.meanNs, 100),
+    ratioP99: reference === null ? null : rounded(p99Ns / reference.p99Ns, 100),
+    rounds: ours.length,
+    discarded: rounded(discarded / batches, 10_000),
+  }
+}
+
+function rounded(value: number, parts = 10): number {
+  return Math.round(value * parts) / parts
+}
+
+function ns(value: number): string {
+  return `${Math.round(value)} ns`
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const result = await measureBusRtt(args.includes('--smoke') ? BUS_RTT_SMOKE : BUS_RTT_FULL)
+  process.stdout.write(args.includes('--json') ? `${JSON.stringify(result)}\n` : `${describeBusRtt(result)}\n`)
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  main(process.argv.slice(2)).catch((error: unknown) => {
+    process.stderr.write(`bus-rtt: ${messageOf(error)}\n`)
+    process.exitCode = 1
+  })
+}
