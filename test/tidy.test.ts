@@ -137,6 +137,12 @@ describe('a source that imports against the table', () => {
 })
 
 describe('a source that is untidy', () => {
+  // Put together here, so that this source is none.
+  const left = ['TO', 'DO'].join('')
+  const home = ['', 'home', 'me', 'plant'].join('/')
+  const focused = ['test', 'only'].join('.')
+  const skipped = ['test', 'skip'].join('.')
+
   test.each([
     ['src/base/utils.ts', '', 'utils.ts names no idea'],
     ['src/helpers/ring.ts', '', 'helpers names no idea'],
@@ -145,10 +151,10 @@ describe('a source that is untidy', () => {
     ['src/bus/ring_buffer.ts', '', 'ring_buffer.ts is not kebab-case'],
     ['src/bus/index.ts', "export * from './ring.js'\nexport const x = 1\n", 'does more than re-export'],
     ['src/bus/ring.ts', '\n'.repeat(FILE_LINES_MAX + 1), `has ${FILE_LINES_MAX + 1} lines, more than ${FILE_LINES_MAX}`],
-    ['src/bus/ring.ts', `// ${'TO'}DO: finish`, 'has something left to do'],
-    ['src/bus/ring.ts', `const at = '/wor${'k'}/main'`, "names a path of somebody's machine"],
-    ['test/bus/ring.test.ts', `describe.${'only'}('a ring')`, 'runs only some of its tests'],
-    ['test/bus/ring.test.ts', `test.${'skip'}('turns')`, 'runs only some of its tests'],
+    ['src/bus/ring.ts', `// ${left}: finish`, 'has something left to do'],
+    ['src/bus/ring.ts', `const at = '${home}'`, "names a path of somebody's machine"],
+    ['test/bus/ring.test.ts', `${focused}('a ring')`, 'runs only some of its tests'],
+    ['test/bus/ring.test.ts', `${skipped}('turns')`, 'runs only some of its tests'],
   ])('is found: %s', (path, text, what) => {
     expect(checkFiles([{ path, text }])).toEqual([`${path}: ${what}`])
   })
