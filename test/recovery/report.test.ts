@@ -21,8 +21,8 @@ describe('a report of a run without loss', () => {
     const text = renderReport(
       reportOf({
         sent: 123_456,
-        acked: 123_455,
-        durable: 123_454,
+        acked: 123_454,
+        durable: 123_455,
         recoveries: [recoveryOf({ rtoMs: 23.25 })],
         bytesPerEvent: 12.5,
         busRttNs: 181,
