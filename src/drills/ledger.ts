@@ -1,0 +1,146 @@
+/** What is wrong with the log, as the sending side sees it. Everything is 0 when nothing is. */
+export interface LedgerVerdict {
+  readonly sent: number
+  /** Commands whose sender was told that they are durable. */
+  readonly acked: number
+  /** Commands found in the log, each counted once. */
+  readonly durable: number
+  readonly ackedMissing: number
+  readonly duplicated: number
+  readonly outOfOrder: number
+  /** Found in the log without ever having been sent. */
+  readonly invented: number
+  /** The first few of each kind, for a person: `lost machine/… at …`. */
+  readonly examples: readonly string[]
+}
+
+/** One command in the log: the row that ends it. Rows come in order of version per entity. */
+export interface LoggedCommand {
+  readonly entity: string
+  readonly version: number
+  /** `at` of the command, microseconds since 1970. */
+  readonly at: number
+}
+
+const EXAMPLES_MAX = 10
+
+/**
+ * The sending side's own book, which knows nothing of sequences, positions or recoveries. A command is known by its entity and its event time,
+ * which the sender never gives twice to one entity, so that the book also sees faults of the plant's own numbering.
+ */
+export class Ledger {
+  readonly #entities = new Map<string, EntityPage>()
+  readonly #ackMicros: number[] = []
+  #sent = 0
+  #acked = 0
+
+  get sent(): number {
+    return this.#sent
+  }
+
+  get acked(): number {
+    return this.#acked
+  }
+
+  /** Commands sent and not yet acknowledged. */
+  get openCount(): number {
+    return this.#sent - this.#acked
+  }
+
+  /** Acknowledgement times since the last call, in microseconds. */
+  takeAckMicros(): number[] {
+    return this.#ackMicros.splice(0)
+  }
+
+  /** Before the command leaves, in the order in which they must take effect. Returns its number within the entity. */
+  recordSent(entity: string, at: number): number {
+    let page = this.#entities.get(entity)
+    if (page === undefined) this.#entities.set(entity, (page = new EntityPage()))
+    this.#sent++
+    return page.add(at)
+  }
+
+  /** When the sender has been told that it is durable. */
+  recordAcked(entity: string, number: number, micros: number): void {
+    const page = this.#entities.get(entity)
+    if (page?.acknowledge(number) !== true) return
+    this.#acked++
+    this.#ackMicros.push(micros)
+  }
+
+  /** Holds the log against the book. */
+  async check(log: AsyncIterable<LoggedCommand>): Promise<LedgerVerdict> {
+    const examples: string[] = []
+    const found = new Map<string, EntityFinding>()
+    let durable = 0
+    let duplicated = 0
+    let outOfOrder = 0
+    let invented = 0
+    const note = (what: string, entity: string, at: number) => {
+      if (examples.length < EXAMPLES_MAX) examples.push(`${what} ${entity} at ${at}`)
+    }
+    for await (const { entity, at } of log) {
+      const number = this.#entities.get(entity)?.find(at)
+      if (number === undefined) {
+        invented++
+        note('invented', entity, at)
+        continue
+      }
+      let finding = found.get(entity)
+      if (finding === undefined) found.set(entity, (finding = { seen: new Set(), latest: -1 }))
+      if (finding.seen.has(number)) {
+        duplicated++
+        note('twice', entity, at)
+        continue
+      }
+      finding.seen.add(number)
+      durable++
+      if (number < finding.latest) {
+        outOfOrder++
+        note('out of order', entity, at)
+      }
+      finding.latest = Math.max(finding.latest, number)
+    }
+    let ackedMissing = 0
+    for (const [entity, page] of this.#entities) {
+      for (const at of page.acknowledgedBut(found.get(entity)?.seen)) {
+        ackedMissing++
+        note('lost', entity, at)
+      }
+    }
+    return { sent: this.#sent, acked: this.#acked, durable, ackedMissing, duplicated, outOfOrder, invented, examples }
+  }
+}
+
+interface EntityFinding {
+  readonly seen: Set<number>
+  latest: number
+}
+
+/** The commands of one entity in sending order. */
+class EntityPage {
+  readonly #ats: number[] = []
+  readonly #numbers = new Map<number, number>()
+  readonly #acknowledged = new Set<number>()
+
+  add(at: number): number {
+    const number = this.#ats.push(at) - 1
+    this.#numbers.set(at, number)
+    return number
+  }
+
+  find(at: number): number | undefined {
+    return this.#numbers.get(at)
+  }
+
+  /** False when it was acknowledged before. */
+  acknowledge(number: number): boolean {
+    if (this.#acknowledged.has(number)) return false
+    this.#acknowledged.add(number)
+    return true
+  }
+
+  *acknowledgedBut(seen: ReadonlySet<number> | undefined): Generator<number> {
+    for (const number of this.#acknowledged) if (seen?.has(number) !== true) yield this.#ats[number] as number
+  }
+}

@@ -1,0 +1,59 @@
+import { serveControl } from '#processes/control-socket.js'
+import { JournalServer } from '#serving/journal-server.js'
+import { dataPaths, openDataDirectory } from './data-directory.js'
+import { journalMethods } from './journal-service.js'
+import { runRole, settled } from './role-process.js'
+import { wireJournal } from './wiring.js'
+
+const COUNTERS_EVERY_MS = 100
+
+/** The journal process: the only one that opens the log for writing. Serves workers over the bus and tools over its control socket. */
+export function runJournalProcess(): Promise<void> {
+  return runRole(
+    'journal',
+    // The store is loaded here, so that a spare has it before it is needed.
+    () => loadStore(),
+    async (context) => {
+      const { settings, clock, log } = context
+      const startedMs = clock.monotonicMs()
+      const journal = await openDataDirectory(settings.dataDirectory)
+      const openMs = clock.monotonicMs() - startedMs
+      await journal.register(
+        settings.schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))),
+      )
+      const counters = context.table.counters({ role: 'journal', slot: 0 })
+      let cycle: ReturnType<typeof context.run> | undefined
+      const server = new JournalServer({
+        journal,
+        links: wireJournal(context.access, settings.shape, context.holder),
+        clock,
+        framesMax: settings.config.journal.batchRowsMax,
+        bytesMax: settings.config.journal.batchBytesMax,
+        onFatal: context.fail,
+        wake: () => cycle?.wake(),
+        onDurable: (rowCount, frameCount, micros) => {
+          counters.add('appendsTaken', frameCount)
+          counters.add('eventsStored', rowCount)
+          counters.add('blocksStored')
+          counters.add('fsyncMicros', micros)
+        },
+      })
+      cycle = context.run(server)
+      const noRoomBefore = counters.get('backPressure')
+      setInterval(() => {
+        counters.set('storedBytes', journal.storedBytes())
+        counters.set('backPressure', noRoomBefore + server.counters.noRoom)
+      }, COUNTERS_EVERY_MS).unref()
+      const control = await serveControl(dataPaths(settings.dataDirectory).journalSocket, journalMethods(journal))
+      context.lifeline.serveCalls({ endPosition: () => journal.endPosition, idle: () => server.isIdle })
+      return {
+        details: { phases: { open: openMs, register: clock.monotonicMs() - startedMs - openMs }, shardCount: journal.shardCount },
+        drain: async (withinMs) => {
+          if (!(await settled(() => server.isIdle, withinMs, clock))) log.warn('ends with appends that no worker waits for')
+          await control.close()
+          await journal.close()
+        },
+      }
+    },
+  )
+}

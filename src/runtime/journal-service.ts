@@ -1,0 +1,82 @@
+import { deserialize, serialize } from 'node:v8'
+import type { EntityId } from '#base/ids.js'
+import type { Journal, Row, Snapshot } from '#journal/index.js'
+import type { ControlMethod } from '#processes/control-socket.js'
+import { queryRows, type RowQuery } from '#reading/row-query.js'
+
+/** What the log holds, in numbers. */
+export interface JournalSummary {
+  readonly endPosition: number
+  readonly entities: number
+  readonly storedBytes: number
+  readonly shardCount: number
+}
+
+/** Of `verify`: progress in bytes or blocks, and what was found. */
+export type VerifyItem =
+  | { readonly kind: 'progress'; readonly done: number; readonly total: number }
+  | { readonly kind: 'finding'; readonly finding: import('#journal/index.js').Finding }
+
+const ROWS_PER_ITEM = 512
+
+/**
+ * What the journal answers on its control socket. Rows and snapshots travel as base64 of V8's serialisation, which keeps every double as it is
+ * (-0 too); both ends are one installation on one Node.
+ */
+export function journalMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
+  return {
+    summary: (): JournalSummary => summarise(journal),
+    async *rows(args: unknown, signal: AbortSignal) {
+      let rows: Row[] = []
+      for await (const row of queryRows(journal, args as RowQuery)) {
+        rows.push(row)
+        if (rows.length < ROWS_PER_ITEM) continue
+        if (signal.aborted) return
+        yield packExact(rows)
+        rows = []
+      }
+      if (rows.length > 0) yield packExact(rows)
+    },
+    snapshot(args: unknown) {
+      const { entity, versionMax } = args as { entity: EntityId; versionMax: number }
+      return packExact(journal.snapshot(entity, versionMax))
+    },
+    entities(args: unknown) {
+      const { prefix = '', limit = 1000 } = args as { prefix?: string; limit?: number }
+      const found: string[] = []
+      for (let shard = 0; shard < journal.shardCount && found.length < limit; shard++) {
+        for (const head of journal.heads(shard)) if (head.entity.startsWith(prefix)) found.push(head.entity)
+      }
+      return found.slice(0, limit)
+    },
+    async *verify(): AsyncGenerator<VerifyItem> {
+      let latest: VerifyItem | undefined
+      const progress = (done: number, total: number) => {
+        latest = { kind: 'progress', done, total }
+      }
+      for await (const finding of journal.verify(progress)) {
+        if (latest !== undefined) yield latest
+        latest = undefined
+        yield { kind: 'finding', finding }
+      }
+      if (latest !== undefined) yield latest
+    },
+  }
+}
+
+export function packExact(value: unknown): string {
+  return serialize(value).toString('base64')
+}
+
+export function unpackExact<T>(text: string): T {
+  return deserialize(Buffer.from(text, 'base64')) as T
+}
+
+export type PackedRows = readonly Row[]
+export type PackedSnapshot = Snapshot | undefined
+
+function summarise(journal: Journal): JournalSummary {
+  let entities = 0
+  for (let shard = 0; shard < journal.shardCount; shard++) for (const _ of journal.heads(shard)) entities++
+  return { endPosition: journal.endPosition, entities, storedBytes: journal.storedBytes(), shardCount: journal.shardCount }
+}

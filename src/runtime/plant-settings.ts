@@ -1,0 +1,18 @@
+import type { EntitySchema } from '#schema/index.js'
+import type { PlantShape } from './channel-plan.js'
+import type { Config } from './config-schema.js'
+
+/** What every process of a plant is told at birth. Plain JSON. */
+export interface PlantSettings {
+  /** Absolute path of the plant module; workers and gateways import it. */
+  readonly plantFile: string
+  readonly dataDirectory: string
+  /** Channels, bells and the process table: in /dev/shm. */
+  readonly runtimeDirectory: string
+  readonly config: Config
+  readonly shape: PlantShape
+  /** Of the plant as the supervisor imported it; a process that imports another plant cannot open its channels. */
+  readonly schemaHash: number
+  /** All that the journal knows of the entity types. */
+  readonly schemas: readonly EntitySchema[]
+}

@@ -1,0 +1,153 @@
+import { join } from 'node:path'
+import { type Clock, systemClock } from '#base/clock.js'
+import { type DutyCycle, type RunningDutyCycle, runDutyCycle } from '#bus/index.js'
+import type { Assignment, ReadyDetails } from '#processes/control-message.js'
+import { type Lifeline, openLifeline } from '#processes/lifeline.js'
+import type { ChildRole } from '#processes/process-role.js'
+import { ProcessTable } from '#processes/process-table.js'
+import { Bell, Mapping, ownProcess, ringBell, startPulse } from '#shm/index.js'
+import { createLog, type Logger } from './log.js'
+import type { PlantSettings } from './plant-settings.js'
+import type { BusAccess, SeatHolder } from './wiring.js'
+
+/** What a role gets with its seat. */
+export interface SeatContext {
+  readonly settings: PlantSettings
+  readonly slot: number
+  readonly term: number
+  readonly assignment: Assignment
+  readonly access: BusAccess
+  readonly holder: SeatHolder
+  readonly table: ProcessTable
+  readonly clock: Clock
+  readonly log: Logger
+  readonly lifeline: Lifeline
+  /** Runs the role's duty cycle; what it throws ends the process. */
+  run(duty: DutyCycle): RunningDutyCycle
+  /** Ends the process after a failure that only a restart mends; the supervisor replaces it. */
+  fail(error: unknown): never
+}
+
+/** A role at work. */
+export interface RunningRole {
+  readonly details: ReadyDetails
+  /** Finishes what is in flight, within the time; the process ends afterwards. */
+  drain(withinMs: number): Promise<void>
+}
+
+/** Ended by a failure of its own; the log says which. */
+const EXIT_CODE_FAILED = 1
+const LOOK_EVERY_MS = 2
+
+/**
+ * Runs a child process of a plant from its birth to its end: standby once `load` is done (a spare stays there), the seat's work once the supervisor gives
+ * one, an orderly end on request, and an end by itself when the supervisor is gone.
+ */
+export async function runRole<L>(
+  role: ChildRole,
+  load: (settings: PlantSettings) => Promise<L>,
+  take: (context: SeatContext, loaded: L) => Promise<RunningRole>,
+): Promise<void> {
+  const lifeline = openLifeline()
+  const settings = lifeline.birth.settings as unknown as PlantSettings
+  let log = createLog(settings.config.log.level, { role })
+  const fail = (error: unknown): never => {
+    log.fatal({ err: error }, 'the process ends')
+    process.exit(EXIT_CODE_FAILED)
+  }
+  process.on('uncaughtException', fail)
+  process.on('unhandledRejection', fail)
+  // Whoever ends the plant by Ctrl-C signals the whole group; the supervisor says in which order to stop.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => {})
+
+  const tableMapping = Mapping.open(lifeline.birth.tablePath as string)
+  const table = ProcessTable.open(tableMapping.buffer)
+  const place = table.process(lifeline.birth.tableIndex)
+  startPulse(tableMapping, { offset: place.pulseOffset, periodMs: settings.config.processes.pulseMs })
+  const beat = setInterval(() => place.countTurn(), settings.config.processes.pulseMs)
+  const loaded = await load(settings)
+  lifeline.send({ kind: 'loaded' })
+
+  let running: RunningRole | undefined
+  let cycle: RunningDutyCycle | undefined
+  const end = async (withinMs: number) => {
+    await running?.drain(withinMs)
+    cycle?.stop()
+    clearInterval(beat)
+  }
+  lifeline.onClosed(() => end(ORPHAN_DRAIN_MS))
+  lifeline.onMessage((message) => {
+    if (message.kind === 'ring') cycle?.wake()
+    else if (message.kind === 'stop') void end(message.withinMs).then(() => process.exit(0), fail)
+    else if (message.kind === 'take') {
+      log = createLog(settings.config.log.level, { role, slot: message.slot, term: message.term })
+      const self = ownProcess()
+      const bell = Bell.open(bellPath(settings, role, message.slot))
+      const context: SeatContext = {
+        settings,
+        slot: message.slot,
+        term: message.term,
+        assignment: message.assignment,
+        access: sharedBus(settings, table),
+        holder: { pid: self.pid, startTime: self.startTime, term: message.term, schemaHash: settings.schemaHash },
+        table,
+        clock: systemClock,
+        log,
+        lifeline,
+        run: (duty) => {
+          cycle = runDutyCycle(duty, {
+            strategy: settings.config.bus.strategy,
+            spinMicros: settings.config.bus.spinMicros,
+            parked: table.parkedWord({ role, slot: message.slot }),
+            bell,
+            clock: systemClock,
+            onTurn: () => place.countTurn(),
+            onError: fail,
+          })
+          return cycle
+        },
+        fail,
+      }
+      take(context, loaded).then((role_) => {
+        running = role_
+        lifeline.send({ kind: 'ready', details: role_.details })
+      }, fail)
+    }
+  })
+}
+
+/** How long an orphan goes on finishing what is in flight; below the bound at which its lifeline ends it. */
+const ORPHAN_DRAIN_MS = 1500
+
+/** Resolves when the condition holds, or false when it did not within the time. Looks on the event loop, so that the duty cycle goes on. */
+export function settled(condition: () => boolean, withinMs: number, clock: Clock): Promise<boolean> {
+  const deadlineMs = clock.monotonicMs() + withinMs
+  return new Promise((resolve) => {
+    const look = () => {
+      if (condition()) resolve(true)
+      else if (clock.monotonicMs() >= deadlineMs) resolve(false)
+      else setTimeout(look, LOOK_EVERY_MS)
+    }
+    look()
+  })
+}
+
+export function bellPath(settings: Pick<PlantSettings, 'runtimeDirectory'>, role: ChildRole, slot: number): string {
+  return join(settings.runtimeDirectory, `bell-${role}-${slot}`)
+}
+
+export function channelPath(runtimeDirectory: string, channel: string): string {
+  return join(runtimeDirectory, `${channel}.ring`)
+}
+
+/** Channels as mappings, peers as parked words in the process table and bells beside it. */
+function sharedBus(settings: PlantSettings, table: ProcessTable): BusAccess {
+  return {
+    memory: (channel) => Mapping.open(channelPath(settings.runtimeDirectory, channel)).buffer,
+    peer: (role, slot) => {
+      const path = bellPath(settings, role, slot)
+      return { ...table.parkedWord({ role, slot }), ring: () => ringBell(path) }
+    },
+  }
+}

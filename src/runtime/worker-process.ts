@@ -1,0 +1,92 @@
+import type { LoadReport } from '#actors/loader.js'
+import { Worker } from '#actors/worker.js'
+import { PlantModel } from '#entity/index.js'
+import { shardsOfSlot } from '#shards/placement.js'
+import { importPlant } from './plant-module.js'
+import { runRole, settled } from './role-process.js'
+import { wireWorker } from './wiring.js'
+
+const COMMANDS_PER_TURN = 1024
+const IN_FLIGHT_MAX = 65_536
+const COUNTERS_EVERY_MS = 100
+
+/** The worker process: imports the plant module, then hosts the entities of the slot that it is given. Never loads the journal's store. */
+export function runWorkerProcess(): Promise<void> {
+  return runRole(
+    'worker',
+    async (settings) => new PlantModel((await importPlant(settings.plantFile)).entities),
+    async (context, plant) => {
+      const { settings, slot, term, clock, lifeline, log } = context
+      const { workers } = settings.config
+      const startedMs = clock.monotonicMs()
+      const shardCount = context.assignment.shardCount as number
+      const wired = wireWorker(context.access, slot, settings.shape, context.holder)
+      let isReady = false
+      let firstLoad: LoadReport | undefined
+      const worker = new Worker({
+        plant,
+        shards: shardsOfSlot(slot, settings.shape.workers, shardCount),
+        shardCount,
+        term,
+        inbound: wired.inbound,
+        journal: wired.journal,
+        clock,
+        limits: {
+          liveEntitiesMax: workers.liveEntitiesMax,
+          passivateAfterMs: workers.passivateAfterMs,
+          commandsPerTurn: COMMANDS_PER_TURN,
+          inFlightMax: IN_FLIGHT_MAX,
+        },
+        onLoaded: (report) => {
+          if (!isReady) firstLoad = report
+          else {
+            log.warn(report, 'shards were loaded again after the journal did not take an append')
+            lifeline.send({ kind: 'event', name: 'reloaded', data: report })
+          }
+        },
+        onFatal: context.fail,
+      })
+      context.run(worker)
+      await settled(() => worker.isLoaded, Number.POSITIVE_INFINITY, clock)
+      isReady = true
+
+      const counters = context.table.counters({ role: 'worker', slot })
+      const before = counters.read()
+      setInterval(() => {
+        const now = worker.counters
+        counters.set('commandsDone', before.commandsDone + now.commands)
+        counters.set('eventsEmitted', before.eventsEmitted + now.events)
+        counters.set('refusals', before.refusals + now.refusals)
+        counters.set('duplicates', before.duplicates + now.duplicates)
+        counters.set('conflicts', before.conflicts + now.rejections)
+        counters.set('activations', before.activations + now.activations)
+        counters.set('passivations', before.passivations + now.passivations)
+        counters.set('snapshotsTaken', before.snapshotsTaken + now.snapshots)
+        counters.set('backPressure', before.backPressure + now.stalls)
+        counters.set('liveEntities', now.liveEntities)
+        counters.set('unreleased', worker.inFlightCount)
+      }, COUNTERS_EVERY_MS).unref()
+      lifeline.serveCalls({
+        stateHash: async () => ({ hash: (await worker.stateHash()).hex(), entities: worker.counters.knownEntities }),
+        counters: () => ({ ...worker.counters }),
+        idle: () => worker.isIdle,
+      })
+      const load = firstLoad
+      return {
+        details: {
+          entities: load?.entities ?? 0,
+          events: load?.events ?? 0,
+          phases: {
+            open: Math.max(0, clock.monotonicMs() - startedMs - (load?.waitMs ?? 0) - (load?.snapshotMs ?? 0) - (load?.replayMs ?? 0)),
+            wait: load?.waitMs ?? 0,
+            snapshots: load?.snapshotMs ?? 0,
+            replay: load?.replayMs ?? 0,
+          },
+        },
+        drain: async (withinMs) => {
+          await settled(() => worker.isIdle, withinMs, clock)
+        },
+      }
+    },
+  )
+}
