@@ -89,14 +89,13 @@ export default definePlant({ entities: [Press] })
 `
 
 const MAP = `# Turns each row of press.csv into one command. \`millrace ingest csv --infer FILE\` proposes such a map for a file of yours.
-command: press/sample
+format: csv
 delimiter: ','
 header: true
-time:
-  column: time
-  zone: Europe/Berlin
-entity:
-  column: press
+zone: Europe/Berlin # of times that carry no offset
+time: { column: time, format: 'YYYY-MM-DD hh:mm:ss' }
+entity: { type: press, name: { column: press } }
+command: sample
 fields:
   temperature: { column: temperature, unit: °C }
   force: { column: force, unit: kN }

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parseMap } from '#ingest/map-file.js'
 import { loadConfig } from '#runtime/config.js'
 import { runCli } from './run-cli.js'
 
@@ -16,7 +17,7 @@ afterEach(() => {
 })
 
 describe('millrace init in a folder that is new or empty', () => {
-  test('writes a plant with a valid configuration and says what comes next', async () => {
+  test('writes a plant with a valid configuration and a valid map, and says what comes next', async () => {
     const { code, stdout } = await runCli(['init', 'My Plant'], { cwd: folder })
     const plant = join(folder, 'My Plant')
 
@@ -27,6 +28,10 @@ describe('millrace init in a folder that is new or empty', () => {
     )
     expect(JSON.parse(readFileSync(join(plant, 'package.json'), 'utf8'))).toMatchObject({ name: 'my-plant', type: 'module' })
     expect(loadConfig({ plantFile: join(plant, 'plant.js'), env: {} }).file).toBe(join(plant, 'millrace.yaml'))
+    expect(parseMap(readFileSync(join(plant, 'press.map.yaml'), 'utf8'), 'press.map.yaml')).toMatchObject({
+      entityType: 'press',
+      command: 'sample',
+    })
   })
 
   test('says to a program what it wrote', async () => {

@@ -1,0 +1,182 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isSoak } from '../soak.js'
+import { FIXTURES, finish, PackedPackage, ROOT, succeed } from './package.js'
+
+/** Both compilers that are promised, under names of their own so that one project holds them. */
+const COMPILERS = { 'TypeScript 5.9': 'ts59@npm:typescript@5.9.3', 'TypeScript 7': 'ts7@npm:typescript@7.0.2' }
+const TYPES = '@types/node@20.19.43'
+/** The current Node comes as a package that installs its binary with a script: a fifth of a gigabyte, so it is left to soaks and to CI. */
+const CURRENT_NODE = 'node@24.21.0'
+const INSTALL_MS = 240_000
+
+const packed = new PackedPackage()
+
+beforeAll(() => packed.pack(), INSTALL_MS)
+afterAll(() => packed.remove())
+
+describe('the tarball', () => {
+  test('passes publint', async () => {
+    expect(
+      await finish(process.execPath, [join(ROOT, 'node_modules/publint/src/cli.js'), '--strict', packed.tarball], packed.folder),
+    ).toMatchObject({ code: 0 })
+  })
+
+  test('carries what runs and none of what made it', async () => {
+    const listing = await succeed('tar', ['-tzf', packed.tarball], packed.folder)
+    const files = listing
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^package\//, ''))
+
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'dist/apps/cli/main.js',
+        'dist/src/index.d.ts',
+        'config/default.yaml',
+        'native/install.mjs',
+        'LICENSE',
+        'CHANGELOG.md',
+      ]),
+    )
+    expect(files.filter((file) => file.startsWith('native/prebuilds/'))).toEqual(
+      process.platform === 'linux' ? [`native/prebuilds/linux-${process.arch}/millrace.node`] : [],
+    )
+    expect(files.filter((file) => /^(src|apps|bench|test|\.ci)\/|\.map$|buildinfo|\.millrace-|\.(log|tgz)$/.test(file))).toEqual([])
+  })
+})
+
+/** What an installed package must do, by the name of the project it is installed in: one line per claim. */
+const CLAIMS: readonly (readonly [claim: string, prove: (project: string) => Promise<void>])[] = [
+  ['can be imported and runs a plant inline', (project) => runs(project, 'import-all.js', 'imported')],
+  ['prints its help', async (project) => expect(await millrace(project, '--help')).toContain('Usage: millrace')],
+  ['prints its configuration', async (project) => expect(await millrace(project, 'config')).toContain('bus.capacityBytes')],
+  ['measures the bus', async (project) => expect(lastLine(await millrace(project, 'bench', 'rtt', '--json'))).toMatch(/^\{.*\}$/)],
+  ['runs the first example of the README', (project) => readmeExample(project)],
+  ['scaffolds a plant whose tests pass', scaffoldPasses],
+]
+
+describe('a project that installed the tarball', () => {
+  let project = ''
+
+  beforeAll(async () => {
+    project = await packed.install('with-scripts', [...Object.values(COMPILERS), TYPES])
+  }, INSTALL_MS)
+
+  test.each(CLAIMS)(
+    '%s',
+    async (_claim, prove) => {
+      await prove(project)
+    },
+    120_000,
+  )
+
+  test.each(Object.entries(COMPILERS).flatMap(([name, spec]) => [[name, 'nodenext', spec] as const, [name, 'bundler', spec] as const]))(
+    'compiles with %s and module resolution %s',
+    async (_name, resolution, spec) => {
+      const folder = join(project, `${spec.split('@')[0]}-${resolution}`)
+      mkdirSync(folder)
+      cpSync(join(FIXTURES, 'consumer.ts'), join(folder, 'consumer.ts'))
+      writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(consumerConfig(resolution)))
+
+      const { code, text } = await finish(
+        process.execPath,
+        [join(project, 'node_modules', spec.split('@')[0] ?? '', 'bin/tsc'), '-p', folder],
+        folder,
+      )
+
+      expect({ code, text }).toEqual({ code: 0, text: '' })
+    },
+    60_000,
+  )
+})
+
+describe('a project that installed the tarball without install scripts', () => {
+  let project = ''
+
+  beforeAll(async () => {
+    project = await packed.install('without-scripts', [], ['--ignore-scripts'])
+  }, INSTALL_MS)
+
+  test.each(CLAIMS)(
+    '%s',
+    async (_claim, prove) => {
+      await prove(project)
+    },
+    120_000,
+  )
+})
+
+describe.skipIf(!isSoak && process.env['CI'] === undefined)(`a project with ${CURRENT_NODE}`, () => {
+  let project = ''
+
+  beforeAll(async () => {
+    project = await packed.install('current-node', [CURRENT_NODE])
+  }, INSTALL_MS)
+
+  test('runs a plant inline and loads the addon', async () => {
+    cpSync(FIXTURES, project, { recursive: true })
+    const node = join(project, 'node_modules/.bin/node')
+
+    expect(await succeed(node, ['--version'], project)).toBe(`v${CURRENT_NODE.split('@')[1]}\n`)
+    expect(await succeed(node, ['import-all.js'], project)).toContain('imported')
+    expect(lastLine(await succeed(node, ['node_modules/millrace/dist/apps/cli/main.js', 'bench', 'rtt', '--json'], project))).toMatch(
+      /^\{.*\}$/,
+    )
+  }, 120_000)
+})
+
+async function runs(project: string, fixture: string, expected: string): Promise<void> {
+  cpSync(join(FIXTURES, fixture), join(project, fixture))
+  expect(await succeed(process.execPath, [fixture], project)).toContain(expected)
+}
+
+function millrace(project: string, ...args: readonly string[]): Promise<string> {
+  return succeed(join(project, 'node_modules/.bin/millrace'), args, project)
+}
+
+/** The first JavaScript block of the README, run as it stands there. */
+async function readmeExample(project: string): Promise<void> {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const example = /^```(?:js|javascript)\n([\s\S]*?)^```/m.exec(readme)?.[1]
+  expect(example, 'the README begins with an example in JavaScript').toBeDefined()
+  const folder = join(project, 'readme')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'example.js'), example ?? '')
+  await succeed(process.execPath, ['example.js'], folder)
+}
+
+/** Below the project, so that it finds the package without an installation of its own; what it would install is checked by name. */
+async function scaffoldPasses(project: string): Promise<void> {
+  await millrace(project, 'init', 'my-plant')
+  const plant = join(project, 'my-plant')
+  const manifest = JSON.parse(readFileSync(join(plant, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
+  expect(manifest.dependencies).toEqual({ millrace: `file:${packed.tarball}` })
+  expect(readdirSync(plant)).not.toContain('node_modules')
+  expect(await succeed('npm', ['test', '--silent'], plant)).toMatch(/^# fail 0$/m)
+  expect(existsSync(join(plant, 'data'))).toBe(false)
+}
+
+function consumerConfig(resolution: 'nodenext' | 'bundler'): object {
+  const module = resolution === 'nodenext' ? 'nodenext' : 'esnext'
+  return {
+    compilerOptions: {
+      target: 'es2022',
+      lib: ['es2024'],
+      module,
+      moduleResolution: resolution,
+      strict: true,
+      noEmit: true,
+      declaration: true,
+      exactOptionalPropertyTypes: true,
+      types: ['node'],
+    },
+    files: ['consumer.ts'],
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? ''
+}
