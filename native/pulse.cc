@@ -23,9 +23,9 @@ constexpr int64_t kPeriodMsMax = 60000;
  * Node supports. */
 class Pulse::Thread {
  public:
-  Thread(Counted<Region> region, size_t byte_offset, uint64_t period_ms)
+  Thread(Counted<Region> region, size_t offset, uint64_t period_ms)
       : region_(std::move(region)),
-        word_(reinterpret_cast<int32_t*>(static_cast<char*>(region_->address()) + byte_offset)),
+        word_(reinterpret_cast<int32_t*>(static_cast<char*>(region_->address()) + offset)),
         period_(period_ms * kNanosecondsPerMs) {
     uv_mutex_init(&mutex_);
     uv_cond_init(&stop_asked_);
@@ -88,14 +88,14 @@ Pulse::Pulse(const Napi::CallbackInfo& info)
   Counted<Region> region = Mapping::RegionOf(info, 0, "mapping");
   if (!region->is_shared()) throw ArgumentFailure(info.Env(), "mapping", "open for writing");
   const int64_t last_offset = static_cast<int64_t>(region->length()) - static_cast<int64_t>(sizeof(int32_t));
-  const int64_t byte_offset = WholeNumber(info, 1, "byteOffset", 0, last_offset);
-  if (byte_offset % static_cast<int64_t>(sizeof(int32_t)) != 0) {
-    throw ArgumentFailure(info.Env(), "byteOffset", "a multiple of 4");
+  const int64_t offset = WholeNumber(info, 1, "offset", 0, last_offset);
+  if (offset % static_cast<int64_t>(sizeof(int32_t)) != 0) {
+    throw ArgumentFailure(info.Env(), "offset", "a multiple of 4");
   }
   const int64_t period_ms = WholeNumber(info, 2, "periodMs", 1, kPeriodMsMax);
 
   auto thread =
-      std::make_unique<Thread>(std::move(region), static_cast<size_t>(byte_offset), static_cast<uint64_t>(period_ms));
+      std::make_unique<Thread>(std::move(region), static_cast<size_t>(offset), static_cast<uint64_t>(period_ms));
   const int status = thread->Start();
   if (status != 0) throw SystemFailure(info.Env(), -status, "pthread_create");
   thread_.reset(thread.release());
