@@ -14,16 +14,21 @@ type Handlers<E extends FieldsByName, C extends FieldsByName, S> = {
   readonly [K in keyof C]: (state: DeepReadonly<S>, command: DataOf<C[K]>, context: DecideContext<E>) => unknown
 }
 
-/** Turns the type of a handler that returns a promise, and of one without a command, into one that nothing fits. */
+/** Asks the impossible of handlers that return a promise or have no command; what they are asked for is what the compiler says then. */
 type OnlySynchronous<D, C> = {
   [K in keyof D]: K extends keyof C
     ? D[K] extends (...args: never) => infer R
-      ? Extract<R, PromiseLike<unknown>> extends never
-        ? unknown
-        : never
+      ? SynchronousReturn<R>
       : unknown
-    : never
+    : 'there is no command of this name'
 }
+
+/** Written so that declaration files show what it comes to. */
+type Returns<D> = { [K in keyof D]: D[K] extends (...args: never) => infer R ? R : never } extends infer Flat
+  ? { [K in keyof Flat]: Flat[K] }
+  : never
+
+type SynchronousReturn<R> = Extract<R, PromiseLike<unknown>> extends never ? unknown : 'decide must not return a promise'
 
 /**
  * Defines an entity type. `decide` answers a command by emitting events, replying or refusing; it sees the state before the command and
@@ -47,7 +52,7 @@ export function defineEntity<
   readonly apply: { readonly [K in keyof E]: (state: NoInfer<S>, event: DataOf<E[K]>) => undefined | void }
   readonly snapshotEvery?: number
   readonly class?: EntityClass
-}): Entity<N, E, C, S, D> {
+}): Entity<N, E, C, S, Returns<D>> {
   const wrong = whatIsWrong(definition)
   if (wrong !== undefined) {
     throw new MillraceError('ERR_ENTITY_DEFINITION', {
@@ -71,7 +76,7 @@ export function defineEntity<
     class: definition.class ?? 'normal',
     event: makers('event', events),
     command: makers('command', commands),
-  }) as unknown as Entity<N, E, C, S, D>
+  }) as unknown as Entity<N, E, C, S, Returns<D>>
 }
 
 interface Wrong {

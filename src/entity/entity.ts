@@ -5,13 +5,16 @@ export type EntityClass = 'critical' | 'normal'
 
 export type FieldsByName = { readonly [name: string]: Fields }
 
-/** An entity type: data plus pure functions, as `defineEntity` made it. Immutable. */
-export interface Entity<N extends string, E extends FieldsByName, C extends FieldsByName, S, D> {
+/**
+ * An entity type: data plus pure functions, as `defineEntity` made it. Immutable. `R` is what each `decide` handler returns: the handlers' own types
+ * would name all events once per command, more than a declaration file can hold for a large type.
+ */
+export interface Entity<N extends string, E extends FieldsByName, C extends FieldsByName, S, R> {
   readonly name: N
   readonly events: E
   readonly commands: C
   readonly initial: () => S
-  readonly decide: D
+  readonly decide: { readonly [K in keyof R]: (state: DeepReadonly<S>, command: never, context: never) => R[K] }
   readonly apply: { readonly [K in keyof E]: (state: S, event: DataOf<E[K]>) => void }
   /** A snapshot is taken after so many rows. */
   readonly snapshotEvery: number

@@ -40,7 +40,6 @@ type PresenceOf<O> = O extends { readonly default: {} | null }
     ? 'optional'
     : 'required'
 type ValueOf<F> = F extends Field<infer T> ? T : never
-type Flat<T> = { [K in keyof T]: T[K] }
 type LabelOf<O> = O extends { readonly oneOf: readonly (infer L extends string)[] } ? L : string
 type NumberBuilder = {
   <const O extends FieldOptions<number>>(unit?: string, options?: O): Field<number, PresenceOf<O>>
@@ -48,18 +47,18 @@ type NumberBuilder = {
 }
 
 /** What readers get: the argument of `apply`, the command given to `decide`. */
-export type DataOf<F extends Fields> = Flat<
-  { -readonly [K in keyof F as F[K] extends Field<unknown, 'optional'> ? never : K]: ValueOf<F[K]> } & {
-    -readonly [K in keyof F as F[K] extends Field<unknown, 'optional'> ? K : never]?: ValueOf<F[K]> | undefined
-  }
->
+export type DataOf<F extends Fields> = {
+  -readonly [K in keyof F as F[K] extends Field<unknown, 'optional'> ? never : K]: ValueOf<F[K]>
+} & { -readonly [K in keyof F as F[K] extends Field<unknown, 'optional'> ? K : never]?: ValueOf<F[K]> | undefined } extends infer Flat
+  ? { [K in keyof Flat]: Flat[K] }
+  : never
 
 /** What writers give: the argument of `emit`, the command that is sent. */
-export type InputOf<F extends Fields> = Flat<
-  { readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? K : never]: ValueOf<F[K]> } & {
-    readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? never : K]?: ValueOf<F[K]> | undefined
-  }
->
+export type InputOf<F extends Fields> = {
+  readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? K : never]: ValueOf<F[K]>
+} & { readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? never : K]?: ValueOf<F[K]> | undefined } extends infer Flat
+  ? { [K in keyof Flat]: Flat[K] }
+  : never
 
 /** A double, NaN and the infinities included. */
 export const f64: NumberBuilder = (unitOrOptions?: string | FieldOptions<number>, options?: FieldOptions<number>) =>
