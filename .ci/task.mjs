@@ -7,15 +7,18 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { bin, filesBelow, root, run, SetupError, setUp } from './setup.mjs'
 
+const BUILT = ['install', 'native', 'compile']
+
+/** What each task needs first, and how its arguments become work: a wrong name is told before anything is set up. */
 const TASKS = {
-  demo: { needs: ['install', 'native', 'compile'], work: (args) => run(process.execPath, ['dist/apps/cli/main.js', 'demo', ...args]) },
-  test: { needs: ['install', 'native', 'compile'], work: test },
-  build: { needs: ['install', 'native', 'compile'], work: async () => 0 },
-  bench: { needs: ['install', 'native', 'compile'], work: bench },
-  soak: { needs: ['install', 'native', 'compile'], work: soak },
-  lint: { needs: ['install'], work: lint },
-  fix: { needs: ['install'], work: fix },
-  example: { needs: ['install', 'native', 'compile'], work: example },
+  demo: { needs: BUILT, plan: (args) => () => run(process.execPath, ['dist/apps/cli/main.js', 'demo', ...args]) },
+  test: { needs: BUILT, plan: (args) => () => vitest(args) },
+  build: { needs: BUILT, plan: () => () => 0 },
+  bench: { needs: BUILT, plan: planBench },
+  soak: { needs: BUILT, plan: planSoak },
+  lint: { needs: ['install'], plan: planLint },
+  fix: { needs: ['install'], plan: () => fix },
+  example: { needs: BUILT, plan: planExample },
 }
 
 /** What `lint` checks, by the names that it takes as arguments. `fix` is what mends it, where anything can. */
@@ -38,8 +41,9 @@ async function main([name, ...args]) {
     return 2
   }
   try {
+    const work = task.plan(args)
     await setUp(task.needs)
-    return await task.work(args)
+    return await work()
   } catch (error) {
     if (!(error instanceof SetupError || error instanceof UsageError)) throw error
     process.stderr.write(`${name}: ${error.message}\n`)
@@ -48,21 +52,21 @@ async function main([name, ...args]) {
   }
 }
 
-function test(args) {
-  return run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...args])
+function vitest(args, options) {
+  return run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...args], options)
 }
 
-async function bench([name, ...args]) {
+function planBench([name, ...args]) {
   const names = filesBelow('bench', (path) => /^bench\/[^/]+\.ts$/.test(path)).map((path) => basename(path, '.ts'))
   choose('bench', name, names)
-  return run(process.execPath, [`dist/bench/${name}.js`, ...args])
+  return () => run(process.execPath, [`dist/bench/${name}.js`, ...args])
 }
 
 /**
  * A soak is a test file that takes its counts from test/soak.ts: the same file runs with its smoke counts under `npm test` and here with
  * `--times` rounds (or its own full count) from `--seed`, without a time limit per test.
  */
-async function soak([name, ...args]) {
+function planSoak([name, ...args]) {
   const isSoak = (path) => path.endsWith('.test.ts') && /from '(\.\.?\/)+soak\.js'/.test(readFileSync(join(root, path), 'utf8'))
   const files = new Map(filesBelow('test', isSoak).map((path) => [basename(path, '.test.ts'), path]))
   choose('soak', name, [...files.keys()])
@@ -73,13 +77,18 @@ async function soak([name, ...args]) {
     else if (args[index] === '--seed' && /^-?\d+$/.test(value ?? '')) env.MILLRACE_SOAK_SEED = value
     else throw new UsageError(`cannot use ${args.slice(index).join(' ')}: say npm run soak -- ${name} [--times N] [--seed S]`)
   }
-  return run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', '--testTimeout=0', '--hookTimeout=0', files.get(name)], { env })
+  return () => vitest(['--testTimeout=0', '--hookTimeout=0', files.get(name)], { env })
+}
+
+function planLint(names) {
+  const unknown = names.find((name) => !Object.hasOwn(CHECKS, name))
+  if (unknown !== undefined) throw new UsageError(`no check is called ${unknown}: choose from ${Object.keys(CHECKS).join(' ')}`)
+  return () => lint(names.length === 0 ? Object.keys(CHECKS) : names)
 }
 
 async function lint(names) {
   const failed = []
-  for (const name of names.length === 0 ? Object.keys(CHECKS) : names) {
-    if (!Object.hasOwn(CHECKS, name)) throw new UsageError(`no check is called ${name}: choose from ${Object.keys(CHECKS).join(' ')}`)
+  for (const name of names) {
     if ((await check(name, CHECKS[name].args)) !== 0) failed.push(name)
   }
   if (failed.length > 0) process.stderr.write(`lint: failed: ${failed.join(' ')}\n`)
@@ -115,12 +124,12 @@ async function clangFormat(args) {
   }
 }
 
-async function example([name, ...args]) {
+function planExample([name, ...args]) {
   const entries = filesBelow('examples', (path) => /^examples\/[^/]+\/(main|plant)\.js$/.test(path))
   choose('example', name, [...new Set(entries.map((path) => basename(dirname(path))))])
   const entry = `examples/${name}/main.js`
-  if (existsSync(join(root, entry))) return run(process.execPath, [entry, ...args])
-  return run(process.execPath, ['dist/apps/cli/main.js', 'up', `examples/${name}/plant.js`, ...args])
+  if (existsSync(join(root, entry))) return () => run(process.execPath, [entry, ...args])
+  return () => run(process.execPath, ['dist/apps/cli/main.js', 'up', `examples/${name}/plant.js`, ...args])
 }
 
 function choose(what, name, names) {

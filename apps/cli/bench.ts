@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { MillraceError } from '#base/errors.js'
 import { packageRoot } from '#runtime/package-root.js'
 import type { Run } from './command.js'
+import { INTERRUPTED, onInterrupt } from './signals.js'
 
 /** Runs a program of dist/bench in a process of its own, with the options that follow its name. Short names do: `rtt` for `bus-rtt`. */
 export const runBench: Run = async ([name, ...rest], _options, output) => {
@@ -11,7 +12,7 @@ export const runBench: Run = async ([name, ...rest], _options, output) => {
   const names = readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
     entry.isFile() && entry.name.endsWith('.js') ? [entry.name.slice(0, -3)] : [],
   )
-  if (name === undefined) {
+  if (name === undefined || name.startsWith('-')) {
     for (const known of names) output.line(known)
     return 0
   }
@@ -27,10 +28,17 @@ export const runBench: Run = async ([name, ...rest], _options, output) => {
   return runNode([join(folder, `${found[0]}.js`), ...rest])
 }
 
+/** Ends together with its child: a benchmark that spins must not outlive the one who asked for it. */
 function runNode(args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: 'inherit' })
+    const onTerminate = (): void => void child.kill('SIGTERM')
+    onInterrupt(() => void child.kill('SIGINT'))
+    process.once('SIGTERM', onTerminate)
     child.once('error', reject)
-    child.once('exit', (code) => resolve(code ?? 1))
+    child.once('exit', (code, signal) => {
+      process.off('SIGTERM', onTerminate)
+      resolve(code ?? (signal === 'SIGINT' ? INTERRUPTED : 1))
+    })
   })
 }
