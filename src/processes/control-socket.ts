@@ -23,7 +23,9 @@ export type ControlMethod = (args: unknown, signal: AbortSignal) => unknown
 
 export interface ControlServer {
   readonly path: string
-  /** Closes connections and removes the socket. Streams that run are aborted. */
+  /** Takes no new connections and removes the socket, so that a successor may listen there; those that are open go on. */
+  stopListening(): void
+  /** The same, and ends open connections once what was answered is on its way. Calls and streams that still run are aborted. */
   close(): Promise<void>
 }
 
@@ -41,16 +43,19 @@ export async function serveControl(path: string, methods: Readonly<Record<string
   })
   server.maxConnections = CONNECTIONS_MAX
   const address = await listen(server, path)
+  const closed = new Promise<void>((resolve) => server.once('close', resolve))
+  void closed.then(() => address.release())
+  const stopListening = () => {
+    if (server.listening) server.close()
+  }
   return {
     path,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => {
-          address.release()
-          resolve()
-        })
-        for (const connection of connections) connection.destroy()
-      }),
+    stopListening,
+    close: () => {
+      stopListening()
+      for (const connection of connections) connection.end()
+      return closed
+    },
   }
 }
 
@@ -93,7 +98,7 @@ class Connection {
       try {
         for (const request of reader.read(piece as Buffer)) this.#take(request as Request)
       } catch (error) {
-        socket.end(jsonLine({ id: 0, error: plainErrorOf(error) }, SOCKET_LINE_BYTES_MAX))
+        socket.write(jsonLine({ id: 0, error: plainErrorOf(error) }, SOCKET_LINE_BYTES_MAX))
         socket.destroySoon()
       }
     })
@@ -103,8 +108,8 @@ class Connection {
     })
   }
 
-  destroy(): void {
-    this.#socket.destroy()
+  end(): void {
+    this.#socket.destroySoon()
   }
 
   #take(request: Request): void {

@@ -8,6 +8,10 @@ export type ChildRole = 'journal' | 'worker' | 'gateway'
 
 export const CHILD_ROLES: readonly ChildRole[] = ['journal', 'worker', 'gateway']
 
+export function isRole(value: unknown): value is Role {
+  return value === 'supervisor' || CHILD_ROLES.some((role) => role === value)
+}
+
 /** Role and number: which place in the plant. Numbers count from 0 within a role. */
 export interface Seat<R extends Role = Role> {
   readonly role: R

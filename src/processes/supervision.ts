@@ -62,6 +62,10 @@ export class Supervision {
     return this.#stopped !== undefined
   }
 
+  get failingSeatCount(): number {
+    return this.#seats.filter((seat) => seat.isFailing).length
+  }
+
   /** Resolves at once or when the plant gets ready; never for one that stops before. */
   whenReady(): Promise<void> {
     return this.isReady ? Promise.resolve() : new Promise((resolve) => this.#readyWaiters.push(resolve))
