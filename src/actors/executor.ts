@@ -42,12 +42,14 @@ export class Executor {
   readonly #term: number
   readonly #numbers: EventNumbers
   readonly #counters: WorkerCounters
+  readonly #snapshotEvery: number
   readonly #outcomeBytesMax: number
   readonly #strings = new ByteStrings()
   readonly #envelope = { at: 0, entity: '', source: '', correlation: '' }
   readonly #sizes: number[] = []
   readonly #header: Header
   #appendNumber = 0
+  #brokenBy = ''
 
   constructor(options: {
     readonly plant: PlantModel
@@ -55,6 +57,7 @@ export class Executor {
     readonly term: number
     readonly numbers: EventNumbers
     readonly counters: WorkerCounters
+    readonly snapshotEvery: number
     /** Largest outcome that an answer frame can carry. */
     readonly outcomeBytesMax: number
   }) {
@@ -63,6 +66,7 @@ export class Executor {
     this.#term = options.term
     this.#numbers = options.numbers
     this.#counters = options.counters
+    this.#snapshotEvery = options.snapshotEvery
     this.#outcomeBytesMax = options.outcomeBytesMax
     this.#header = {
       number: 0,
@@ -85,9 +89,9 @@ export class Executor {
     }
   }
 
-  /** Of the last append sent. */
-  get appendNumber(): number {
-    return this.#appendNumber
+  /** What `apply` threw in the last `broken` execution. */
+  get brokenBy(): string {
+    return this.#brokenBy
   }
 
   execute(slot: Slot, command: CommandReader, entry: InFlight): Executed {
@@ -223,13 +227,6 @@ export class Executor {
     return 'done'
   }
 
-  #brokenBy = ''
-
-  /** What `apply` threw in the last `broken` execution. */
-  get brokenBy(): string {
-    return this.#brokenBy
-  }
-
   #finish(slot: Slot, source: string, header: Header, outcome: Uint8Array, isRefused: boolean, command: CommandReader, entry: InFlight): void {
     const { appends } = this.#journal
     this.#appendNumber = header.number
@@ -252,7 +249,7 @@ export class Executor {
       entry.answerVersion = slot.version
       entry.outcome = outcome
     }
-    if (slot.version - slot.snapshotVersion >= slot.model.snapshotEvery) this.trySnapshot(slot)
+    if (slot.version - slot.snapshotVersion >= Math.min(this.#snapshotEvery, slot.model.snapshotEvery)) this.trySnapshot(slot)
   }
 
   /** Hands the state over as a snapshot; it must be called right behind the append that made it. */

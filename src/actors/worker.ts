@@ -27,6 +27,8 @@ export interface WorkerLimits {
   readonly passivateAfterMs: number
   /** Commands taken in one turn of the event loop. */
   readonly commandsPerTurn: number
+  /** Rows of an entity between two snapshots, unless its type asks for fewer. */
+  readonly snapshotEvery: number
   /** Commands read and not yet released, per gateway; a power of two. */
   readonly inFlightMax: number
 }
@@ -78,6 +80,7 @@ export class Worker implements DutyCycle {
       term: options.term,
       numbers,
       counters: this.counters,
+      snapshotEvery: options.limits.snapshotEvery,
       outcomeBytesMax: Math.min(...options.inbound.map((link) => link.answers.frameBytesMax), options.journal.appends.frameBytesMax / 2) - ANSWER_HEADER_BYTES,
     })
     this.#loader = new Loader({

@@ -36,6 +36,7 @@ export interface OpenPlantOptions {
   readonly capacityBytes?: number
   readonly liveEntitiesMax?: number
   readonly passivateAfterMs?: number
+  readonly snapshotEvery?: number
   /** How turns are scheduled; setImmediate unless a simulation drives them. */
   readonly schedule?: Schedule
 }
@@ -146,6 +147,7 @@ export class InlinePlant {
         limits: {
           liveEntitiesMax: options.liveEntitiesMax ?? LIVE_ENTITIES_MAX,
           passivateAfterMs: options.passivateAfterMs ?? PASSIVATE_AFTER_MS,
+          snapshotEvery: options.snapshotEvery ?? Number.POSITIVE_INFINITY,
           commandsPerTurn: COMMANDS_PER_TURN,
           inFlightMax: IN_FLIGHT_MAX,
         },

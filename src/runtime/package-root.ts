@@ -18,3 +18,8 @@ export function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
   return version
 }
+
+/** Compiled JavaScript of a program under apps/, which other processes are started with: also when this code runs from its sources. */
+export function programEntry(program: string, file = 'main'): string {
+  return join(packageRoot(), 'dist', 'apps', program, `${file}.js`)
+}

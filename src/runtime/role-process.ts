@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { type Clock, systemClock } from '#base/clock.js'
-import { type DutyCycle, type RunningDutyCycle, runDutyCycle } from '#bus/index.js'
+import { type DutyCycle, type RunningDutyCycle, runDutyCycle, spinMicrosFor } from '#bus/index.js'
 import type { Assignment, ReadyDetails } from '#processes/control-message.js'
 import { type Lifeline, openLifeline } from '#processes/lifeline.js'
 import type { ChildRole } from '#processes/process-role.js'
-import { ProcessTable } from '#processes/process-table.js'
-import { Bell, Mapping, ownProcess, ringBell, startPulse } from '#shm/index.js'
+import { startBeating } from '#processes/beat.js'
+import type { ProcessTable } from '#processes/process-table.js'
+import { Bell, Mapping, ownProcess, RemoteBell } from '#shm/index.js'
 import { createLog, type Logger } from './log.js'
 import type { PlantSettings } from './plant-settings.js'
 import type { BusAccess, SeatHolder } from './wiring.js'
@@ -61,11 +62,7 @@ export async function runRole<L>(
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => {})
 
-  const tableMapping = Mapping.open(lifeline.birth.tablePath as string)
-  const table = ProcessTable.open(tableMapping.buffer)
-  const place = table.process(lifeline.birth.tableIndex)
-  startPulse(tableMapping, { offset: place.pulseOffset, periodMs: settings.config.processes.pulseMs })
-  const beat = setInterval(() => place.countTurn(), settings.config.processes.pulseMs)
+  const beat = startBeating(lifeline.birth, settings.config.processes.pulseMs)
   const loaded = await load(settings)
   lifeline.send({ kind: 'loaded' })
 
@@ -74,7 +71,6 @@ export async function runRole<L>(
   const end = async (withinMs: number) => {
     await running?.drain(withinMs)
     cycle?.stop()
-    clearInterval(beat)
   }
   lifeline.onClosed(() => end(ORPHAN_DRAIN_MS))
   lifeline.onMessage((message) => {
@@ -89,20 +85,20 @@ export async function runRole<L>(
         slot: message.slot,
         term: message.term,
         assignment: message.assignment,
-        access: sharedBus(settings, table),
+        access: sharedBus(settings, beat.table),
         holder: { pid: self.pid, startTime: self.startTime, term: message.term, schemaHash: settings.schemaHash },
-        table,
+        table: beat.table,
         clock: systemClock,
         log,
         lifeline,
         run: (duty) => {
           cycle = runDutyCycle(duty, {
             strategy: settings.config.bus.strategy,
-            spinMicros: settings.config.bus.spinMicros,
-            parked: table.parkedWord({ role, slot: message.slot }),
+            spinMicros: Math.min(settings.config.bus.spinMicros, spinMicrosFor(processCount(settings))),
+            parked: beat.table.parkedWord({ role, slot: message.slot }),
             bell,
             clock: systemClock,
-            onTurn: () => place.countTurn(),
+            onTurn: () => beat.place.countTurn(),
             onError: fail,
           })
           return cycle
@@ -133,6 +129,11 @@ export function settled(condition: () => boolean, withinMs: number, clock: Clock
   })
 }
 
+/** Processes of the plant that may spin at one time. */
+function processCount({ shape }: PlantSettings): number {
+  return shape.workers + shape.gateways + 1
+}
+
 export function bellPath(settings: Pick<PlantSettings, 'runtimeDirectory'>, role: ChildRole, slot: number): string {
   return join(settings.runtimeDirectory, `bell-${role}-${slot}`)
 }
@@ -146,8 +147,8 @@ function sharedBus(settings: PlantSettings, table: ProcessTable): BusAccess {
   return {
     memory: (channel) => Mapping.open(channelPath(settings.runtimeDirectory, channel)).buffer,
     peer: (role, slot) => {
-      const path = bellPath(settings, role, slot)
-      return { ...table.parkedWord({ role, slot }), ring: () => ringBell(path) }
+      const bell = new RemoteBell(bellPath(settings, role, slot))
+      return { ...table.parkedWord({ role, slot }), ring: () => void bell.ring() }
     },
   }
 }

@@ -34,6 +34,7 @@ export function runWorkerProcess(): Promise<void> {
         limits: {
           liveEntitiesMax: workers.liveEntitiesMax,
           passivateAfterMs: workers.passivateAfterMs,
+          snapshotEvery: workers.snapshotEvery,
           commandsPerTurn: COMMANDS_PER_TURN,
           inFlightMax: IN_FLIGHT_MAX,
         },

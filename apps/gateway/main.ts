@@ -1,0 +1,3 @@
+import { runGatewayProcess } from '#runtime/gateway-process.js'
+
+await runGatewayProcess()

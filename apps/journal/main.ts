@@ -1,0 +1,3 @@
+import { runJournalProcess } from '#runtime/journal-process.js'
+
+await runJournalProcess()

@@ -1,0 +1,3 @@
+import { runWorkerProcess } from '#runtime/worker-process.js'
+
+await runWorkerProcess()

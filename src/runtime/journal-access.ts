@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isMillraceError, MillraceError } from '#base/errors.js'
+import type { EntityId } from '#base/ids.js'
+import type { Row, Snapshot } from '#journal/index.js'
+import { callControl, ControlClient, streamControl } from '#processes/control-client.js'
+import { startToolProcess, type ToolProcess } from '#processes/tool-process.js'
+import type { EntityRows } from '#reading/entity-state.js'
+import type { RowQuery } from '#reading/row-query.js'
+import { dataPaths } from './data-directory.js'
+import { type JournalSummary, unpackExact, type VerifyItem } from './journal-service.js'
+import { programEntry } from './package-root.js'
+
+/** How long a tool waits for the journal of a running plant, which may just be replaced. */
+const JOURNAL_BACK_WITHIN_MS = 10_000
+const LOOK_EVERY_MS = 50
+
+/**
+ * A data directory's log for tools: through the journal of the plant that runs there, or else through a journal process of its own that opens
+ * the log for reading only and ends with the tool. The log's files are never opened here.
+ */
+export class JournalAccess implements EntityRows {
+  readonly #socket: string
+  readonly #reader: ToolProcess | undefined
+
+  private constructor(socket: string, reader: ToolProcess | undefined) {
+    this.#socket = socket
+    this.#reader = reader
+  }
+
+  /** Throws ERR_NO_JOURNAL when there is no log. */
+  static async open(dataDirectory: string): Promise<JournalAccess> {
+    const paths = dataPaths(dataDirectory)
+    if (!existsSync(paths.journal)) {
+      throw new MillraceError('ERR_NO_JOURNAL', {
+        fact: 'there is no log in this data directory',
+        action: 'operator',
+        values: { data: dataDirectory },
+        next: 'name the directory that `millrace up` or `millrace ingest` was given as --data',
+      })
+    }
+    const deadline = Date.now() + JOURNAL_BACK_WITHIN_MS
+    while (await isPlantRunning(dataDirectory)) {
+      if (await answers(paths.journalSocket)) return new JournalAccess(paths.journalSocket, undefined)
+      if (Date.now() > deadline) throw journalAway(dataDirectory)
+      await delay(LOOK_EVERY_MS)
+    }
+    const socket = join(paths.run, `reader-${process.pid}.sock`)
+    const reader = await startToolProcess({ entry: programEntry('journal', 'reader'), args: [dataDirectory, socket] })
+    return new JournalAccess(socket, reader)
+  }
+
+  get isReadOnly(): boolean {
+    return this.#reader !== undefined
+  }
+
+  async summary(): Promise<JournalSummary> {
+    return (await callControl(this.#socket, 'summary')) as JournalSummary
+  }
+
+  async *query(query: RowQuery): AsyncGenerator<Row> {
+    for await (const item of streamControl(this.#socket, 'rows', query)) yield* unpackExact<readonly Row[]>(item as string)
+  }
+
+  rows(entity: EntityId, from: number): AsyncIterable<Row> {
+    return this.query({ entity, from, receipts: true })
+  }
+
+  async snapshot(entity: EntityId, versionMax: number): Promise<Snapshot | undefined> {
+    return unpackExact((await callControl(this.#socket, 'snapshot', { entity, versionMax })) as string)
+  }
+
+  async entities(prefix: string, limit: number): Promise<readonly string[]> {
+    return (await callControl(this.#socket, 'entities', { prefix, limit })) as string[]
+  }
+
+  async *verify(): AsyncGenerator<VerifyItem> {
+    for await (const item of streamControl(this.#socket, 'verify')) yield item as VerifyItem
+  }
+
+  async close(): Promise<void> {
+    await this.#reader?.close()
+  }
+}
+
+/** Whether a supervisor answers for the data directory. */
+export function isPlantRunning(dataDirectory: string): Promise<boolean> {
+  return answers(dataPaths(dataDirectory).supervisorSocket)
+}
+
+async function answers(socket: string): Promise<boolean> {
+  if (!existsSync(socket)) return false
+  try {
+    ;(await ControlClient.open(socket)).close()
+    return true
+  } catch (error) {
+    if (isMillraceError(error, 'ERR_SOCKET_ABSENT')) return false
+    throw error
+  }
+}
+
+function journalAway(data: string): MillraceError {
+  return new MillraceError('ERR_JOURNAL_AWAY', {
+    fact: 'the plant runs, but its journal does not answer',
+    action: 'retry',
+    values: { data },
+    next: 'look at `millrace status` and at the log folder of the data directory',
+  })
+}

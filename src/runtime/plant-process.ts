@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { systemClock } from '#base/clock.js'
+import { channelBytes, createChannel } from '#bus/index.js'
+import { PlantModel } from '#entity/index.js'
+import { SUPERVISION_LIMITS } from '#processes/supervision-options.js'
+import type { SupervisionEvent } from '#processes/supervision-event.js'
+import { PlantSupervisor } from '#recovery/plant-supervisor.js'
+import { Bell, Mapping } from '#shm/index.js'
+import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
+import type { Config } from './config.js'
+import { dataPaths } from './data-directory.js'
+import { programEntry } from './package-root.js'
+import { importPlant } from './plant-module.js'
+import type { PlantSettings } from './plant-settings.js'
+import { bellPath, channelPath } from './role-process.js'
+
+export interface StartPlantOptions {
+  readonly plantFile: string
+  readonly dataDirectory: string
+  readonly config: Config
+  /** The children write into `<data>/logs` instead of to this process's standard error. */
+  readonly hasLogFiles: boolean
+  readonly onEvent?: (event: SupervisionEvent) => void
+}
+
+/** One gateway: its doors are sockets, of which a port or a path has one holder. */
+const GATEWAYS = 1
+
+/**
+ * Makes this process the supervisor of a plant of many processes: the composition root of `millrace up`. Resolves when they are on their way.
+ * Throws ERR_PLANT_MODULE, ERR_PLANT_RUNNING, ERR_SHM_NO_ROOM and what else keeps a plant from starting; then nothing is left behind.
+ */
+export async function startPlant(options: StartPlantOptions): Promise<PlantSupervisor> {
+  const plantFile = resolve(options.plantFile)
+  const dataDirectory = resolve(options.dataDirectory)
+  const { config } = options
+  const plant = new PlantModel((await importPlant(plantFile)).entities)
+  const shape: PlantShape = { workers: config.workers.count, gateways: GATEWAYS }
+  const sizes: ChannelSizes = { capacityBytes: config.bus.capacityBytes, answerCapacityBytes: Math.max(4096, config.bus.capacityBytes / 4) }
+  const channels = planChannels(shape, sizes)
+  let shardCount = 0
+
+  const beforeStart = (runtimeDirectory: string) => {
+    for (const { name, capacityBytes } of channels) {
+      const mapping = Mapping.create(channelPath(runtimeDirectory, name), channelBytes(capacityBytes))
+      createChannel(mapping.buffer, { capacityBytes, schemaHash: plant.schemaHash, name })
+      mapping.close()
+    }
+    makeBells(runtimeDirectory, shape)
+    const settings: PlantSettings = {
+      plantFile,
+      dataDirectory,
+      runtimeDirectory,
+      config,
+      shape,
+      schemaHash: plant.schemaHash,
+      schemas: plant.models.map((model) => model.schema),
+    }
+    const given = settings as unknown as Readonly<Record<string, unknown>>
+    return { journal: given, worker: given, gateway: given }
+  }
+
+  return PlantSupervisor.start({
+    dataDirectory,
+    roles: {
+      journal: { entry: programEntry('journal'), count: 1, spares: 0 },
+      worker: { entry: programEntry('worker'), count: shape.workers, spares: config.processes.spares },
+      gateway: { entry: programEntry('gateway'), count: shape.gateways, spares: 0 },
+    },
+    limits: {
+      ...SUPERVISION_LIMITS,
+      pulseLimitMs: config.processes.pulseLimitMs,
+      turnLimitMs: config.processes.turnLimitMs,
+      stopWithinMs: config.stop.drainMs,
+      backOff: { ...SUPERVISION_LIMITS.backOff, firstMs: config.processes.backoffMs, delayMsMax: config.processes.backoffMsMax },
+    },
+    isNew: (directory) => !existsSync(join(dataPaths(directory).journal, 'format.json')),
+    neededBytes: channels.reduce((sum, { capacityBytes }) => sum + channelBytes(capacityBytes), 0),
+    beforeStart,
+    // The journal is ready before any other seat is given away.
+    assign: (seat) => (seat.role === 'journal' ? {} : { shardCount }),
+    onEvent: (event) => {
+      if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
+      options.onEvent?.(event)
+    },
+    hasLogFiles: options.hasLogFiles,
+    clock: systemClock,
+  })
+}
+
+/** The FIFOs are there before anybody rings; they belong to the seats and outlive the processes. */
+function makeBells(runtimeDirectory: string, shape: PlantShape): void {
+  const settings = { runtimeDirectory }
+  Bell.open(bellPath(settings, 'journal', 0)).close()
+  for (let slot = 0; slot < shape.workers; slot++) Bell.open(bellPath(settings, 'worker', slot)).close()
+  for (let slot = 0; slot < shape.gateways; slot++) Bell.open(bellPath(settings, 'gateway', slot)).close()
+}
