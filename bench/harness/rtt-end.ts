@@ -3,7 +3,7 @@
  * spinning on the channels while it does it.
  */
 import { Consumer, NO_FRAME, NO_PEER, Producer } from '#bus/index.js'
-import { Mapping, pinThread, processIdentity } from '#shm/index.js'
+import { Mapping, ownProcess, pinThread } from '#shm/index.js'
 import { clockCostNs, percentile } from './samples.js'
 
 /** What an end is started with, as JSON in its first argument. */
@@ -54,7 +54,7 @@ class RttEnd {
 
   constructor(setup: RttEndSetup) {
     pinThread(setup.core)
-    const identity = { ...processIdentity(), term: 1, schemaHash: RTT_SCHEMA, peer: NO_PEER }
+    const identity = { ...ownProcess(), term: 1, schemaHash: RTT_SCHEMA, peer: NO_PEER }
     this.#out = new Producer(Mapping.open(setup.outbound).buffer, identity)
     this.#in = new Consumer(Mapping.open(setup.inbound).buffer, identity)
   }

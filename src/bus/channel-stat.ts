@@ -58,8 +58,8 @@ export function channelStat(buffer: ArrayBufferLike): ChannelStat {
     refusals: counters[layout.REFUSALS_COUNTER] as number,
     producerRings: counters[layout.PRODUCER_RINGS_COUNTER] as number,
     consumerRings: counters[layout.CONSUMER_RINGS_COUNTER] as number,
-    producer: endStat(words, counters, layout.PRODUCER_WORD),
-    consumer: endStat(words, counters, layout.CONSUMER_WORD),
+    producer: endStat(words, counters, layout.END_WORD.producer),
+    consumer: endStat(words, counters, layout.END_WORD.consumer),
   }
 }
 

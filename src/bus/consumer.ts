@@ -26,7 +26,7 @@ export class Consumer extends FrameWalk {
 
   /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */
   constructor(buffer: ArrayBufferLike, options: EndOptions) {
-    const header = attach(buffer, layout.CONSUMER_WORD, options.schemaHash, options)
+    const header = attach(buffer, 'consumer', options.schemaHash, options)
     super(buffer, header)
     this.#counters = new Float64Array(buffer, 0, HEADER_BYTES / 8)
     this.#peer = options.peer
@@ -87,7 +87,7 @@ export class Consumer extends FrameWalk {
 
   /** Term of whoever produces now; it changes when that process is replaced, and what the former one owed will not come. */
   get producerTerm(): number {
-    return Atomics.load(this.words, layout.PRODUCER_WORD + layout.TERM)
+    return Atomics.load(this.words, layout.END_WORD.producer + layout.TERM)
   }
 
   #lookForMore(): boolean {

@@ -28,6 +28,8 @@ export interface Holder {
   readonly term: number
 }
 
+export type ChannelRole = keyof typeof layout.END_WORD
+
 export interface ChannelHeader {
   readonly name: string
   readonly capacityBytes: number
@@ -91,14 +93,10 @@ export function readHeader(buffer: ArrayBufferLike): ChannelHeader {
  * Checks all that an end relies on, then writes its holder into the channel. Throws as `readHeader` does, ERR_CHANNEL_SCHEMA when the
  * schema hashes differ, ERR_CHANNEL_FENCED when the end was held under a later term.
  */
-export function attach(
-  buffer: ArrayBufferLike,
-  end: typeof layout.PRODUCER_WORD | typeof layout.CONSUMER_WORD,
-  schemaHash: number,
-  holder: Holder,
-): ChannelHeader {
+export function attach(buffer: ArrayBufferLike, role: ChannelRole, schemaHash: number, holder: Holder): ChannelHeader {
   const header = readHeader(buffer)
   const { name, capacityBytes } = header
+  const end = layout.END_WORD[role]
   if (header.schemaHash !== (schemaHash | 0)) {
     throw new MillraceError('ERR_CHANNEL_SCHEMA', {
       fact: 'the ends of the channel speak different schemas',
@@ -125,6 +123,11 @@ export function attach(
   Atomics.add(words, end + layout.ATTACH_COUNT, 1)
   Atomics.store(words, end + layout.PID, holder.pid)
   return header
+}
+
+/** Writes into the channel that nobody holds the end any more. To be called by its holder, last. */
+export function detach(buffer: ArrayBufferLike, role: ChannelRole): void {
+  Atomics.store(new Int32Array(buffer, 0, HEADER_BYTES / 4), layout.END_WORD[role] + layout.PID, 0)
 }
 
 /** The error for everything that a correct end could not have written. The channel is lost: it is to be made anew. */

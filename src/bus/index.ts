@@ -2,7 +2,7 @@ export { type ChannelStat, channelStat, type EndStat } from './channel-stat.js'
 export { Consumer } from './consumer.js'
 export { FRAME_TOO_LARGE, frameBytes, INSUFFICIENT_CAPACITY, NO_FRAME } from './frame.js'
 export { FrameCursor } from './frame-cursor.js'
-export { type ChannelHeader, type ChannelOptions, createChannel, type Holder } from './header.js'
+export { type ChannelHeader, type ChannelRole, type ChannelOptions, createChannel, type Holder } from './header.js'
 export { CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, channelBytes } from './layout.js'
 export { NO_PEER, type Peer } from './peer.js'
 export { distance } from './position.js'
@@ -21,3 +21,7 @@ export {
   spinMicrosFor,
   TURN_MILLIS_MAX,
 } from './waiting.js'
+export { type ConsumeOptions, ConsumerChannel, type FrameHandler } from './consumer-channel.js'
+export { CAPACITY_BYTES_DEFAULT, type OpenChannelOptions } from './channel-hold.js'
+export { openChannel } from './open-channel.js'
+export { ProducerChannel } from './producer-channel.js'

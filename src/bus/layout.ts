@@ -39,8 +39,7 @@ export const CHECK_WORD = 5
 export const NAME_OFFSET = 24
 
 /** Offset of an end's identity in words, and what lies where in it. The start time is a double: index it by half. */
-export const PRODUCER_WORD = 128 / 4
-export const CONSUMER_WORD = 256 / 4
+export const END_WORD = { producer: 128 / 4, consumer: 256 / 4 }
 export const PID = 0
 export const TERM = 1
 export const START_TIME = 2

@@ -43,7 +43,7 @@ export class Producer {
 
   /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */
   constructor(buffer: ArrayBufferLike, options: EndOptions) {
-    const header = attach(buffer, layout.PRODUCER_WORD, options.schemaHash, options)
+    const header = attach(buffer, 'producer', options.schemaHash, options)
     this.bytes = new Uint8Array(buffer)
     this.view = new DataView(buffer)
     this.name = header.name

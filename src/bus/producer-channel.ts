@@ -1,0 +1,130 @@
+import { assert } from '#base/assert.js'
+import { MillraceError } from '#base/errors.js'
+import { type ChannelStat, channelStat } from './channel-stat.js'
+import { FRAME_ALIGNMENT, FRAME_TOO_LARGE } from './frame.js'
+import type { ChannelHold } from './channel-hold.js'
+import { distance } from './position.js'
+import { Producer } from './producer.js'
+import { type RunningDutyCycle, runDutyCycle } from './waiting.js'
+
+interface Waiter {
+  readonly position: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** The writing end of a channel that stands alone. Get one from `openChannel`. */
+export class ProducerChannel {
+  /** For claims without a copy and publishing in batches. */
+  readonly producer: Producer
+  readonly #hold: ChannelHold
+  readonly #running: RunningDutyCycle
+  #waiters: Waiter[] = []
+  #isClosed = false
+
+  constructor(hold: ChannelHold) {
+    this.#hold = hold
+    this.producer = new Producer(hold.buffer, hold.end)
+    const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => this.#isReached(waiter)) }
+    this.#running = runDutyCycle(duty, {
+      strategy: hold.strategy,
+      parked: hold.parked,
+      bell: hold.bell,
+      clock: hold.clock,
+      onError: (error) => this.#rejectAll(error),
+      ...(hold.spinMicros === undefined ? {} : { spinMicros: hold.spinMicros }),
+    })
+  }
+
+  /**
+   * Copies the payload into a frame and publishes it; false when there is no room now. `type` is 0 or more. Throws ERR_FRAME_TOO_LARGE for
+   * a payload above `producer.frameBytesMax`.
+   */
+  trySend(payload: Uint8Array, type = 0): boolean {
+    this.#checkOpen()
+    const offset = this.producer.tryClaim(payload.length, type)
+    if (offset === FRAME_TOO_LARGE) throw this.#tooLarge(payload.length)
+    if (offset < 0) return false
+    this.producer.bytes.set(payload, offset)
+    this.producer.commit()
+    this.producer.publish()
+    return true
+  }
+
+  /** As `trySend`, but waits for room. One call at a time, or the order is anybody's guess. */
+  async send(payload: Uint8Array, type = 0): Promise<void> {
+    while (!this.trySend(payload, type)) await this.whenRoom()
+  }
+
+  /** Publishes what is committed, then resolves once the consumer has released something more, or at once when it has released everything. */
+  whenRoom(): Promise<void> {
+    this.#checkOpen()
+    this.producer.publish()
+    const released = this.producer.releasedPosition()
+    if (released === this.producer.position) return Promise.resolve()
+    return this.whenReleased((released + FRAME_ALIGNMENT) | 0)
+  }
+
+  /** Resolves once the consumer has released all frames before `position`, by default all that are published. Rejects when this end is closed before. */
+  whenReleased(position = this.producer.publishedPosition): Promise<void> {
+    this.#checkOpen()
+    assert(distance(position, this.producer.publishedPosition) >= 0, 'only what is published gets released')
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, resolve, reject })
+      this.#running.wake()
+    })
+  }
+
+  stat(): ChannelStat {
+    this.#checkOpen()
+    return channelStat(this.#hold.buffer)
+  }
+
+  /** Gives the end up. What is published stays for the consumer; what is not is gone. */
+  close(): void {
+    this.#checkOpen()
+    this.#isClosed = true
+    this.#running.stop()
+    this.#hold.close()
+    this.#rejectAll(this.#closedError())
+  }
+
+  #settle(): number {
+    const reached = this.#waiters.filter((waiter) => this.#isReached(waiter))
+    if (reached.length === 0) return 0
+    this.#waiters = this.#waiters.filter((waiter) => !reached.includes(waiter))
+    for (const waiter of reached) waiter.resolve()
+    return reached.length
+  }
+
+  #isReached(waiter: Waiter): boolean {
+    return distance(waiter.position, this.producer.releasedPosition()) >= 0
+  }
+
+  #rejectAll(error: unknown): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter.reject(error)
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw this.#closedError()
+  }
+
+  #closedError(): MillraceError {
+    return new MillraceError('ERR_CHANNEL_CLOSED', {
+      fact: "the producer's end of the channel is closed",
+      action: 'operator',
+      values: { channel: this.producer.name },
+    })
+  }
+
+  #tooLarge(payloadBytes: number): MillraceError {
+    return new MillraceError('ERR_FRAME_TOO_LARGE', {
+      fact: 'the payload is larger than a quarter of the channel',
+      action: 'operator',
+      values: { channel: this.producer.name, payloadBytes, payloadBytesMax: this.producer.frameBytesMax },
+      next: 'split it, or make the channel with a larger capacity',
+    })
+  }
+}
