@@ -123,7 +123,7 @@ export class Loader {
   }
 
   hasWork(): boolean {
-    return this.#asked.length > 0 && this.#options.journal.journalTerm !== this.#journalTerm
+    return this.#unasked.length > 0 || (this.#asked.length > 0 && this.#options.journal.journalTerm !== this.#journalTerm)
   }
 
   doWork(): number {

@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.js'
 import type { Clock } from '#base/clock.js'
+import { hash32 } from '#base/hash.js'
 import { type Consumer, type DutyCycle, distance, FrameCursor, type Producer } from '#bus/index.js'
 import { ANSWER_FRAME, ANSWER_HEADER_BYTES, writeAnswer } from '#entity/answer-frame.js'
 import { COMMAND_FRAME, CommandReader } from '#entity/command-frame.js'
@@ -44,6 +45,8 @@ export interface WorkerOptions {
   readonly limits: WorkerLimits
   /** Told when shards have been loaded: at the start and after a rejected append. */
   readonly onLoaded: (report: LoadReport) => void
+  /** Runs the duty cycle again: something was asked for outside of it. */
+  readonly wake: () => void
   /** The log could not be read, or holds what this plant cannot take; the process must end. */
   readonly onFatal: (error: unknown) => void
 }
@@ -146,33 +149,32 @@ export class Worker implements DutyCycle {
     return false
   }
 
-  /**
-   * The durable state of an entity as the caller's own copy would see it: call it when idle. Undefined for an unknown one.
-   */
-  async live(id: string): Promise<Slot | undefined> {
-    for (const slot of this.#slots.values()) {
-      if (slot.id !== id) continue
-      await this.#activate(slot)
-      return slot
-    }
-    return undefined
+  /** What `read` makes of the entity's state, loading it first where it is passive; undefined for an unknown one. Call it when idle. */
+  read<T>(id: string, read: (slot: Slot) => T): Promise<T> | undefined {
+    const bytes = new TextEncoder().encode(id)
+    const slot = this.#slots.find(hash32(bytes), bytes, 0, bytes.length)
+    return slot === undefined ? undefined : this.#read(slot, read)
   }
 
   /** The hash over all entities of this worker, loading those that are passive. Meaningful when idle. */
   async stateHash(): Promise<PlantHash> {
     const hash = new PlantHash()
     for (const slot of [...this.#slots.values()]) {
-      await this.#activate(slot)
-      if (slot.version > 0) hash.add(slot.id, slot.version, slot.state)
+      await this.#read(slot, ({ id, version, state }) => {
+        if (version > 0) hash.add(id, version, state)
+      })
     }
     return hash
   }
 
-  #activate(slot: Slot): Promise<void> | undefined {
-    if (slot.status === 'live') return undefined
+  /** Reads within the turn in which the entity is live: in the next one it may be passive again. */
+  #read<T>(slot: Slot, read: (slot: Slot) => T): Promise<T> {
     return new Promise((resolve) => {
-      slot.waiters.push(resolve)
+      const now = () => resolve(read(slot))
+      if (slot.status === 'live') return now()
+      slot.waiters.push(now)
       if (slot.status === 'passive') this.#loader.loadSlot(slot)
+      this.#options.wake()
     })
   }
 

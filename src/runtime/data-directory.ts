@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { PlantModel } from '#entity/index.js'
 import type { EventTypeDeclaration, Journal } from '#journal/journal.js'
-import { openLmdbJournal } from '#journal/lmdb/index.js'
 
 /** Where things lie below a plant's data directory. Everything is 0700 and 0600. */
 export function dataPaths(directory: string): {
@@ -28,7 +27,8 @@ export function dataPaths(directory: string): {
 }
 
 /** Opens the log of a data directory for writing in this process. */
-export function openDataDirectory(directory: string, options: { readonly isReadOnly?: boolean } = {}): Promise<Journal> {
+export async function openDataDirectory(directory: string, options: { readonly isReadOnly?: boolean } = {}): Promise<Journal> {
+  const { openLmdbJournal } = await import('#journal/lmdb/index.js')
   return openLmdbJournal({ directory: dataPaths(directory).journal, ...options })
 }
 

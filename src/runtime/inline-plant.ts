@@ -14,7 +14,8 @@ import {
 import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import type { Door, RunningSource, Settlement, SourceDefinition } from '#ingest/index.js'
-import { createInMemoryJournal, type Journal } from '#journal/index.js'
+import { createInMemoryJournal } from '#journal/in-memory/index.js'
+import type { Journal } from '#journal/index.js'
 import type { InputOf } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
@@ -136,6 +137,7 @@ export class InlinePlant {
     this.#workers = Array.from({ length: shape.workers }, (_, slot) => {
       const term = firstTerm + slot
       const wired = wireWorker(access, slot, shape, holder(term))
+      let workerCycle: RunningDutyCycle | undefined
       const worker = new Worker({
         plant: model,
         shards: shardsOfSlot(slot, shape.workers, journal.shardCount),
@@ -152,9 +154,10 @@ export class InlinePlant {
           inFlightMax: IN_FLIGHT_MAX,
         },
         onLoaded: () => {},
+        wake: () => workerCycle?.wake(),
         onFatal,
       })
-      run(worker, access.bell('worker', slot))
+      workerCycle = run(worker, access.bell('worker', slot))
       return worker
     })
 
@@ -211,8 +214,8 @@ export class InlinePlant {
     await this.drain()
     const id = entityId(type.name, name)
     for (const worker of this.#workers) {
-      const slot = await worker.live(id)
-      if (slot !== undefined && slot.version > 0) return decodeCanonical(encodeCanonical(slot.state)) as StateOf<T>
+      const bytes = await worker.read(id, ({ version, state }) => (version > 0 ? encodeCanonical(state) : undefined))
+      if (bytes !== undefined) return decodeCanonical(bytes) as StateOf<T>
     }
     return undefined
   }

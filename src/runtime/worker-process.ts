@@ -1,5 +1,6 @@
 import type { LoadReport } from '#actors/loader.js'
 import { Worker } from '#actors/worker.js'
+import type { RunningDutyCycle } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { importPlant } from './plant-module.js'
@@ -22,6 +23,7 @@ export function runWorkerProcess(): Promise<void> {
       const shardCount = context.assignment.shardCount as number
       const wired = wireWorker(context.access, slot, settings.shape, context.holder)
       let isReady = false
+      let cycle: RunningDutyCycle | undefined
       let firstLoad: LoadReport | undefined
       const worker = new Worker({
         plant,
@@ -45,9 +47,10 @@ export function runWorkerProcess(): Promise<void> {
             lifeline.send({ kind: 'event', name: 'reloaded', data: report })
           }
         },
+        wake: () => cycle?.wake(),
         onFatal: context.fail,
       })
-      context.run(worker)
+      cycle = context.run(worker)
       await settled(() => worker.isLoaded, Number.POSITIVE_INFINITY, clock)
       isReady = true
 
