@@ -163,13 +163,13 @@ function writeBuiltIn(value: object, to: ByteWriter, path: Path): void {
 /** Where in the value the writer is: objects entered, to find one that holds itself, and the step taken in each. */
 class Path {
   readonly #objects: object[] = []
-  readonly #steps: (string | number)[] = []
+  readonly #steps: (string | number | undefined)[] = []
 
   enter(object: object): void {
     if (this.#objects.includes(object)) throw notPlain(this, 'an object that holds itself')
     if (this.#objects.length === CANONICAL_DEPTH_MAX) throw notPlain(this, `something nested deeper than ${CANONICAL_DEPTH_MAX}`)
     this.#objects.push(object)
-    this.#steps.push('')
+    this.#steps.push(undefined)
   }
 
   at(step: string | number): this {
@@ -183,7 +183,8 @@ class Path {
   }
 
   toString(): string {
-    return `state${this.#steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
+    const taken = this.#steps.filter((step) => step !== undefined)
+    return `state${taken.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')}`
   }
 }
 

@@ -1,4 +1,4 @@
-import { MillraceError } from '#base/errors.js'
+import { MillraceError, messageOf } from '#base/errors.js'
 import { checkFields, type DataOf, type Fields, fieldSchemas, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import type { DecideContext, DeepReadonly, Entity, EntityClass, FieldsByName } from './entity.js'
@@ -144,13 +144,18 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
 
 function wrongInitial(initial: unknown): Wrong | undefined {
   if (typeof initial !== 'function') return { path: 'initial', what: 'give a function that returns a new state' }
-  const state: unknown = initial()
+  let state: unknown
+  try {
+    state = initial()
+  } catch (error) {
+    return { path: 'initial', what: `make it work without the world, it threw: ${messageOf(error)}` }
+  }
   if (typeof state !== 'object' || state === null || !isPlainObject(state)) return { path: 'initial', what: 'return a plain object' }
   if (state === initial()) return { path: 'initial', what: 'return a new object each time: entities would share this one' }
   try {
     encodeCanonical(state)
   } catch (error) {
-    return { path: 'initial', what: (error as Error).message }
+    return { path: 'initial', what: messageOf(error) }
   }
   return undefined
 }

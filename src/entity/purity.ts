@@ -22,7 +22,7 @@ export type PurityReport =
 
 /**
  * The check behind "apply is deterministic": folds the events once, then once under each changed condition, and names the first event after
- * which the states differ. The conditions: again (module state), another clock, other random numbers, another time zone, properties of
+ * which the states differ. The conditions: again (module state), another clock, the least and the greatest random numbers, another time zone, properties of
  * the state created in the opposite order, and a state written down and read back after every event, as a snapshot does (shared objects).
  * Blocks the process and changes its globals for the time of the call; they are put back. Throws what `fold` throws on invalid events.
  */
@@ -59,9 +59,10 @@ interface Change {
 const CONDITIONS: Readonly<Record<string, Change>> = {
   'folded a second time': {},
   'at another time': { world: shiftClock },
-  'with other random numbers': { world: changeRandom },
+  'with the least random numbers': { world: () => fixRandom(0) },
+  'with the greatest random numbers': { world: () => fixRandom(1 - Number.EPSILON / 2) },
   'in another time zone': { world: changeTimeZone },
-  'with properties created in the opposite order': { state: reverseProperties },
+  'with properties created in the opposite order': { state: (state) => reverseProperties(state, new Map()) },
   'with the state written down and read back': { state: (state) => decodeCanonical(encodeCanonical(state)) },
 }
 
@@ -101,10 +102,10 @@ function shiftClock(): () => void {
   }
 }
 
-function changeRandom(): () => void {
+/** Both ends of the range, so that any threshold shows at one of them. */
+function fixRandom(value: number): () => void {
   const { random } = Math
-  // The other half of the range each time, so that no test can hit the same number.
-  Math.random = () => (random() + 0.5) % 1
+  Math.random = () => value
   return () => {
     Math.random = random
   }
@@ -120,17 +121,32 @@ function changeTimeZone(): () => void {
   }
 }
 
-/** A deep copy of a state whose objects have their properties in the opposite order. Map and Set keep theirs: there it is part of the value. */
-function reverseProperties(value: unknown): unknown {
+/**
+ * A deep copy of a state whose objects have their properties in the opposite order. Map and Set keep theirs: there it is part of the value.
+ * What was shared stays shared.
+ */
+function reverseProperties(value: unknown, copies: Map<object, object>): unknown {
   if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(reverseProperties)
-  if (value instanceof Map) return new Map([...value].map(([key, one]) => [reverseProperties(key), reverseProperties(one)]))
-  if (value instanceof Set) return new Set([...value].map(reverseProperties))
-  if (value instanceof Date) return new Date(value.getTime())
-  if (value instanceof Uint8Array) return new Uint8Array(value)
-  const copy = Object.create(Object.getPrototypeOf(value))
-  for (const key of Object.keys(value).reverse()) copy[key] = reverseProperties((value as Record<string, unknown>)[key])
+  const known = copies.get(value)
+  if (known !== undefined) return known
+  const copy = emptyCopy(value)
+  copies.set(value, copy)
+  if (Array.isArray(value)) for (const one of value) (copy as unknown[]).push(reverseProperties(one, copies))
+  else if (value instanceof Map) {
+    for (const [key, one] of value) (copy as Map<unknown, unknown>).set(reverseProperties(key, copies), reverseProperties(one, copies))
+  } else if (value instanceof Set) for (const one of value) (copy as Set<unknown>).add(reverseProperties(one, copies))
+  else if (!(value instanceof Date || value instanceof Uint8Array)) {
+    for (const [key, one] of Object.entries(value).reverse()) (copy as Record<string, unknown>)[key] = reverseProperties(one, copies)
+  }
   return copy
+}
+
+function emptyCopy(value: object): object {
+  if (Array.isArray(value)) return []
+  if (value instanceof Map) return new Map()
+  if (value instanceof Set) return new Set()
+  if (value instanceof Date) return new Date(value.getTime())
+  return value instanceof Uint8Array ? new Uint8Array(value) : Object.create(Object.getPrototypeOf(value))
 }
 
 const SHOWN = { depth: 4, breakLength: 100 }
