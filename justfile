@@ -21,8 +21,8 @@ bench *args:
     @node .ci/task.mjs bench {{args}}
 
 # Whole commands timed with hyperfine (Debian: apt-get install hyperfine)
-bench-cli: build
-    @node .ci/bench-cli.mjs
+bench-cli *args:
+    @node .ci/task.mjs bench cli {{args}}
 
 # The long form of a test: soak NAME --times N --seed S
 soak *args:

@@ -43,7 +43,9 @@ describe('the tarball', () => {
     expect(files.filter((file) => file.startsWith('native/prebuilds/'))).toEqual(
       process.platform === 'linux' ? [`native/prebuilds/linux-${process.arch}/millrace.node`] : [],
     )
-    expect(files.filter((file) => /^(src|apps|bench|test|\.ci)\/|\.map$|buildinfo|\.millrace-|\.(log|tgz)$/.test(file))).toEqual([])
+    expect(
+      files.filter((file) => /^(src|apps|bench\/(?!reference)|test|\.ci)\/|\.map$|buildinfo|\.millrace-|\.(log|tgz)$/.test(file)),
+    ).toEqual([])
   })
 })
 
@@ -52,7 +54,7 @@ const CLAIMS: readonly (readonly [claim: string, prove: (project: string) => Pro
   ['can be imported and runs a plant inline', (project) => runs(project, 'import-all.js', 'imported')],
   ['prints its help', async (project) => expect(await millrace(project, '--help')).toContain('Usage: millrace')],
   ['prints its configuration', async (project) => expect(await millrace(project, 'config')).toContain('bus.capacityBytes')],
-  ['measures the bus', async (project) => expect(lastLine(await millrace(project, 'bench', 'rtt', '--json'))).toMatch(/^\{.*\}$/)],
+  ['measures the bus', (project) => measuresTheBus(process.execPath, project)],
   ['runs the first example of the README', (project) => readmeExample(project)],
   ['scaffolds a plant whose tests pass', scaffoldPasses],
 ]
@@ -122,9 +124,7 @@ describe.skipIf(!isSoak && process.env['CI'] === undefined)(`a project with ${CU
 
     expect(await succeed(node, ['--version'], project)).toBe(`v${CURRENT_NODE.split('@')[1]}\n`)
     expect(await succeed(node, ['import-all.js'], project)).toContain('imported')
-    expect(lastLine(await succeed(node, ['node_modules/millrace/dist/apps/cli/main.js', 'bench', 'rtt', '--json'], project))).toMatch(
-      /^\{.*\}$/,
-    )
+    await measuresTheBus(node, project)
   }, 120_000)
 })
 
@@ -135,6 +135,18 @@ async function runs(project: string, fixture: string, expected: string): Promise
 
 function millrace(project: string, ...args: readonly string[]): Promise<string> {
   return succeed(join(project, 'node_modules/.bin/millrace'), args, project)
+}
+
+/** Other tests run beside this one: a measurement that they spoilt, which says so, is taken again. */
+async function measuresTheBus(node: string, project: string): Promise<void> {
+  const deadline = Date.now() + 60_000
+  for (;;) {
+    const { code, text } = await finish(node, ['node_modules/millrace/dist/apps/cli/main.js', 'bench', 'rtt', '--smoke', '--json'], project)
+    if (code !== 0 && text.includes('other work interrupted every batch') && Date.now() < deadline) continue
+    expect({ code, text }).toMatchObject({ code: 0 })
+    expect(JSON.parse(lastLine(text))).toMatchObject({ bench: 'bus-rtt', meanNs: expect.any(Number) as number })
+    return
+  }
 }
 
 /** The first JavaScript block of the README, run as it stands there. */
