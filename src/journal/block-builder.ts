@@ -40,7 +40,16 @@ export class BlockBuilder {
     const groups = this.#encodeGroups(order)
 
     const block = this.#block.clear()
-    beginHeader({ ...this.#ranges(), basePosition: context.basePosition, rowCount: rows.rowCount, bodyBytes: this.#body.length, previousHash: context.previousHash }, block)
+    beginHeader(
+      {
+        ...this.#ranges(),
+        basePosition: context.basePosition,
+        rowCount: rows.rowCount,
+        bodyBytes: this.#body.length,
+        previousHash: context.previousHash,
+      },
+      block,
+    )
     writeSection('shards', this.#shards, block)
     this.#writeGroups(groups)
     if (context.marks.length > 0) this.#writeMarks(context.marks)

@@ -148,7 +148,8 @@ export function finishHeader(out: ByteWriter): void {
 /** Parses and checks a header, not the body. `bytes` may go on behind the block when `isExact` is false. Throws Damage, or ERR_FORMAT_NEWER. */
 export function readHeader(bytes: Uint8Array, isExact = true): BlockHeader {
   if (bytes.length < BLOCK_FIXED_BYTES) throw new Damage('it is shorter than a header')
-  for (let index = 0; index < BLOCK_MAGIC.length; index++) if (bytes[index] !== BLOCK_MAGIC[index]) throw new Damage('it does not begin like a block')
+  for (let index = 0; index < BLOCK_MAGIC.length; index++)
+    if (bytes[index] !== BLOCK_MAGIC[index]) throw new Damage('it does not begin like a block')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const headerBytes = view.getUint32(HEADER_BYTES_OFFSET, true)
   if (headerBytes < BLOCK_FIXED_BYTES || headerBytes > bytes.length) throw new Damage('the length of its header is wrong')
@@ -187,7 +188,22 @@ export function readHeader(bytes: Uint8Array, isExact = true): BlockHeader {
   const last = groups[groups.length - 1]
   if ((last === undefined ? headerBytes : last.offset + last.bytes) !== totalBytes) throw new Damage('its groups do not fill its body')
   if ((last === undefined ? 0 : last.rank + last.rowCount) !== rowCount) throw new Damage('its groups do not hold its rows')
-  return { basePosition, rowCount, headerBytes, totalBytes, previousHash, acceptedMin, acceptedMax, atMin, atMax, groups, shards, marks, entitiesStart, entitiesEnd }
+  return {
+    basePosition,
+    rowCount,
+    headerBytes,
+    totalBytes,
+    previousHash,
+    acceptedMin,
+    acceptedMax,
+    atMin,
+    atMax,
+    groups,
+    shards,
+    marks,
+    entitiesStart,
+    entitiesEnd,
+  }
 }
 
 /** The entities that a block brings into the log, by shard. */
@@ -247,7 +263,8 @@ function readGroups(reader: ByteReader, shards: readonly BlockShard[], bodyOffse
 
 function readMarks(reader: ByteReader): BlockMark[] {
   const marks: BlockMark[] = []
-  for (let count = reader.varint(); count > 0; count--) marks.push({ slot: reader.varint(), term: reader.varint(), number: reader.varint() })
+  for (let count = reader.varint(); count > 0; count--)
+    marks.push({ slot: reader.varint(), term: reader.varint(), number: reader.varint() })
   return marks
 }
 

@@ -28,7 +28,8 @@ export class BlockReader {
     this.segment = segment
     try {
       this.header = readHeader(bytes)
-      if (block !== undefined && block !== this.header.basePosition) throw new Damage(`it says that it begins at ${this.header.basePosition}`)
+      if (block !== undefined && block !== this.header.basePosition)
+        throw new Damage(`it says that it begins at ${this.header.basePosition}`)
     } catch (error) {
       throw blockDamaged(error, segment, block)
     }

@@ -22,7 +22,8 @@ export class EventDecoder {
   open(section: TypeSection, block: ByteReader): void {
     const { fields } = this.#type
     if (section.fieldCount > fields.length) throw new Damage(`it has fields that event type ${this.#type.entity}.${this.#type.event} lacks`)
-    for (let index = 0; index < section.fieldCount; index++) (this.#fields[index] as FieldReader).column.open(section, index, this.#type, block)
+    for (let index = 0; index < section.fieldCount; index++)
+      (this.#fields[index] as FieldReader).column.open(section, index, this.#type, block)
     if (section.fieldCount === this.#fieldCount) return
     this.#fieldCount = section.fieldCount
     this.#decode = generate(fields, section.fieldCount, this.#fields)
@@ -75,14 +76,20 @@ class FieldReader {
  * Straight code with one typed-array load per field: an object literal as long as fields are always there, then one assignment per field.
  * Names and values of the schema enter as JSON strings only.
  */
-function generate(fields: readonly FieldSchema[], storedCount: number, readers: readonly FieldReader[]): (row: number) => Record<string, unknown> {
+function generate(
+  fields: readonly FieldSchema[],
+  storedCount: number,
+  readers: readonly FieldReader[],
+): (row: number) => Record<string, unknown> {
   const isAlways = (field: FieldSchema): boolean => !field.isOptional || field.defaultValue !== undefined
   const defaultOf = (field: FieldSchema, index: number): string =>
     field.defaultValue === undefined ? 'undefined' : field.kind === 'json' ? `copyJson(defaults[${index}])` : `defaults[${index}]`
   const valueOf = (field: FieldSchema, index: number): string => {
     if (index >= storedCount) return defaultOf(field, index)
     const value = storedValue(field, index)
-    return field.isOptional ? `(r${index}.column.presence === undefined || r${index}.column.presence[row] === 1 ? ${value} : ${defaultOf(field, index)})` : value
+    return field.isOptional
+      ? `(r${index}.column.presence === undefined || r${index}.column.presence[row] === 1 ? ${value} : ${defaultOf(field, index)})`
+      : value
   }
   const firstOptional = fields.findIndex((field) => !isAlways(field))
   const literalCount = firstOptional < 0 ? fields.length : firstOptional

@@ -81,7 +81,8 @@ function checkGrowth(known: EventType, fields: readonly FieldSchema[]): void {
     if (was !== is) throw changed(known, before.name, `it was ${was}, it is ${is}`)
   })
   for (const added of fields.slice(known.fields.length)) {
-    if (!added.isOptional && added.defaultValue === undefined) throw changed(known, added.name, 'it is new, and neither optional nor with a default')
+    if (!added.isOptional && added.defaultValue === undefined)
+      throw changed(known, added.name, 'it is new, and neither optional nor with a default')
   }
 }
 

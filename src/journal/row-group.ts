@@ -76,7 +76,8 @@ export class RowGroup {
 
   /** Checks the CRC and parses the directory. Throws Damage. */
   open(block: Uint8Array, group: BlockGroup): this {
-    if (crc32(block.subarray(group.offset, group.offset + group.bytes)) !== group.crc) throw new Damage('the checksum of a row group is wrong')
+    if (crc32(block.subarray(group.offset, group.offset + group.bytes)) !== group.crc)
+      throw new Damage('the checksum of a row group is wrong')
     return this.openUnchecked(block, group)
   }
 
@@ -102,7 +103,8 @@ export class RowGroup {
       offset += entry.bytes
     }
     if (offset !== reader.end) throw new Damage('its chunks do not fill a row group')
-    for (const column of [COLUMN_ENTITY, COLUMN_VERSION, COLUMN_TYPE]) if (this.#shared[column] === undefined) throw new Damage('it lacks a column')
+    for (const column of [COLUMN_ENTITY, COLUMN_VERSION, COLUMN_TYPE])
+      if (this.#shared[column] === undefined) throw new Damage('it lacks a column')
     this.sections = sections
     this.#reader = reader
     this.#decoded.fill(0)

@@ -1,0 +1,16 @@
+import type { BlockHeader } from './block-format.js'
+import type { BlockRange } from './journal.js'
+import type { LogState } from './log-state.js'
+
+/** Whether a block may have rows that the range asks for. Looks at its header only. */
+export function isWanted(header: BlockHeader, range: BlockRange, state: LogState): boolean {
+  if (header.basePosition + header.rowCount <= range.from) return false
+  const { shards, entity } = range
+  if (shards !== undefined && !header.shards.some((own) => shards.has(own.shard))) return false
+  if (entity === undefined) return true
+  const index = state.entities.findId(entity)
+  if (index < 0) return false
+  const shard = state.entities.shardOf(index)
+  const number = state.entities.numberOf(index)
+  return header.shards.some((own) => own.shard === shard && number >= own.entityMin && number <= own.entityMax)
+}

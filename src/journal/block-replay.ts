@@ -1,0 +1,264 @@
+import { OUTCOME_NONE, type OutcomeKind, RECEIPT_TYPE, FLAG_LATE } from './append-frame.js'
+import type { BlockGroup, BlockHeader } from './block-format.js'
+import { BlockReader } from './block-reader.js'
+import { Damage } from './bytes.js'
+import { EventDecoder } from './event-decoder.js'
+import type { EventType } from './journal.js'
+import {
+  COLUMN_ACCEPTED,
+  COLUMN_APPEND_NUMBER,
+  COLUMN_AT,
+  COLUMN_CAUSATION,
+  COLUMN_CORRELATION,
+  COLUMN_ENTITY,
+  COLUMN_FLAGS,
+  COLUMN_OUTCOME,
+  COLUMN_OUTCOME_KIND,
+  COLUMN_SEQUENCE,
+  COLUMN_SOURCE,
+  COLUMN_TERM,
+  COLUMN_TYPE,
+  COLUMN_VERSION,
+  RowGroup,
+  type VariableColumn,
+} from './row-group.js'
+
+/**
+ * The fast way through the rows of a block: for recovery, replay and everything built on them. Columns are decoded per group, one row object
+ * serves all rows, and events come from generated decoders. Decoders are kept per array of event types: pass the same array again and again.
+ * Throws ERR_BLOCK_DAMAGED where a check fails, before the first row of the group.
+ */
+export class BlockReplay {
+  readonly #reader: BlockReader
+  readonly #context: ReplayContext
+
+  constructor(block: Uint8Array, types: readonly EventType[], segment?: string) {
+    this.#reader = new BlockReader(block, segment)
+    let context = contexts.get(types)
+    if (context === undefined) contexts.set(types, (context = new ReplayContext(types)))
+    this.#context = context
+  }
+
+  get header(): BlockHeader {
+    return this.#reader.header
+  }
+
+  /** The rows of one shard by (entity number, version). The row is valid until `each` returns. */
+  forEachRow(shard: number, each: (row: ReplayRow) => void): void {
+    for (const group of this.header.groups) {
+      let start = 0
+      for (const own of group.shards) {
+        if (own.shard === shard) {
+          this.#context.open(this.#reader, group)
+          this.#context.each(shard, start, start + own.rowCount, each)
+          return
+        }
+        start += own.rowCount
+      }
+    }
+  }
+}
+
+/** One row as BlockReplay passes by. Strings, bytes and data are decoded when asked for and may be kept; the row itself may not. */
+export class ReplayRow {
+  position = 0
+  shard = 0
+  entityNumber = 0
+  version = 0
+  /** RECEIPT_TYPE for a receipt. */
+  typeNumber = RECEIPT_TYPE as number
+  at = 0
+  /** Of the writer: which append this row came with. */
+  term = 0
+  appendNumber = 0
+  /** Of the source; 0 when there is none. */
+  sequence = 0
+  outcomeKind: OutcomeKind = OUTCOME_NONE
+  /** Within its group. */
+  index = 0
+  readonly #context: ReplayContext
+
+  constructor(context: ReplayContext) {
+    this.#context = context
+  }
+
+  /** Empty when the row has none. */
+  get source(): string {
+    return this.#context.source(this.index)
+  }
+  get outcome(): Uint8Array {
+    return this.#context.bytes(COLUMN_OUTCOME, this.index)
+  }
+  get correlation(): string {
+    return utf8.decode(this.#context.bytes(COLUMN_CORRELATION, this.index))
+  }
+  get causation(): string {
+    return utf8.decode(this.#context.bytes(COLUMN_CAUSATION, this.index))
+  }
+  get accepted(): number {
+    return this.#context.group.wide(COLUMN_ACCEPTED)[this.index] as number
+  }
+  get isLate(): boolean {
+    return ((this.#context.group.narrow(COLUMN_FLAGS)[this.index] as number) & FLAG_LATE) !== 0
+  }
+
+  /** The event, as the schema's codec would give it; an empty object for a receipt. */
+  data(): Record<string, unknown> {
+    return this.typeNumber === RECEIPT_TYPE ? {} : this.#context.event(this.typeNumber, this.index)
+  }
+}
+
+const utf8 = new TextDecoder()
+const contexts = new WeakMap<readonly EventType[], ReplayContext>()
+const NOTHING = new Uint8Array(0)
+
+/** What replaying blocks of one set of event types needs again and again. Serves one group at a time, of whichever block asked last. */
+class ReplayContext {
+  readonly group = new RowGroup()
+  readonly #types: readonly EventType[]
+  readonly #row = new ReplayRow(this)
+  readonly #decoders: (EventDecoder | undefined)[] = []
+  /** Index of the section that each decoder has open, by type number; -1: none of the group at hand. */
+  #openSections = new Map<number, EventDecoder>()
+  #reader: BlockReader | undefined
+  #opened: BlockGroup | undefined
+  /** Per row its rank among the rows of its type. */
+  #ranks = new Uint32Array(0)
+  #sources: Uint8Array[] = []
+  #sourceTexts: (string | undefined)[] = []
+  readonly #variables = new Map<number, VariableColumn | undefined>()
+
+  constructor(types: readonly EventType[]) {
+    this.#types = types
+  }
+
+  open(reader: BlockReader, group: BlockGroup): void {
+    if (this.#reader === reader && this.#opened === group) return
+    this.#opened = undefined
+    reader.group(group, this.group)
+    reader.guard(() => {
+      this.#rank()
+      this.#sources = this.group.sourceNames()
+    })
+    this.#sourceTexts = []
+    this.#variables.clear()
+    this.#openSections.clear()
+    this.#reader = reader
+    this.#opened = group
+  }
+
+  each(shard: number, start: number, end: number, each: (row: ReplayRow) => void): void {
+    const reader = this.#reader as BlockReader
+    const group = this.#opened as BlockGroup
+    const position = reader.header.basePosition + group.rank
+    const columns = reader.guard(() => this.#columns())
+    const { entities, versions, types, ats, terms, numbers, sequences, outcomeKinds } = columns
+    const row = this.#row
+    for (let index = start; index < end; index++) {
+      row.index = index
+      row.position = position + index
+      row.shard = shard
+      row.entityNumber = entities[index] as number
+      row.version = versions[index] as number
+      row.typeNumber = types[index] as number
+      row.at = ats[index] as number
+      row.term = terms[index] as number
+      row.appendNumber = numbers[index] as number
+      row.sequence = sequences[index] as number
+      row.outcomeKind = outcomeKinds[index] as OutcomeKind
+      each(row)
+      if (this.#opened !== group || this.#reader !== reader) this.open(reader, group)
+    }
+  }
+
+  event(typeNumber: number, index: number): Record<string, unknown> {
+    const decoder = this.#openSections.get(typeNumber) ?? this.#openSection(typeNumber)
+    return decoder.event(this.#ranks[index] as number)
+  }
+
+  source(index: number): string {
+    const number = this.group.narrow(COLUMN_SOURCE)[index] as number
+    if (number === 0) return ''
+    const known = this.#sourceTexts[number]
+    if (known !== undefined) return known
+    const bytes = this.#sources[number - 1]
+    if (bytes === undefined) throw this.#damaged('a row names a source that is not there')
+    const text = utf8.decode(bytes)
+    this.#sourceTexts[number] = text
+    return text
+  }
+
+  /** A copy, so that what is kept of a row does not keep its block. */
+  bytes(column: number, index: number): Uint8Array {
+    if (!this.#variables.has(column)) {
+      const empty = { bytes: NOTHING, starts: new Uint32Array(0), isConstant: false }
+      this.#variables.set(
+        column,
+        (this.#reader as BlockReader).guard(() => this.group.variable(column, empty)),
+      )
+    }
+    const variable = this.#variables.get(column)
+    if (variable === undefined) return NOTHING
+    if (variable.isConstant) return variable.bytes.slice()
+    return variable.bytes.slice(variable.starts[index] as number, variable.starts[index + 1] as number)
+  }
+
+  #columns() {
+    const { group } = this
+    return {
+      entities: group.narrow(COLUMN_ENTITY),
+      versions: group.narrow(COLUMN_VERSION),
+      types: group.narrow(COLUMN_TYPE),
+      ats: group.wide(COLUMN_AT),
+      terms: group.narrow(COLUMN_TERM),
+      numbers: group.narrow(COLUMN_APPEND_NUMBER),
+      sequences: group.wide(COLUMN_SEQUENCE),
+      outcomeKinds: group.narrow(COLUMN_OUTCOME_KIND),
+    }
+  }
+
+  #rank(): void {
+    const { rowCount, sections } = this.group
+    const types = this.group.narrow(COLUMN_TYPE)
+    if (this.#ranks.length < rowCount) this.#ranks = new Uint32Array(rowCount * 2)
+    const ranks = this.#ranks
+    const seen = new Map<number, number>()
+    let lastType = RECEIPT_TYPE as number
+    let rank = 0
+    for (let index = 0; index < rowCount; index++) {
+      const type = types[index] as number
+      if (type !== lastType) {
+        seen.set(lastType, rank)
+        rank = seen.get(type) ?? 0
+        lastType = type
+      }
+      ranks[index] = rank++
+    }
+    seen.set(lastType, rank)
+    seen.delete(RECEIPT_TYPE)
+    for (const section of sections) {
+      if (seen.get(section.typeNumber) !== section.rowCount) throw new Damage('an event type has other rows than its columns')
+      seen.delete(section.typeNumber)
+    }
+    if (seen.size > 0) throw new Damage('an event type has rows and no columns')
+  }
+
+  #openSection(typeNumber: number): EventDecoder {
+    return (this.#reader as BlockReader).guard(() => {
+      const section = this.group.sections.find((one) => one.typeNumber === typeNumber)
+      const type = this.#types.find((one) => one.number === typeNumber)
+      if (section === undefined || type === undefined) throw new Damage(`it has rows of event type ${typeNumber}, which is not known`)
+      let decoder = this.#decoders[typeNumber]
+      if (decoder === undefined) this.#decoders[typeNumber] = decoder = new EventDecoder(type)
+      decoder.open(section, this.group.blockReader)
+      this.#openSections.set(typeNumber, decoder)
+      return decoder
+    })
+  }
+
+  #damaged(what: string): Error {
+    return (this.#reader as BlockReader).guard((): Error => {
+      throw new Damage(what)
+    })
+  }
+}

@@ -1,0 +1,173 @@
+import { assert } from '#base/assert.js'
+import { type EntityId, SHARD_COUNT_DEFAULT } from '#base/ids.js'
+import { AppendPath } from '#journal/append-path.js'
+import { BlockReader } from '#journal/block-reader.js'
+import { isWanted } from '#journal/block-range.js'
+import {
+  type AppendAnswer,
+  type AppendBatch,
+  type BlockRange,
+  type EntityHead,
+  type EventType,
+  type EventTypeDeclaration,
+  type Finding,
+  type Journal,
+  SNAPSHOTS_KEPT,
+  type Snapshot,
+} from '#journal/journal.js'
+import { LogState } from '#journal/log-state.js'
+import { LogVerifier } from '#journal/log-verifier.js'
+import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
+
+export interface InMemoryJournalOptions {
+  readonly shardCount?: number
+  /** How many appends are remembered for being recognised when they come again. */
+  readonly recentAppends?: number
+  /** What survived of another one: `stored` of it. */
+  readonly stored?: StoredLog
+}
+
+/** Everything that an in-memory journal holds, as a disk would. Shared with the journal, not a copy. */
+export interface StoredLog {
+  readonly shardCount: number
+  readonly types: EventType[]
+  readonly blocks: Uint8Array[]
+  readonly snapshots: Map<EntityId, Snapshot[]>
+  readonly checkpoints: Map<string, Uint8Array>
+}
+
+/** A journal with all of the format and none of the disk: for tests, simulation and plants that need not outlive their process. Durable one microtask later. */
+export function createInMemoryJournal(options: InMemoryJournalOptions = {}): InMemoryJournal {
+  return new InMemoryJournal(options)
+}
+
+const SEGMENT = 'memory'
+
+export class InMemoryJournal implements Journal {
+  readonly stored: StoredLog
+  readonly #state: LogState
+  readonly #path: AppendPath
+  readonly #bases: number[] = []
+  #isClosed = false
+
+  constructor(options: InMemoryJournalOptions) {
+    const shardCount = options.stored?.shardCount ?? options.shardCount ?? SHARD_COUNT_DEFAULT
+    this.stored = options.stored ?? { shardCount, types: [], blocks: [], snapshots: new Map(), checkpoints: new Map() }
+    this.#state = new LogState(shardCount, options.recentAppends ?? RECENT_APPENDS_DEFAULT, this.stored.types)
+    for (const block of this.stored.blocks) {
+      this.#bases.push(this.#state.endPosition)
+      this.#state.learn(new BlockReader(block, SEGMENT, this.#state.endPosition), { isFirst: false, keepsRecent: true })
+    }
+    this.#path = new AppendPath(this.#state, {
+      checkRoom() {},
+      put: async (basePosition, block) => {
+        const copy = Uint8Array.from(block)
+        await Promise.resolve()
+        if (this.#isClosed) throw new Error('the journal is closed')
+        this.#bases.push(basePosition)
+        this.stored.blocks.push(copy)
+      },
+    })
+  }
+
+  get shardCount(): number {
+    return this.stored.shardCount
+  }
+
+  get endPosition(): number {
+    return this.#state.endPosition
+  }
+
+  get eventTypes(): readonly EventType[] {
+    return this.#state.eventTypes
+  }
+
+  async register(declarations: readonly EventTypeDeclaration[]): Promise<readonly EventType[]> {
+    const { types, changed } = this.#state.types.plan(declarations)
+    for (const type of changed) {
+      this.stored.types[type.number - 1] = type
+      this.#state.types.set(type)
+    }
+    return types
+  }
+
+  async append(batch: AppendBatch): Promise<AppendAnswer> {
+    assert(!this.#isClosed, 'a closed journal takes no batch')
+    return this.#path.append(batch)
+  }
+
+  head(entity: EntityId): EntityHead | undefined {
+    const index = this.#state.entities.findId(entity)
+    return index < 0 ? undefined : this.#state.entities.head(index)
+  }
+
+  heads(shard: number): Iterable<EntityHead> {
+    return this.#state.entities.heads(shard)
+  }
+
+  mark(slot: number): { readonly term: number; readonly number: number } | undefined {
+    return this.#state.storedMarks.get(slot)
+  }
+
+  async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
+    const count = this.#bases.length
+    for (let index = 0; index < count; index++) {
+      const end = index + 1 < count ? (this.#bases[index + 1] as number) : Infinity
+      if (end <= range.from) continue
+      const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index]).check()
+      if (isWanted(reader.header, range, this.#state)) yield Uint8Array.from(reader.bytes)
+    }
+  }
+
+  async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {
+    for (const snapshot of snapshots) {
+      const kept = (this.stored.snapshots.get(snapshot.entity) ?? []).filter((one) => one.version !== snapshot.version)
+      kept.push({ ...snapshot, bytes: Uint8Array.from(snapshot.bytes) })
+      kept.sort((a, b) => b.version - a.version)
+      this.stored.snapshots.set(snapshot.entity, kept.slice(0, SNAPSHOTS_KEPT))
+    }
+  }
+
+  *snapshots(shard: number): Generator<Snapshot> {
+    for (const { entity } of this.#state.entities.heads(shard)) {
+      const snapshot = this.snapshot(entity)
+      if (snapshot !== undefined) yield snapshot
+    }
+  }
+
+  snapshot(entity: EntityId, versionMax = Infinity): Snapshot | undefined {
+    const version = Math.min(versionMax, this.head(entity)?.version ?? 0)
+    return this.stored.snapshots.get(entity)?.find((one) => one.version <= version)
+  }
+
+  async saveCheckpoint(name: string, value: Uint8Array): Promise<void> {
+    this.stored.checkpoints.set(name, Uint8Array.from(value))
+  }
+
+  checkpoint(name: string): Uint8Array | undefined {
+    return this.stored.checkpoints.get(name)?.slice()
+  }
+
+  async *verify(progress?: (done: number, total: number) => void): AsyncGenerator<Finding> {
+    const verifier = new LogVerifier(this.eventTypes, [...this.#allHeads()])
+    const count = this.#bases.length
+    for (let index = 0; index < count; index++) {
+      yield* verifier.block(SEGMENT, this.#bases[index] as number, this.stored.blocks[index] as Uint8Array)
+      progress?.(index + 1, count)
+    }
+    yield* verifier.end(SEGMENT, this.endPosition)
+  }
+
+  storedBytes(): number {
+    return 0
+  }
+
+  async close(): Promise<void> {
+    await this.#path.idle()
+    this.#isClosed = true
+  }
+
+  *#allHeads(): Generator<EntityHead> {
+    for (let shard = 0; shard < this.shardCount; shard++) yield* this.heads(shard)
+  }
+}

@@ -1,0 +1,8 @@
+export * from './append-frame.js'
+export { type BlockHeader, readHeader } from './block-format.js'
+export { BlockReader } from './block-reader.js'
+export { BlockReplay, type ReplayRow } from './block-replay.js'
+export { type BlockNames, type RowFilter, rowsOf } from './block-rows.js'
+export * from './journal.js'
+export { plainRow, type RowRange, readRows } from './read-rows.js'
+export { mayHold, type ZoneMap } from './zone-map.js'

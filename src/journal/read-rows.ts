@@ -1,0 +1,72 @@
+import { type EntityId, parseEntityId } from '#base/ids.js'
+import { RECEIPT_TYPE } from './append-frame.js'
+import { type RowFilter, rowsOf } from './block-rows.js'
+import type { BlockRange, Journal, Row } from './journal.js'
+
+/** Which rows `readRows` gives: all conditions hold. */
+export interface RowRange {
+  /** First position. */
+  readonly from: number
+  /** First position beyond; to the end of the log when left out. */
+  readonly to?: number
+  readonly entity?: EntityId
+  /** Event name. Receipts have none. */
+  readonly event?: string
+  readonly shards?: ReadonlySet<number>
+}
+
+/** Rows in order of position, up to the end of the log at the time of the call. Throws ERR_BLOCK_DAMAGED where a block cannot be read. */
+export async function* readRows(journal: Journal, range: RowRange): AsyncGenerator<Row> {
+  const { entity, event, shards, from } = range
+  const to = Math.min(range.to ?? Infinity, journal.endPosition)
+  if (entity !== undefined) parseEntityId(entity)
+  const head = entity === undefined ? undefined : journal.head(entity)
+  if (entity !== undefined && head === undefined) return
+  const names = entityNames(journal)
+  const blocks: BlockRange = { from, ...(shards === undefined ? {} : { shards }), ...(entity === undefined ? {} : { entity }) }
+  const filter: RowFilter = {
+    from,
+    to,
+    ...(shards === undefined ? {} : { shards }),
+    ...(event === undefined ? {} : { event }),
+    ...(head === undefined ? {} : { entity: head }),
+  }
+  for await (const block of journal.blocks(blocks)) {
+    for (const row of rowsOf(block, { eventTypes: journal.eventTypes, entityName: names }, filter)) yield row
+  }
+}
+
+/** A row as plain data for JSON lines: event and fields by name. `outcome` is the caller's to unpack. */
+export function plainRow(row: Row): Record<string, unknown> {
+  const { position, entity, version, event, at, accepted, isLate, source, sequence, correlation, causation, data, typeNumber } = row
+  return {
+    position,
+    entity,
+    version,
+    event: typeNumber === RECEIPT_TYPE ? null : event,
+    at,
+    accepted,
+    ...(isLate ? { late: true } : {}),
+    ...(source === '' ? {} : { source, sequence }),
+    ...(correlation === '' ? {} : { correlation }),
+    ...(causation === '' ? {} : { causation }),
+    data: Object.fromEntries(Object.entries(data).map(([name, value]) => [name, plainValue(value)])),
+  }
+}
+
+/** JSON has no NaN and no infinities: they become text. */
+function plainValue(value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+}
+
+/** Looks names up shard by shard, and again when a number is not there yet. */
+function entityNames(journal: Journal): (shard: number, number: number) => EntityId | undefined {
+  const shards = new Map<number, Map<number, EntityId>>()
+  const load = (shard: number): Map<number, EntityId> => {
+    const names = new Map<number, EntityId>()
+    for (const head of journal.heads(shard)) names.set(head.number, head.entity)
+    shards.set(shard, names)
+    return names
+  }
+  return (shard, number) => (shards.get(shard) ?? load(shard)).get(number) ?? load(shard).get(number)
+}

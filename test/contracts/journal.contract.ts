@@ -1,0 +1,461 @@
+import { describe, expect, test } from 'vitest'
+import type { EntityId } from '#base/ids.js'
+import { shardOfId } from '#base/ids.js'
+import { FLAG_LATE, OUTCOME_REFUSAL, OUTCOME_REPLY } from '#journal/append-frame.js'
+import { type Journal, type Row, readRows } from '#journal/index.js'
+import { ALARM_RAISED, batchOf, field, SAMPLED, TestWriter } from '../journal/writer.js'
+
+/** How to make a journal of one kind, and how to see it again after it was closed or after its process died. */
+export interface JournalAdapter {
+  open(): Promise<Journal>
+  /** Closes it and opens what it left. */
+  reopen(journal: Journal): Promise<Journal>
+  /** Opens what it left when it was not closed, as after a kill. */
+  crash(journal: Journal): Promise<Journal>
+}
+
+const PRESS: EntityId = 'press/press-1'
+const OTHER: EntityId = 'press/press-2'
+
+/** The claims of the Journal port, for every adapter. */
+export function describeJournal(name: string, adapter: JournalAdapter): void {
+  const start = async () => {
+    const journal = await adapter.open()
+    const types = await journal.register([SAMPLED, ALARM_RAISED])
+    return { journal, writer: new TestWriter(types) }
+  }
+
+  describe(`${name}: a journal that takes a batch`, () => {
+    test('gives every row back with all that came with it, bit for bit', async () => {
+      const { journal, writer } = await start()
+      const frames = [
+        writer.append({
+          entity: PRESS,
+          rows: [
+            { event: 'Sampled', data: { temperature: -0, force: Number.NEGATIVE_INFINITY } },
+            { event: 'AlarmRaised', data: { code: 'ÜBER', value: 5e-324 } },
+          ],
+          at: 1_600_000_000_000_001,
+          accepted: 1_700_000_000_000_002,
+          source: 'line-3.csv',
+          sequence: Number.MAX_SAFE_INTEGER,
+          correlation: 'order 7',
+          causation: 'press/press-9@4',
+          outcomeKind: OUTCOME_REPLY,
+          outcome: Uint8Array.of(1, 2, 3),
+          flags: FLAG_LATE,
+        }),
+        writer.append({
+          entity: OTHER,
+          rows: [],
+          accepted: 1_700_000_000_000_003,
+          outcomeKind: OUTCOME_REFUSAL,
+          outcome: Uint8Array.of(9),
+        }),
+      ]
+
+      const answer = await journal.append(batchOf(frames))
+
+      const found = await rowsOf(journal)
+      expect(answer).toEqual({ basePosition: 0, rowCount: 3, rejected: [], known: 0 })
+      const own = {
+        at: 1_600_000_000_000_001,
+        accepted: 1_700_000_000_000_002,
+        isLate: true,
+        source: 'line-3.csv',
+        term: 1,
+        appendNumber: 1,
+      }
+      const more = { sequence: Number.MAX_SAFE_INTEGER, correlation: 'order 7', causation: 'press/press-9@4' }
+      expect(of(found, PRESS)).toEqual([
+        expect.objectContaining({
+          ...own,
+          ...more,
+          entity: PRESS,
+          version: 1,
+          event: 'Sampled',
+          outcomeKind: 0,
+          outcome: new Uint8Array(0),
+        }),
+        expect.objectContaining({
+          ...own,
+          ...more,
+          entity: PRESS,
+          version: 2,
+          event: 'AlarmRaised',
+          outcomeKind: 1,
+          outcome: Uint8Array.of(1, 2, 3),
+        }),
+      ])
+      expect(of(found, PRESS).map((row) => row.data)).toEqual([
+        { temperature: -0, force: Number.NEGATIVE_INFINITY },
+        { code: 'ÜBER', value: 5e-324 },
+      ])
+      expect(of(found, OTHER)).toEqual([
+        expect.objectContaining({
+          version: 1,
+          event: undefined,
+          typeNumber: 0,
+          outcomeKind: 2,
+          outcome: Uint8Array.of(9),
+          source: '',
+          sequence: undefined,
+          isLate: false,
+          data: {},
+        }),
+      ])
+      await journal.close()
+    })
+
+    test('gives positions from 0 without gaps, and keeps them over a reopen', async () => {
+      const { journal, writer } = await start()
+      for (let batch = 0; batch < 5; batch++) {
+        const frames = Array.from({ length: batch * 3 + 1 }, (_, index) => writer.sample(`press/press-${index}`, batch))
+        await journal.append(batchOf(frames))
+      }
+      const before = await rowsOf(journal)
+
+      const again = await adapter.reopen(journal)
+
+      expect(before.map((row) => row.position)).toEqual(before.map((_, index) => index))
+      expect(again.endPosition).toBe(before.length)
+      expect(await rowsOf(again)).toEqual(before)
+      await again.close()
+    })
+
+    test('serves from any position and skips blocks that cannot matter', async () => {
+      const { journal, writer } = await start()
+      for (let block = 0; block < 4; block++) await journal.append(batchOf([writer.sample(block < 2 ? PRESS : OTHER, block)]))
+
+      const late = await rowsOf(journal, 3)
+      const ofOther = await count(journal.blocks({ from: 0, entity: OTHER }))
+      const ofShard = await count(journal.blocks({ from: 0, shards: new Set([shardOfId(PRESS, journal.shardCount)]) }))
+      const ofNobody = await count(journal.blocks({ from: 0, entity: 'press/unheard-of' }))
+
+      expect(late.map((row) => row.position)).toEqual([3])
+      expect([ofOther, ofShard, ofNobody]).toEqual([2, 2, 0])
+      await journal.close()
+    })
+
+    test('gives blocks that are the caller’s to change', async () => {
+      const { journal, writer } = await start()
+      await journal.append(batchOf([writer.sample(PRESS, 1)]))
+
+      for await (const block of journal.blocks({ from: 0 })) block.fill(0)
+
+      expect(await rowsOf(journal)).toHaveLength(1)
+      await journal.close()
+    })
+
+    test('stores nothing and stays at its end when there is nothing to store', async () => {
+      const { journal } = await start()
+
+      const answer = await journal.append(batchOf([]))
+
+      expect(answer).toEqual({ basePosition: 0, rowCount: 0, rejected: [], known: 0 })
+      expect(await count(journal.blocks({ from: 0 }))).toBe(0)
+      await journal.close()
+    })
+
+    test('shows heads and marks of what is durable only', async () => {
+      const { journal, writer } = await start()
+      const pending = journal.append(batchOf([writer.sample(PRESS, 1), writer.sample(PRESS, 2)], 5))
+      const during = { head: journal.head(PRESS), mark: journal.mark(5), end: journal.endPosition }
+
+      await pending
+
+      expect(during).toEqual({ head: undefined, mark: undefined, end: 0 })
+      const shard = shardOfId(PRESS, journal.shardCount)
+      const head = { entity: PRESS, shard, number: 0, version: 2, term: 1, appendNumber: 2 }
+      expect(journal.head(PRESS)).toEqual(head)
+      expect([...journal.heads(shard)]).toEqual([head])
+      expect(journal.mark(5)).toEqual({ term: 1, number: 2 })
+      expect(journal.head(OTHER)).toBeUndefined()
+      await journal.close()
+    })
+  })
+
+  describe(`${name}: an append that does not fit`, () => {
+    test('is in conflict at another version, and the rest of its batch is stored', async () => {
+      const { journal, writer } = await start()
+      await journal.append(batchOf([writer.sample(PRESS, 1)]))
+      const frames = [writer.sample(PRESS, 2, { expectedVersion: 3 }), writer.sample(OTHER, 3)]
+
+      const answer = await journal.append(batchOf(frames))
+
+      expect(answer).toEqual({
+        basePosition: 1,
+        rowCount: 1,
+        known: 0,
+        rejected: [{ index: 0, kind: 'conflict', entity: PRESS, headVersion: 1 }],
+      })
+      expect((await rowsOf(journal)).map((row) => row.entity)).toEqual([PRESS, OTHER])
+      await journal.close()
+    })
+
+    test('is in conflict on another base row of the same version', async () => {
+      const { journal, writer } = await start()
+      await journal.append(batchOf([writer.sample(PRESS, 1)]))
+
+      const answer = await journal.append(batchOf([writer.sample(PRESS, 2, { baseNumber: 99 })]))
+
+      expect(answer.rejected).toEqual([{ index: 0, kind: 'conflict', entity: PRESS, headVersion: 1 }])
+      expect(answer.rowCount).toBe(0)
+      await journal.close()
+    })
+
+    test('drags down those that build on it, however far behind', async () => {
+      const { journal, writer } = await start()
+      const frames = [writer.sample(PRESS, 1, { expectedVersion: 1 }), writer.sample(PRESS, 2), writer.sample(PRESS, 3)]
+
+      const answer = await journal.append(batchOf(frames))
+
+      expect(answer.rejected.map((one) => one.kind)).toEqual(['conflict', 'conflict', 'conflict'])
+      expect(journal.head(PRESS)).toBeUndefined()
+      await journal.close()
+    })
+
+    test('is fenced when its term is older than its slot has seen, also after a reopen', async () => {
+      const { journal, types } = await started(adapter)
+      const old = new TestWriter(types, { slot: 2, term: 4 })
+      await journal.append(batchOf([new TestWriter(types, { slot: 2, term: 5 }).sample(PRESS, 1)], 2))
+
+      const answer = await journal.append(batchOf([old.sample(OTHER, 1)], 2))
+      const again = await adapter.reopen(journal)
+      const later = await again.append(batchOf([old.sample(OTHER, 1)], 2))
+
+      expect(answer.rejected).toEqual([{ index: 0, kind: 'fenced', entity: OTHER, headVersion: 0 }])
+      expect(later.rejected).toEqual([{ index: 0, kind: 'fenced', entity: OTHER, headVersion: 0 }])
+      await again.close()
+    })
+
+    test('is compared within its slot only', async () => {
+      const { journal, types } = await started(adapter)
+      await journal.append(batchOf([new TestWriter(types, { term: 5 }).sample(PRESS, 1)], 2))
+
+      const answer = await journal.append(batchOf([new TestWriter(types, { term: 4 }).sample(OTHER, 1)], 3))
+
+      expect(answer).toMatchObject({ rowCount: 1, rejected: [] })
+      await journal.close()
+    })
+
+    test('builds on earlier appends of its batch', async () => {
+      const { journal, writer } = await start()
+
+      const answer = await journal.append(batchOf([writer.sample(PRESS, 1), writer.sample(PRESS, 2), writer.sample(PRESS, 3)]))
+
+      expect(answer).toMatchObject({ rowCount: 3, rejected: [] })
+      expect((await rowsOf(journal)).map((row) => [row.version, row.data.temperature])).toEqual([
+        [1, 1],
+        [2, 2],
+        [3, 3],
+      ])
+      await journal.close()
+    })
+  })
+
+  describe(`${name}: an append that comes a second time`, () => {
+    test('is known and stored once: in its batch, later, and after the journal died', async () => {
+      const { journal, writer } = await start()
+      const frames = [writer.sample(PRESS, 1), writer.sample(OTHER, 2), writer.sample(PRESS, 3)]
+
+      const twice = await journal.append(batchOf([...frames, frames[0] as Uint8Array]))
+      const later = await journal.append(batchOf(frames))
+      const again = await adapter.crash(journal)
+      const after = await again.append(batchOf([...frames, writer.sample(PRESS, 4)]))
+
+      expect([twice.known, later.known, after.known]).toEqual([1, 3, 3])
+      expect([twice.rowCount, later.rowCount, after.rowCount]).toEqual([3, 0, 1])
+      expect([...twice.rejected, ...later.rejected, ...after.rejected]).toEqual([])
+      expect(of(await rowsOf(again), PRESS).map((row) => row.data.temperature)).toEqual([1, 3, 4])
+      await again.close()
+    })
+
+    test('is in conflict again when it was rejected before, though the mark has passed it', async () => {
+      const { journal, writer } = await start()
+      const rejected = writer.sample(PRESS, 1, { expectedVersion: 7 })
+      await journal.append(batchOf([rejected, writer.sample(OTHER, 2)]))
+
+      const answer = await journal.append(batchOf([rejected]))
+      const again = await adapter.crash(journal)
+      const later = await again.append(batchOf([rejected]))
+
+      expect(answer.rejected.map((one) => one.kind)).toEqual(['conflict'])
+      expect(later.rejected.map((one) => one.kind)).toEqual(['conflict'])
+      await again.close()
+    })
+
+    test('is not taken for another of the same number and version on another entity', async () => {
+      const { journal, types, writer } = await started(adapter)
+      await journal.append(batchOf([writer.sample(PRESS, 1)]))
+      const impostor = new TestWriter(types).sample(OTHER, 1)
+
+      const answer = await journal.append(batchOf([impostor]))
+
+      expect(answer).toMatchObject({ known: 0, rowCount: 0, rejected: [{ kind: 'conflict', entity: OTHER }] })
+      await journal.close()
+    })
+  })
+
+  describe(`${name}: a journal opened again`, () => {
+    test('goes on where it was: heads, marks, numbers of entities, and the chain', async () => {
+      const { journal, writer } = await start()
+      const shards = Array.from({ length: journal.shardCount }, (_, shard) => shard)
+      for (let batch = 0; batch < 3; batch++) {
+        await journal.append(
+          batchOf(
+            Array.from({ length: 40 }, (_, index) => writer.sample(`press/press-${(index * (batch + 1)) % 50}`, batch)),
+            batch,
+          ),
+        )
+      }
+      const before = shards.flatMap((shard) => [...journal.heads(shard)])
+      const marks = [0, 1, 2].map((slot) => journal.mark(slot))
+
+      const again = await adapter.reopen(journal)
+      const crashed = await adapter.crash(again)
+
+      expect(shards.flatMap((shard) => [...crashed.heads(shard)])).toEqual(before)
+      expect([0, 1, 2].map((slot) => crashed.mark(slot))).toEqual(marks)
+      expect(await crashed.append(batchOf([writer.sample('press/press-0', 9)], 2))).toMatchObject({ rowCount: 1, basePosition: 120 })
+      expect(await collect(crashed.verify())).toEqual([])
+      await crashed.close()
+    })
+  })
+
+  describe(`${name}: event types`, () => {
+    test('keep their numbers, and new ones get the next', async () => {
+      const { journal, types } = await started(adapter)
+      const again = await adapter.reopen(journal)
+
+      const more = await again.register([{ entity: 'oven', event: 'Heated', fields: [field('on', 'bool')] }, SAMPLED])
+
+      expect(types.map((type) => type.number)).toEqual([1, 2])
+      expect(more.map((type) => [type.event, type.number])).toEqual([
+        ['Heated', 3],
+        ['Sampled', 1],
+      ])
+      expect(again.eventTypes.map((type) => type.event)).toEqual(['Sampled', 'AlarmRaised', 'Heated'])
+      await again.close()
+    })
+
+    test.each([
+      ['a field of another kind', [field('temperature', 'f32'), field('force', 'f64')], 'temperature'],
+      ['a field renamed', [field('heat', 'f64'), field('force', 'f64')], 'temperature'],
+      ['a field dropped', [field('temperature', 'f64')], 'force'],
+      ['fields in another order', [field('force', 'f64'), field('temperature', 'f64')], 'temperature'],
+      ['another unit', [field('temperature', 'f64', { unit: '°F' }), field('force', 'f64')], 'temperature'],
+      ['a new field that old rows cannot do without', [...SAMPLED.fields, field('stroke', 'f64')], 'stroke'],
+    ])('with %s are refused by name, and nothing changes', async (_, fields, name) => {
+      const { journal } = await start()
+
+      const refused = journal.register([
+        { entity: 'oven', event: 'Heated', fields: [] },
+        { ...SAMPLED, fields },
+      ])
+
+      await expect(refused).rejects.toMatchObject({ code: 'ERR_SCHEMA_CHANGED', values: { type: 'press.Sampled', field: name } })
+      expect(journal.eventTypes.map((type) => type.event)).toEqual(['Sampled', 'AlarmRaised'])
+      await journal.close()
+    })
+
+    test('may grow at the end, and old rows then have the default or nothing', async () => {
+      const { journal, writer } = await start()
+      await journal.append(batchOf([writer.sample(PRESS, 1)]))
+      const grown = [...SAMPLED.fields, field('stroke', 'f64', { isOptional: true }), field('mode', 'label', { defaultValue: 'auto' })]
+
+      const types = await journal.register([{ ...SAMPLED, fields: grown }, ALARM_RAISED])
+      const again = await adapter.reopen(journal)
+      const next = new TestWriter(types, { term: 2 })
+      const base = { expectedVersion: 1, baseTerm: 1, baseNumber: 1 }
+      await again.append(
+        batchOf([
+          next.append({
+            entity: PRESS,
+            ...base,
+            rows: [{ event: 'Sampled', data: { temperature: 2, force: 3, stroke: 4, mode: 'manual' } }],
+          }),
+        ]),
+      )
+
+      expect((await rowsOf(again)).map((row) => row.data)).toEqual([
+        { temperature: 1, force: 0.5, mode: 'auto' },
+        { temperature: 2, force: 3, stroke: 4, mode: 'manual' },
+      ])
+      await again.close()
+    })
+  })
+
+  describe(`${name}: snapshots and checkpoints`, () => {
+    test('come back, newest first, the last two of an entity, none above the version asked for', async () => {
+      const { journal, writer } = await start()
+      await journal.append(batchOf([1, 2, 3, 4].map((value) => writer.sample(PRESS, value))))
+      const at = (version: number) => ({
+        entity: PRESS,
+        version,
+        term: 1,
+        appendNumber: version,
+        position: version,
+        bytes: Uint8Array.of(version),
+      })
+
+      for (const version of [1, 2, 3]) await journal.saveSnapshots([at(version)])
+      const again = await adapter.reopen(journal)
+
+      expect(again.snapshot(PRESS)).toEqual(at(3))
+      expect(again.snapshot(PRESS, 2)).toEqual(at(2))
+      expect(again.snapshot(PRESS, 1)).toBeUndefined()
+      expect(again.snapshot(OTHER)).toBeUndefined()
+      expect([...again.snapshots(shardOfId(PRESS, again.shardCount))]).toEqual([at(3)])
+      await again.close()
+    })
+
+    test('of versions that the log does not have are passed over', async () => {
+      const { journal, writer } = await start()
+      await journal.append(batchOf([writer.sample(PRESS, 1)]))
+      const ahead = { entity: PRESS, version: 2, term: 1, appendNumber: 2, position: 2, bytes: Uint8Array.of(2) }
+
+      await journal.saveSnapshots([ahead])
+
+      expect(journal.snapshot(PRESS)).toBeUndefined()
+      expect([...journal.snapshots(shardOfId(PRESS, journal.shardCount))]).toEqual([])
+      await journal.close()
+    })
+
+    test('keep a checkpoint under its name', async () => {
+      const { journal } = await start()
+      await journal.saveCheckpoint('orders', Uint8Array.of(1))
+      await journal.saveCheckpoint('orders', Uint8Array.of(2, 3))
+
+      const again = await adapter.reopen(journal)
+
+      expect(again.checkpoint('orders')).toEqual(Uint8Array.of(2, 3))
+      expect(again.checkpoint('other')).toBeUndefined()
+      await again.close()
+    })
+  })
+}
+
+async function started(adapter: JournalAdapter) {
+  const journal = await adapter.open()
+  const types = await journal.register([SAMPLED, ALARM_RAISED])
+  return { journal, types, writer: new TestWriter(types) }
+}
+
+export async function rowsOf(journal: Journal, from = 0): Promise<Row[]> {
+  return collect(readRows(journal, { from }))
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
+async function count(items: AsyncIterable<unknown>): Promise<number> {
+  return (await collect(items)).length
+}
+
+function of(rows: readonly Row[], entity: EntityId): Row[] {
+  return rows.filter((row) => row.entity === entity)
+}
