@@ -43,11 +43,13 @@ void Bell::Watch::Drain() const {
 void Bell::Watch::Ring() {
   Drain();
   Napi::HandleScope scope(env);
-  try {
-    on_ring.MakeCallback(env.Global(), {}, context);
-  } catch (const Napi::Error& error) {
+  // Not through the C++ wrapper, which ends the process if it cannot make an exception of a failure: so it is while a
+  // worker is terminated.
+  const napi_status status = napi_make_callback(env, context, env.Global(), on_ring.Value(), 0, nullptr, nullptr);
+  napi_value error;
+  if (status == napi_pending_exception && napi_get_and_clear_last_exception(env, &error) == napi_ok) {
     // What a throwing event listener leads to: uncaughtException.
-    napi_fatal_exception(env, error.Value());
+    napi_fatal_exception(env, error);
   }
 }
 

@@ -26,6 +26,7 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   EMFILE: { code: 'ERR_SHM_LIMIT', action: 'operator', next: 'raise the limit of open files (ulimit -n)' },
   ENFILE: { code: 'ERR_SHM_LIMIT', action: 'operator', next: 'raise the limit of open files (sysctl fs.file-max)' },
   ENOMEM: { code: 'ERR_SHM_LIMIT', action: 'operator', next: 'memory or the number of mappings is exhausted (sysctl vm.max_map_count)' },
+  EFBIG: { code: 'ERR_SHM_LIMIT', action: 'operator', next: 'raise the limit of file sizes (ulimit -f)' },
   EAGAIN: { code: 'ERR_SHM_LIMIT', action: 'operator', next: 'raise the limit of processes and threads (ulimit -u)' },
 }
 

@@ -149,7 +149,7 @@ function mappableBytes(fd: number, path: string, access: MappingAccess, bytes: n
 
 function isNoRoom(error: unknown): boolean {
   const { code } = error as { code?: string }
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 function attemptTo<Result>(attempt: Parameters<typeof explain>[1], work: () => Result): Result {
