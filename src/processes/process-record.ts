@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import type { Clock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { isAlive } from '#shm/index.js'
@@ -29,9 +30,8 @@ export async function fenceLeftovers(path: string, clock: Clock, withinMs = KILL
     const alive = leftovers.find(isAlive)
     if (alive === undefined) return leftovers
     if (clock.monotonicMs() > deadlineMs) throw cannotKill(alive, undefined)
-    await new Promise<void>((resolve) => {
-      clock.after(LOOK_EVERY_MS, resolve)
-    })
+    // Not the clock's timer: that would let the process end here, where nothing else keeps it.
+    await setTimeout(LOOK_EVERY_MS)
   }
 }
 

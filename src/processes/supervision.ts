@@ -269,9 +269,9 @@ export class Supervision {
     this.#step()
   }
 
-  /** Spares wait until nobody is missing: starting one takes time from the recovery that goes on. */
+  /** Spares wait until nobody is missing, but for seats that keep failing: starting one takes time from the recovery that goes on. */
   #refillSpares(): void {
-    const isQuiet = this.#seats.every((seat) => seat.isReady || seat.backOff.isActive)
+    const isQuiet = this.#seats.every((seat) => seat.isReady || seat.isFailing)
     if (!isQuiet || this.isStopping) return
     const spares = this.#sparesByRole()
     for (const role of CHILD_ROLES) {

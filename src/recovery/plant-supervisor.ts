@@ -86,6 +86,7 @@ export class PlantSupervisor {
   #control: ControlServer | undefined
   #recoveryCount = 0
   #stopped: Promise<void> | undefined
+  readonly #stopWaiters: ((stopped: Promise<void>) => void)[] = []
 
   /** By `start` only. */
   private constructor(
@@ -155,7 +156,7 @@ export class PlantSupervisor {
       supervisor.#supervision.start()
       return supervisor
     } catch (error) {
-      supervisor?.#stopBeating()
+      if (supervisor !== undefined) supervisor.#stopBeating()
       if (runtimeDirectory !== undefined) removeRuntimeDirectory(runtimeDirectory)
       lock.close()
       throw error
@@ -208,8 +209,16 @@ export class PlantSupervisor {
 
   /** Drains and stops the plant within its bound and gives the directory back; resolves when another may take it. Safe to call again. */
   stop(): Promise<void> {
-    this.#stopped ??= this.#finish()
+    if (this.#stopped === undefined) {
+      this.#stopped = this.#finish()
+      for (const resolve of this.#stopWaiters) resolve(this.#stopped)
+    }
     return this.#stopped
+  }
+
+  /** As `stop`, without asking for it. */
+  whenStopped(): Promise<void> {
+    return this.#stopped ?? new Promise((resolve) => this.#stopWaiters.push(resolve))
   }
 
   /** SIGKILLs what has not ended yet. What was acknowledged is durable; the rest will be sent again. */

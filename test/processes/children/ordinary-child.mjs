@@ -1,0 +1,55 @@
+// A process of any role that does no work but everything that its supervisor expects, and misbehaves as its settings say.
+import { appendFileSync, existsSync } from 'node:fs'
+import { startBeating } from '../../../dist/src/processes/beat.js'
+import { openLifeline } from '../../../dist/src/processes/lifeline.js'
+
+const lifeline = openLifeline({ exitWithinMs: 400 })
+const { role, settings } = lifeline.birth
+let seat = `${role}/spare`
+
+/** While the file `<folder>/<fault>` is there, processes of the role have that fault. */
+const hasFault = (fault) => existsSync(`${settings.folder}/${role}-${fault}`)
+const note = (what) => appendFileSync(`${settings.folder}/ledger`, `${seat} ${what}\n`)
+
+if (hasFault('dies-loading')) process.exit(3)
+startBeating(lifeline.birth, 10)
+
+lifeline.serveCalls({
+  echo: (args) => args,
+  spin: ({ ms }) => {
+    note('spins')
+    for (const end = Date.now() + ms; Date.now() < end; );
+  },
+  fail: () => {
+    throw new Error('on purpose')
+  },
+  never: () => new Promise(() => {}),
+  exit: ({ code }) => process.exit(code),
+  garble: () => process.stdout.write('') && lifeline.send('no message'),
+  report: (data) => lifeline.send({ kind: 'event', name: 'report', data }),
+})
+
+lifeline.onMessage((message) => {
+  if (message.kind === 'take') {
+    seat = `${message.role}/${message.slot}`
+    note(`took ${message.term} ${JSON.stringify(message.assignment)}`)
+    if (hasFault('dies-taking')) process.exit(4)
+    if (!hasFault('never-ready')) lifeline.send({ kind: 'ready', details: { entities: 7, events: 70, phases: { replay: 1.5 } } })
+  } else if (message.kind === 'ring') {
+    note(`rung for ${message.seat.role}/${message.seat.slot}`)
+  } else if (message.kind === 'stop') {
+    note('stops')
+    if (hasFault('ignores-stop')) return
+    setTimeout(() => {
+      note('stopped')
+      process.exit(0)
+    }, 20)
+  }
+})
+
+lifeline.onClosed(() => {
+  note('orphaned')
+  if (hasFault('lingers')) return new Promise(() => {})
+})
+
+lifeline.send({ kind: 'loaded' })
