@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isSoak } from '../soak.js'
@@ -18,9 +18,7 @@ afterAll(() => packed.remove())
 
 describe('the tarball', () => {
   test('passes publint', async () => {
-    expect(
-      await finish(process.execPath, [join(ROOT, 'node_modules/publint/src/cli.js'), '--strict', packed.tarball], packed.folder),
-    ).toMatchObject({ code: 0 })
+    await succeed(process.execPath, [join(ROOT, 'node_modules/publint/src/cli.js'), '--strict', packed.tarball], packed.folder)
   })
 
   test('carries what runs and none of what made it', async () => {
@@ -109,6 +107,26 @@ describe('a project that installed the tarball without install scripts', () => {
     },
     120_000,
   )
+})
+
+describe('a project whose package has no addon', () => {
+  let project = ''
+
+  beforeAll(async () => {
+    project = await packed.install('without-addon', [], ['--ignore-scripts'])
+    rmSync(join(project, 'node_modules/millrace/native/prebuilds'), { recursive: true, force: true })
+  }, INSTALL_MS)
+
+  test('still runs a plant inline', async () => {
+    await runs(project, 'import-all.js', 'imported')
+  })
+
+  test('names the command that brings it', async () => {
+    const { code, text } = await finish(join(project, 'node_modules/.bin/millrace'), ['bench', 'rtt'], project)
+
+    expect(code).toBe(1)
+    expect(text).toContain('npm rebuild millrace --foreground-scripts')
+  })
 })
 
 describe.skipIf(!isSoak && process.env['CI'] === undefined)(`a project with ${CURRENT_NODE}`, () => {
