@@ -58,7 +58,7 @@ export function defineEntity<
     throw new MillraceError('ERR_ENTITY_DEFINITION', {
       fact: 'an entity type is defined wrongly',
       action: 'operator',
-      values: { path: `${String(definition?.name)}${wrong.path === '' ? '' : `.${wrong.path}`}` },
+      values: { path: `${definition?.name}${wrong.path === '' ? '' : `.${wrong.path}`}` },
       next: wrong.what,
     })
   }

@@ -89,7 +89,6 @@ class Outcome<T extends AnyEntity> implements When<T> {
     this.#decided = decided
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: it reads as given, when, then; awaiting it is told below.
   then(events: readonly EventOf<T>[]): Then<T> {
     if (typeof events === 'function') throw failure('this is no promise: do not await it, call then([events])', undefined, undefined)
     this.#expectKind('done', events)

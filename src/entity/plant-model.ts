@@ -1,6 +1,7 @@
 import { MillraceError } from '#base/errors.js'
 import { schemaHash } from '#schema/index.js'
-import { type AnyEntity, compileEntity, type EntityModel } from './index.js'
+import type { AnyEntity } from './entity.js'
+import { compileEntity, type EntityModel } from './entity-model.js'
 
 /** A command of a plant: its entity type and its place there. */
 export interface PlantCommand {

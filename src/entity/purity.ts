@@ -88,17 +88,18 @@ const SHIFT_MS = 400 * 86_400_000 + 3_723_004
 
 function shiftClock(): () => void {
   const { Date: RealDate } = globalThis
-  const realNow = performance.now
   const shifted = new Proxy(RealDate, {
     construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [RealDate.now() + SHIFT_MS] : args, newTarget),
     apply: () => new RealDate(RealDate.now() + SHIFT_MS).toString(),
     get: (target, key, receiver) => (key === 'now' ? () => RealDate.now() + SHIFT_MS : Reflect.get(target, key, receiver)),
   })
   globalThis.Date = shifted
-  performance.now = () => realNow.call(performance) + SHIFT_MS
+  // An own property that hides the one of the prototype.
+  const begun = performance.now()
+  Object.defineProperty(performance, 'now', { value: () => begun + SHIFT_MS, configurable: true })
   return () => {
     globalThis.Date = RealDate
-    performance.now = realNow
+    Reflect.deleteProperty(performance, 'now')
   }
 }
 

@@ -19,7 +19,7 @@ export function checkFields(fields: readonly FieldSchema[]): string | undefined 
   const seen = new Set<string>()
   for (const field of fields) {
     const wrong = wrongName(field.name) ?? (seen.has(field.name) ? 'there are two of this name' : undefined) ?? wrongSchema(field)
-    if (wrong !== undefined) return `${String(field.name)}: ${wrong}`
+    if (wrong !== undefined) return `${field.name}: ${wrong}`
     seen.add(field.name)
   }
   return undefined

@@ -64,7 +64,16 @@ describe('values that are easily lost', () => {
   })
 
   test('the order of a map and a set is part of the value', () => {
-    const [one, other] = [new Map([['a', 1], ['b', 2]]), new Map([['b', 2], ['a', 1]])] // biome-ignore format: side by side
+    const [one, other] = [
+      new Map([
+        ['a', 1],
+        ['b', 2],
+      ]),
+      new Map([
+        ['b', 2],
+        ['a', 1],
+      ]),
+    ]
 
     expect(encodeCanonical(one)).not.toEqual(encodeCanonical(other))
     expect(encodeCanonical(new Set([1, 2]))).not.toEqual(encodeCanonical(new Set([2, 1])))
@@ -81,6 +90,9 @@ describe('values that are easily lost', () => {
 })
 
 describe('a state that is not plain', () => {
+  class Part {
+    name = 'part'
+  }
   const cycle: { inner: { list: unknown[] } } = { inner: { list: [] } }
   cycle.inner.list.push(cycle)
 
@@ -91,11 +103,20 @@ describe('a state that is not plain', () => {
     ['state.bytes', { bytes: Buffer.from('x') }, 'an instance of Buffer'],
     ['state.wide', { wide: new Float64Array(1) }, 'an instance of Float64Array'],
     ['state.map.x', { map: new Map([['x', /x/]]) }, 'an instance of RegExp'],
-    ['state.map.(key 1)', { map: new Map<unknown, number>([['x', 1], [Object, 2]]) }, 'a function'], // biome-ignore format: side by side
+    [
+      'state.map.(key 1)',
+      {
+        map: new Map<unknown, number>([
+          ['x', 1],
+          [Object, 2],
+        ]),
+      },
+      'a function',
+    ],
     ['state.set.(member 0)', { set: new Set([Promise.resolve()]) }, 'an instance of Promise'],
     ['state.inner.list[0]', cycle, 'an object that holds itself'],
     ['state', { [Symbol('x')]: 1 }, 'an object with a symbol as a key'],
-    ['state.sub', { sub: new (class Part {})() }, 'an instance of Part'],
+    ['state.sub', { sub: new Part() }, 'an instance of Part'],
   ])('is refused with the path %s', (path, value, what) => {
     const thrown = thrownBy(() => encodeCanonical(value))
 

@@ -45,7 +45,7 @@ describe('a definition that is wrong', () => {
     ['press.events', { events: [] }, 'give an object of objects of fields'],
     ['press.events.__proto__', { events: JSON.parse('{"__proto__":{}}') }, 'taken by JavaScript'],
     ['press.events.constructor', { events: { constructor: {} } }, 'taken by JavaScript'],
-    ['press.commands.then', { commands: { then: {} } }, 'taken by JavaScript'],
+    ['press.commands.then', { commands: JSON.parse('{"then":{}}') }, 'taken by JavaScript'],
     ['press.events.not-a-name', { events: { 'not-a-name': {} } }, 'a name is an identifier'],
     ['press.events.Sampled', { events: { Sampled: 5 } }, 'give an object of fields'],
     ['press.events.Sampled.temperature', { events: { Sampled: { temperature: f64 } } }, 'give a field and call it'],

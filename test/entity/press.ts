@@ -28,7 +28,7 @@ export const Press = defineEntity({
       const open = state as unknown as { alarms: number; codes: string[]; seen: Map<string, number>; since: Date }
       emit.Sampled({ temperature: 1 })
       if (how === 'throw') throw new Error('on purpose')
-      if (how === 'throw text') throw 'on purpose'
+      if (how === 'throw text') throw 'on purpose' as unknown as Error
       if (how === 'wrong event') emit.Sampled({ temperature: 'x' as unknown as number })
       if (how === 'wrong event, caught') {
         try {

@@ -108,7 +108,7 @@ describe('a codec of any schema', () => {
             thrown = error
           }
 
-          if (thrown !== undefined) expect(isMillraceError(thrown, 'ERR_PAYLOAD_DAMAGED'), String(thrown)).toBe(true)
+          if (thrown !== undefined) expect(isMillraceError(thrown, 'ERR_PAYLOAD_DAMAGED'), (thrown as Error).message).toBe(true)
           else if (flips.length === 0) expect(bytes.length).toBe(whole.length)
         },
       ),
