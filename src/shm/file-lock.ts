@@ -96,6 +96,6 @@ function heldError(path: string, holder: LockRecord | undefined): MillraceError 
     fact: pid === process.pid ? 'this process holds the lock already' : 'another process holds the lock',
     action: 'operator',
     values: { path, pid: pid ?? 'unknown' },
-    next: 'end that process first',
+    next: pid === process.pid ? 'close it first' : 'end that process first',
   })
 }
