@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -16,6 +17,8 @@ const STEPS = {
   native: { isDone: isAddonBuilt, work: buildAddon },
   compile: { isDone: isCompiled, work: compile },
 }
+
+const SIGNALS = ['SIGINT', 'SIGTERM']
 
 /** How long one task waits for the set-up of another in the same clone. */
 const LOCK_WAIT_MS = 10 * 60_000
@@ -41,16 +44,16 @@ export class SetupError extends Error {}
 
 /** Runs a program with this task's standard streams and resolves with its exit code; 128 + n after a signal, as a shell has it. */
 export function run(command, args, options = {}) {
-  const { env, onSignal = true, ...rest } = options
+  const { env, ...rest } = options
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env }, ...rest })
-    // A terminal sends the signal to the child as well; a supervisor such as npm sends it to this process alone.
-    const forward = (signal) => child.kill(signal)
-    if (onSignal) for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, forward)
+    // A terminal sends SIGINT to the child as well, and a second one means "at once" to it; a supervisor signals this process alone.
+    const forward = (signal) => (signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal)
+    for (const name of SIGNALS) process.on(name, forward)
     child.once('error', reject)
     child.once('exit', (code, signal) => {
-      for (const name of ['SIGINT', 'SIGTERM']) process.off(name, forward)
-      resolve(code ?? 128 + ({ SIGINT: 2, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 }[signal] ?? 0))
+      for (const name of SIGNALS) process.off(name, forward)
+      resolve(code ?? 128 + constants.signals[signal])
     })
   })
 }

@@ -3,7 +3,8 @@
  * does the set-up it needs first (setup.mjs, on stderr) and leaves stdout to the program that it runs. Ends with that program's exit code,
  * 2 when it was called wrongly.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { bin, filesBelow, root, run, SetupError, setUp } from './setup.mjs'
 
@@ -30,6 +31,8 @@ const CHECKS = {
   native: { command: 'clang-format', args: ['--dry-run', '-Werror'], fix: ['-i'] },
 }
 
+const NOTHING_RAN = '0 passed, 1 failed\n'
+
 class UsageError extends Error {}
 
 process.exitCode = await main(process.argv.slice(2))
@@ -47,13 +50,24 @@ async function main([name, ...args]) {
   } catch (error) {
     if (!(error instanceof SetupError || error instanceof UsageError)) throw error
     process.stderr.write(`${name}: ${error.message}\n`)
-    if (name === 'test' && error instanceof SetupError) process.stdout.write('0 passed, 1 failed\n')
+    if (name === 'test' && error instanceof SetupError) process.stdout.write(NOTHING_RAN)
     return error instanceof UsageError ? 2 : 1
   }
 }
 
-function vitest(args, options) {
-  return run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...args], options)
+/** The last line of stdout is `N passed, N failed`, also when vitest itself does not get that far. */
+async function vitest(args, env = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+  const summary = join(folder, 'summary')
+  try {
+    const code = await run(bin('vitest'), ['run', '--config', 'test/vitest.config.ts', ...args], {
+      env: { ...env, MILLRACE_SUMMARY: summary },
+    })
+    if (!existsSync(summary)) process.stdout.write(NOTHING_RAN)
+    return code
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 function planBench([name, ...args]) {
@@ -77,7 +91,7 @@ function planSoak([name, ...args]) {
     else if (args[index] === '--seed' && /^-?\d+$/.test(value ?? '')) env.MILLRACE_SOAK_SEED = value
     else throw new UsageError(`cannot use ${args.slice(index).join(' ')}: say npm run soak -- ${name} [--times N] [--seed S]`)
   }
-  return () => vitest(['--testTimeout=0', '--hookTimeout=0', files.get(name)], { env })
+  return () => vitest(['--testTimeout=0', '--hookTimeout=0', files.get(name)], env)
 }
 
 function planLint(names) {
