@@ -22,7 +22,7 @@ export interface OpenChannelOptions {
   readonly capacityBytes?: number
   /** An int32 that both ends must agree on, default 0. */
   readonly schemaHash?: number
-  /** How this end waits, default `adaptive`. */
+  /** How this end waits, default `adaptive`. Ends in one process spin in turns: with many of them, `park`. */
   readonly strategy?: IdleStrategy
   /** How long `adaptive` spins. */
   readonly spinMicros?: number

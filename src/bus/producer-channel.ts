@@ -18,22 +18,16 @@ export class ProducerChannel {
   /** For claims without a copy and publishing in batches. */
   readonly producer: Producer
   readonly #hold: ChannelHold
-  readonly #running: RunningDutyCycle
   #waiters: Waiter[] = []
+  /** Only while somebody waits: else the consumer would ring for every release, for nothing. */
+  #running: RunningDutyCycle | undefined
+  #heed: (() => void) | undefined
   #isClosed = false
 
   constructor(hold: ChannelHold) {
     this.#hold = hold
     this.producer = new Producer(hold.buffer, hold.end)
-    const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => this.#isReached(waiter)) }
-    this.#running = runDutyCycle(duty, {
-      strategy: hold.strategy,
-      parked: hold.parked,
-      bell: hold.bell,
-      clock: hold.clock,
-      onError: (error) => this.#rejectAll(error),
-      ...(hold.spinMicros === undefined ? {} : { spinMicros: hold.spinMicros }),
-    })
+    hold.bell.onRing(() => this.#heed?.())
   }
 
   /**
@@ -71,6 +65,7 @@ export class ProducerChannel {
     assert(distance(position, this.producer.publishedPosition) >= 0, 'only what is published gets released')
     return new Promise((resolve, reject) => {
       this.#waiters.push({ position, resolve, reject })
+      this.#running ??= this.#run()
       this.#running.wake()
     })
   }
@@ -84,9 +79,27 @@ export class ProducerChannel {
   close(): void {
     this.#checkOpen()
     this.#isClosed = true
-    this.#running.stop()
+    this.#stopRunning()
     this.#hold.close()
     this.#rejectAll(this.#closedError())
+  }
+
+  #run(): RunningDutyCycle {
+    const { strategy, parked, clock, spinMicros } = this.#hold
+    const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => this.#isReached(waiter)) }
+    const bell = {
+      onRing: (listener: () => void) => {
+        this.#heed = listener
+      },
+    }
+    const onError = (error: unknown) => this.#rejectAll(error)
+    return runDutyCycle(duty, { strategy, parked, bell, clock, onError, ...(spinMicros === undefined ? {} : { spinMicros }) })
+  }
+
+  #stopRunning(): void {
+    this.#running?.stop()
+    this.#running = undefined
+    this.#heed = undefined
   }
 
   #settle(): number {
@@ -94,6 +107,7 @@ export class ProducerChannel {
     if (reached.length === 0) return 0
     this.#waiters = this.#waiters.filter((waiter) => !reached.includes(waiter))
     for (const waiter of reached) waiter.resolve()
+    if (this.#waiters.length === 0) this.#stopRunning()
     return reached.length
   }
 
@@ -104,6 +118,7 @@ export class ProducerChannel {
   #rejectAll(error: unknown): void {
     const waiters = this.#waiters
     this.#waiters = []
+    this.#stopRunning()
     for (const waiter of waiters) waiter.reject(error)
   }
 

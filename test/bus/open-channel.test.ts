@@ -236,8 +236,8 @@ describe('two processes', () => {
     await all
 
     expect(performance.now() - begun).toBeLessThan((trips * 100) / 3)
-    expect(ping.stat().producerRings).toBeGreaterThan(trips / 2)
-    expect(pong.stat().producerRings).toBeGreaterThan(trips / 2)
+    expect(ping.stat().producerRings).toBeGreaterThan(trips / 20)
+    expect(pong.stat().producerRings).toBeGreaterThan(trips / 20)
   })
 
   test('hand an end over when its holder is killed, and not before', async () => {
