@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MillraceError, messageOf } from '#base/errors.js'
+import { packageRoot } from '#runtime/package-root.js'
 
 export interface CliBenchOptions {
   readonly warmup: number
@@ -42,7 +43,7 @@ export interface CliBenchResult {
   }[]
 }
 
-const MAIN = fileURLToPath(new URL('../apps/cli/main.js', import.meta.url))
+const MAIN = join(packageRoot(), 'dist', 'apps', 'cli', 'main.js')
 
 const CASES: readonly Case[] = [
   { name: 'node (empty program)', budgetMs: null, args: ['-e', '0'] },
