@@ -41,7 +41,7 @@ type Extent = { readonly end: number; readonly next: number } | 'unclosed' | 'ma
 /**
  * Cuts bytes into CSV records, whatever they hold: a record that is too long, not UTF-8, or whose quote never closes is answered with what is
  * wrong with it, and the next line is a record again. A quote that swallows lines is found by the next quote that does not fit, by the count
- * of columns, by `recordBytesMax` or by the end of the file; then its first line alone is bad. Rows without quotes, nearly all of them, are cut
+ * of columns, by whole rows inside a cell, by `recordBytesMax` or by the end of the file; then its first line alone is bad. Rows without quotes, nearly all of them, are cut
  * by searching the line end; csv-parse takes apart those with quotes.
  */
 export class RecordSplitter {
@@ -145,9 +145,8 @@ export class RecordSplitter {
     if (typeof extent === 'object' && extent.next - at <= this.#options.recordBytesMax) {
       const lines = countNewlines(data, at, extent.next)
       const cells = this.#cellsOf(data, at, extent.end)
-      const isRight =
-        typeof cells === 'object' && (lines <= 1 || this.#options.columnCount === undefined || cells.length === this.#options.columnCount)
-      if (isRight || lines <= 1) {
+      const isRight = lines <= 1 || (typeof cells === 'object' && !this.#hasSwallowedRows(data, at, extent.end, cells.length))
+      if (isRight) {
         const record = this.#record(data, at, extent.end, extent.next, typeof cells === 'string' ? cells : undefined)
         records.push(typeof cells === 'string' || record.problem !== undefined ? record : { ...record, cells })
         return this.#pass(extent.next, lines)
@@ -156,6 +155,15 @@ export class RecordSplitter {
     const isLong = nextLine - at > this.#options.recordBytesMax
     records.push(this.#record(data, at, lineEnd, nextLine, isLong ? tooLong(nextLine - at, this.#options.recordBytesMax) : UNBALANCED))
     return this.#pass(nextLine, 1)
+  }
+
+  /** A record over several lines of which one more looks like a whole row: its quote was left open, and a later one happens to close it. */
+  #hasSwallowedRows(data: Buffer, at: number, end: number, cellCount: number): boolean {
+    const { columnCount, layout } = this.#options
+    if (columnCount === undefined) return false
+    if (cellCount !== columnCount) return true
+    const [, ...others] = data.toString('latin1', at, end).split('\n')
+    return columnCount > 1 && others.some((line) => line.split(layout.delimiter).length === columnCount)
   }
 
   /** A quote opens a cell only as its first character; elsewhere it is a character like any other. */
