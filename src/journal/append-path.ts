@@ -57,6 +57,15 @@ export class AppendPath {
     }
   }
 
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Makes every later append throw: something else of the journal could not be written. */
+  fail(error: unknown): void {
+    this.#failure ??= error
+  }
+
   /** Resolves when no append is in flight. */
   async idle(): Promise<void> {
     await this.#inFlight
@@ -137,7 +146,8 @@ export class AppendPath {
 
   #rejection(index: number, frame: AppendReader, kind: 'conflict' | 'fenced'): RejectedAppend {
     const { entities } = this.#state
-    const name = frame.bytes.slice(frame.entityOffset, frame.entityOffset + frame.entityBytes)
+    const name = new Uint8Array(frame.entityBytes)
+    name.set(frame.bytes.subarray(frame.entityOffset, frame.entityOffset + frame.entityBytes))
     const entity = entities.find(name, 0, name.length, hash32(name))
     return {
       index,

@@ -24,10 +24,11 @@ export class BlockReader {
 
   /** Throws ERR_BLOCK_DAMAGED, or ERR_FORMAT_NEWER. `segment` and `block`, the position that the block should begin at, are for the message. */
   constructor(bytes: Uint8Array, segment = 'unknown', block?: number) {
-    this.bytes = bytes
+    // A Buffer's `slice` is no copy.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
     this.segment = segment
     try {
-      this.header = readHeader(bytes)
+      this.header = readHeader(this.bytes)
       if (block !== undefined && block !== this.header.basePosition)
         throw new Damage(`it says that it begins at ${this.header.basePosition}`)
     } catch (error) {

@@ -14,6 +14,8 @@ interface OpenDamage {
   /** Undefined: any entity may have rows in it. */
   readonly group: BlockGroup | undefined
   readonly entities: Set<string>
+  /** Its last position, once a later block says where that begins. */
+  to: number | undefined
 }
 
 /**
@@ -64,6 +66,8 @@ export class LogVerifier {
     }
     const isIntact = this.#body(segment, header, bytes)
     this.#lastHash = isIntact ? sha256(bytes) : undefined
+    const lost = this.#isEndUnknown ? this.#open.at(-1) : undefined
+    if (lost !== undefined) lost.to = header.basePosition - 1
     this.#nextPosition = header.basePosition + header.rowCount
     this.#isEndUnknown = false
     return this.#take()
@@ -72,7 +76,7 @@ export class LogVerifier {
   /** Says that the block at `position` cannot be read at all. Its entities are named at the end. */
   lost(segment: string, position: number, what: string): void {
     if (position > this.#nextPosition && !this.#isEndUnknown) this.#gap(segment, position)
-    this.#open.push({ segment, block: position, what, group: undefined, entities: new Set() })
+    this.#open.push({ segment, block: position, what, group: undefined, entities: new Set(), to: undefined })
     this.#lastHash = undefined
     this.#isEndUnknown = true
     this.#nextPosition = position
@@ -87,8 +91,23 @@ export class LogVerifier {
       if (!this.#blame(shard, number, entity)) unexplained.push(entity)
     }
     if (unexplained.length > 0) this.#add(segment, undefined, 'the newest rows of entities are missing', unexplained)
-    for (const { segment: own, block, what, entities } of this.#open) this.#add(own, block, what, [...entities].sort())
+    for (const { segment: own, block, what, entities, to } of this.#open) {
+      this.#add(own, block, to === undefined ? what : `${what}: unknown rows at positions ${block} to ${to}`, [...entities].sort())
+    }
     return this.#take()
+  }
+
+  /** The entities that have rows in an intact block of this log. */
+  entitiesIn(bytes: Uint8Array): string[] {
+    const hit = new Set<string>()
+    for (const group of readHeader(bytes).groups) {
+      const numbers = this.#group.open(bytes, group).narrow(COLUMN_ENTITY)
+      let row = 0
+      for (const { shard, rowCount } of group.shards) {
+        for (const end = row + rowCount; row < end; row++) hit.add(this.#name(shard, numbers[row] as number))
+      }
+    }
+    return [...hit].sort()
   }
 
   #body(segment: string, header: BlockHeader, bytes: Uint8Array): boolean {
@@ -131,7 +150,7 @@ export class LogVerifier {
       }
     }
     const what = `the checksum of ${where} is wrong, and which rows these are cannot be read`
-    this.#open.push({ segment, block: header.basePosition, what, group, entities: new Set() })
+    this.#open.push({ segment, block: header.basePosition, what, group, entities: new Set(), to: undefined })
     return false
   }
 
@@ -198,6 +217,7 @@ export class LogVerifier {
       what: `there is no block with the rows at positions ${from} to ${to - 1}`,
       group: undefined,
       entities: new Set(),
+      to: undefined,
     })
     this.#lastHash = undefined
   }

@@ -1,0 +1,4 @@
+/** The entry `millrace/journal`: the log of a data directory without the rest of a plant. Importing it loads no database; opening a log does. */
+export * from '#journal/in-memory/index.js'
+export * from '#journal/index.js'
+export * from '#journal/lmdb/index.js'

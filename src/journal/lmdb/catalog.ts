@@ -1,0 +1,229 @@
+import { assert } from '#base/assert.js'
+import { MillraceError } from '#base/errors.js'
+import { crc32 } from '#base/hash.js'
+import type { EntityId } from '#base/ids.js'
+import { pack, unpack } from '#base/pack.js'
+import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
+import { type EventType, type Finding, SNAPSHOTS_KEPT, type Snapshot } from '#journal/journal.js'
+import { type Database, diskFailed, type Key, readValue } from './environment.js'
+
+/**
+ * The second environment: what is small and overwritten. Keys begin with a kind; every value begins with the CRC-32 of its key and of the
+ * rest, since LMDB checks nothing.
+ *
+ *   1 u16 number                                      event type: msgpack of EventType
+ *   2 u16 shard, entity in UTF-8, 0, u32 version      snapshot: u32 term, u32 append number, u64 position, bytes
+ *   3 name in UTF-8                                   checkpoint: bytes
+ *   4 u16 shard                                       heads of a shard (heads-checkpoint.ts)
+ *   5                                                 marks of all writer slots
+ *   6                                                 manifest: kept for sealed segments
+ *   7                                                 timers: kept
+ *
+ * Numbers in keys are big-endian, so that they sort.
+ */
+export const KIND_EVENT_TYPE = 1
+export const KIND_SNAPSHOT = 2
+export const KIND_CHECKPOINT = 3
+export const KIND_HEADS = 4
+export const KIND_MARKS = 5
+
+const CHECKPOINT_NAME_BYTES_MAX = 1024
+const VERSION_MAX = 0xffffffff
+
+export class Catalog {
+  readonly #database: Database
+  readonly #file: string
+
+  constructor(database: Database, file: string) {
+    this.#database = database
+    this.#file = file
+  }
+
+  eventTypes(): EventType[] {
+    const types: EventType[] = []
+    for (const key of this.#keys(KIND_EVENT_TYPE)) types.push(unpack<EventType>(this.#need(key, 'an event type')))
+    return types
+  }
+
+  async saveEventTypes(types: readonly EventType[]): Promise<void> {
+    await this.#write(types.map((type) => [u16Key(KIND_EVENT_TYPE, type.number), pack(type)]))
+  }
+
+  /** The value under a key of one of the single kinds, or undefined when there is none. Throws Damage. */
+  get(key: Key): Uint8Array | undefined {
+    const stored = readValue(this.#database, key)
+    return stored === undefined ? undefined : check(key, stored)
+  }
+
+  /** Stores all pairs and resolves when they are durable. */
+  async put(pairs: readonly (readonly [Key, Uint8Array])[]): Promise<void> {
+    await this.#write(pairs)
+  }
+
+  checkpoint(name: string): Uint8Array | undefined {
+    const key = checkpointKey(name)
+    return readValue(this.#database, key) === undefined ? undefined : this.#need(key, 'a checkpoint')
+  }
+
+  async saveCheckpoint(name: string, value: Uint8Array): Promise<void> {
+    await this.#write([[checkpointKey(name), value]])
+  }
+
+  async saveSnapshots(snapshots: readonly { readonly shard: number; readonly snapshot: Snapshot }[]): Promise<void> {
+    const pairs: [Key, Uint8Array][] = []
+    const drop: Key[] = []
+    for (const { shard, snapshot } of snapshots) {
+      const key = snapshotKey(shard, snapshot.entity, snapshot.version)
+      const older = [...this.#snapshotKeys(shard, snapshot.entity, VERSION_MAX)].filter((one) => Buffer.compare(one, key) !== 0)
+      const kept = [key, ...older].sort((a, b) => Buffer.compare(b, a))
+      drop.push(...kept.slice(SNAPSHOTS_KEPT))
+      const value = new ByteWriter(snapshot.bytes.length + 16)
+      value.u32(snapshot.term)
+      value.u32(snapshot.appendNumber)
+      value.u64(snapshot.position)
+      value.copy(snapshot.bytes)
+      pairs.push([key, value.written()])
+    }
+    await this.#write(pairs, drop)
+  }
+
+  /** The newest readable snapshot of an entity up to a version. */
+  snapshot(shard: number, entity: EntityId, versionMax: number): Snapshot | undefined {
+    for (const key of this.#snapshotKeys(shard, entity, Math.min(versionMax, VERSION_MAX))) {
+      const found = this.#snapshotAt(key)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** The entities of a shard that have snapshots. */
+  snapshotEntities(shard: number): EntityId[] {
+    const entities = new Set<EntityId>()
+    for (const key of this.#keys(KIND_SNAPSHOT, u16Key(KIND_SNAPSHOT, shard))) entities.add(entityOf(key))
+    return [...entities]
+  }
+
+  /** Reads every value and says which do not match their checksums. */
+  *findings(): Generator<Finding> {
+    for (const key of this.#database.getKeys({ start: Uint8Array.of(0) })) {
+      const stored = readValue(this.#database, key)
+      if (stored !== undefined && isIntact(key, stored)) continue
+      const kind = key[0] as number
+      const entities = kind === KIND_SNAPSHOT ? [entityOf(key)] : []
+      const isSpare = kind === KIND_SNAPSHOT || kind === KIND_HEADS || kind === KIND_MARKS
+      const what = `${KIND_NAMES[kind] ?? `a value of kind ${kind}`} is damaged${isSpare ? ', and can be had again from the log' : ''}`
+      yield { severity: isSpare ? 'note' : 'damaged', segment: 'catalog', block: undefined, what, entities: isSpare ? [] : entities }
+    }
+  }
+
+  *#snapshotKeys(shard: number, entity: EntityId, versionMax: number): Generator<Key> {
+    const lowest = snapshotKey(shard, entity, 0)
+    const keys = [...this.#database.getKeys({ start: snapshotKey(shard, entity, versionMax), end: lowest, reverse: true })]
+    yield* keys.map((key) => Uint8Array.from(key))
+  }
+
+  #snapshotAt(key: Key): Snapshot | undefined {
+    try {
+      const bytes = this.get(key)
+      if (bytes === undefined) return undefined
+      const reader = new ByteReader(bytes)
+      const term = reader.u32()
+      const appendNumber = reader.u32()
+      const position = reader.u64()
+      return {
+        entity: entityOf(key),
+        version: versionOf(key),
+        term,
+        appendNumber,
+        position,
+        bytes: Uint8Array.from(reader.slice(reader.left)),
+      }
+    } catch (error) {
+      if (error instanceof Damage) return undefined
+      throw error
+    }
+  }
+
+  #keys(kind: number, prefix: Key = Uint8Array.of(kind)): Key[] {
+    const end = Uint8Array.from(prefix)
+    let last = end.length - 1
+    while (end[last] === 0xff) last--
+    end[last] = (end[last] as number) + 1
+    return [...this.#database.getKeys({ start: prefix, end: end.subarray(0, last + 1) })].map((key) => Uint8Array.from(key))
+  }
+
+  #need(key: Key, what: string): Uint8Array {
+    try {
+      return this.get(key) as Uint8Array
+    } catch (error) {
+      if (!(error instanceof Damage)) throw error
+      throw new MillraceError('ERR_CATALOG_DAMAGED', {
+        fact: `${what} in the catalog of the log is damaged`,
+        action: 'operator',
+        values: { file: this.#file },
+        next: 'run millrace log verify on the data directory, and restore the catalog from a backup',
+        cause: error,
+      })
+    }
+  }
+
+  async #write(pairs: readonly (readonly [Key, Uint8Array])[], drop: readonly Key[] = []): Promise<void> {
+    try {
+      const writes: Promise<boolean>[] = []
+      for (const [key, value] of pairs) writes.push(this.#database.put(key, sealed(key, value)))
+      for (const key of drop) writes.push(this.#database.remove(key))
+      await Promise.all(writes)
+    } catch (error) {
+      throw diskFailed(error, this.#file)
+    }
+  }
+}
+
+const KIND_NAMES: Readonly<Record<number, string>> = {
+  [KIND_EVENT_TYPE]: 'an event type',
+  [KIND_SNAPSHOT]: 'a snapshot',
+  [KIND_CHECKPOINT]: 'a checkpoint',
+  [KIND_HEADS]: 'the heads of a shard',
+  [KIND_MARKS]: 'the marks of the writers',
+}
+
+export function u16Key(kind: number, number: number): Key {
+  return Uint8Array.of(kind, number >> 8, number & 0xff)
+}
+
+function checkpointKey(name: string): Key {
+  const bytes = Buffer.from(name, 'utf8')
+  assert(bytes.length > 0 && bytes.length <= CHECKPOINT_NAME_BYTES_MAX, 'a checkpoint has a name of at most 1,024 bytes')
+  return Buffer.concat([Uint8Array.of(KIND_CHECKPOINT), bytes])
+}
+
+function snapshotKey(shard: number, entity: EntityId, version: number): Key {
+  const tail = Buffer.alloc(5)
+  tail.writeUInt32BE(version, 1)
+  return Buffer.concat([u16Key(KIND_SNAPSHOT, shard), Buffer.from(entity, 'utf8'), tail])
+}
+
+function entityOf(key: Key): EntityId {
+  return Buffer.from(key.subarray(3, key.length - 5)).toString('utf8') as EntityId
+}
+
+function versionOf(key: Key): number {
+  return Buffer.from(key).readUInt32BE(key.length - 4)
+}
+
+function sealed(key: Key, value: Uint8Array): Buffer {
+  const stored = Buffer.allocUnsafeSlow(4 + value.length)
+  stored.set(value, 4)
+  stored.writeUInt32LE(crc32(value, crc32(key)), 0)
+  return stored
+}
+
+function isIntact(key: Key, stored: Uint8Array): boolean {
+  if (stored.length < 4) return false
+  return new DataView(stored.buffer, stored.byteOffset).getUint32(0, true) === crc32(stored.subarray(4), crc32(key))
+}
+
+function check(key: Key, stored: Uint8Array): Uint8Array {
+  if (!isIntact(key, stored)) throw new Damage('its checksum is wrong')
+  return stored.subarray(4)
+}

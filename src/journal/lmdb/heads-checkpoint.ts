@@ -1,0 +1,140 @@
+import { assert } from '#base/assert.js'
+import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
+import type { LogState, Mark } from '#journal/log-state.js'
+import { type Catalog, KIND_HEADS, KIND_MARKS, u16Key } from './catalog.js'
+import type { Key } from './environment.js'
+
+/**
+ * Heads saved now and then, so that opening a log need not read all of it. Shards are saved one after the other between appends, each with
+ * the position up to which it is right; rows behind that are learnt from the log.
+ *
+ *   heads of a shard   u64 position, varint count, then per entity in order of number: varint version, varint term, varint append
+ *                      number, varint bytes, UTF-8
+ *   marks              u64 position, varint count, then per slot: varint slot, varint term, varint append number
+ */
+export class HeadsCheckpoint {
+  readonly #catalog: Catalog
+  readonly #state: LogState
+  readonly #everyRows: number
+  readonly #writer = new ByteWriter(1 << 16)
+  #savedPosition: number
+  /** The shard to be saved next, or -1 when none is under way. */
+  #shard = -1
+
+  constructor(catalog: Catalog, state: LogState, everyRows: number, savedPosition: number) {
+    this.#catalog = catalog
+    this.#state = state
+    this.#everyRows = everyRows
+    this.#savedPosition = savedPosition
+  }
+
+  /** To be called after each append: saves a few shards when it is time, never more at once than a few milliseconds' worth. */
+  async step(): Promise<void> {
+    const { endPosition } = this.#state
+    if (this.#shard < 0) {
+      if (endPosition - this.#savedPosition < this.#everyRows) return
+      this.#shard = 0
+      this.#savedPosition = endPosition
+    }
+    await this.#save(ENTITIES_PER_STEP)
+  }
+
+  /** Saves all that has changed. */
+  async finish(): Promise<void> {
+    if (this.#savedPosition === this.#state.endPosition && this.#shard < 0) return
+    this.#shard = 0
+    this.#savedPosition = this.#state.endPosition
+    await this.#save(Infinity)
+  }
+
+  async #save(entitiesMax: number): Promise<void> {
+    const pairs: [Key, Uint8Array][] = []
+    let entities = 0
+    if (this.#shard === 0) pairs.push([MARKS_KEY, encodeMarks(this.#state, this.#writer.clear())])
+    while (this.#shard < this.#state.entities.shardCount && entities < entitiesMax) {
+      const { bytes, count } = encodeHeads(this.#state, this.#shard, this.#writer.clear())
+      pairs.push([u16Key(KIND_HEADS, this.#shard++), bytes])
+      entities += count + 1
+    }
+    if (this.#shard === this.#state.entities.shardCount) this.#shard = -1
+    await this.#catalog.put(pairs)
+  }
+}
+
+const ENTITIES_PER_STEP = 16_384
+const MARKS_KEY: Key = Uint8Array.of(KIND_MARKS)
+
+/** Loads what was saved into a fresh state. Returns the position from which on the log must be learnt; 0 when something is missing or damaged. */
+export function loadHeads(catalog: Catalog, state: LogState): number {
+  let from = loadMarks(catalog, state)
+  for (let shard = 0; shard < state.entities.shardCount; shard++) from = Math.min(from, loadShard(catalog, state, shard))
+  return from
+}
+
+function loadMarks(catalog: Catalog, state: LogState): number {
+  return readable(() => {
+    const bytes = catalog.get(MARKS_KEY)
+    if (bytes === undefined) return 0
+    const reader = new ByteReader(bytes)
+    const position = reader.u64()
+    const marks: [number, Mark][] = []
+    for (let count = reader.varint(); count > 0; count--) marks.push([reader.varint(), { term: reader.varint(), number: reader.varint() }])
+    for (const [slot, mark] of marks) state.learnMark(slot, mark)
+    return position
+  })
+}
+
+function loadShard(catalog: Catalog, state: LogState, shard: number): number {
+  return readable(() => {
+    const bytes = catalog.get(u16Key(KIND_HEADS, shard))
+    if (bytes === undefined) return 0
+    const reader = new ByteReader(bytes)
+    const position = reader.u64()
+    const count = reader.varint()
+    for (let number = 0; number < count; number++) {
+      const version = reader.varint()
+      const term = reader.varint()
+      const appendNumber = reader.varint()
+      const entity = state.learnEntity(shard, number, reader.slice(reader.varint()))
+      state.entities.set(entity, version, term, appendNumber)
+    }
+    return position
+  })
+}
+
+function readable(load: () => number): number {
+  try {
+    return load()
+  } catch (error) {
+    if (error instanceof Damage) return 0
+    throw error
+  }
+}
+
+function encodeHeads(state: LogState, shard: number, out: ByteWriter): { bytes: Uint8Array; count: number } {
+  const { entities } = state
+  const heads = [...entities.heads(shard)]
+  out.u64(state.endPosition)
+  out.varint(heads.length)
+  heads.forEach((head, number) => {
+    assert(head.number === number, 'every entity of a settled log has a row')
+    const name = entities.nameBytes(entities.at(shard, head.number))
+    out.varint(head.version)
+    out.varint(head.term)
+    out.varint(head.appendNumber)
+    out.varint(name.length)
+    out.copy(name)
+  })
+  return { bytes: Uint8Array.from(out.written()), count: heads.length }
+}
+
+function encodeMarks(state: LogState, out: ByteWriter): Uint8Array {
+  out.u64(state.endPosition)
+  out.varint(state.storedMarks.size)
+  for (const [slot, { term, number }] of state.storedMarks) {
+    out.varint(slot)
+    out.varint(term)
+    out.varint(number)
+  }
+  return Uint8Array.from(out.written())
+}
