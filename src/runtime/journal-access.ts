@@ -55,6 +55,11 @@ export class JournalAccess implements EntityRows {
     return this.#reader !== undefined
   }
 
+  /** Whether the journal answers right now. */
+  isThere(): Promise<boolean> {
+    return answers(this.#socket)
+  }
+
   async summary(): Promise<JournalSummary> {
     return (await callControl(this.#socket, 'summary')) as JournalSummary
   }

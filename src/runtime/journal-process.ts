@@ -11,8 +11,7 @@ const COUNTERS_EVERY_MS = 100
 export function runJournalProcess(): Promise<void> {
   return runRole(
     'journal',
-    // The store is loaded here, so that a spare has it before it is needed.
-    () => loadStore(),
+    async () => undefined,
     async (context) => {
       const { settings, clock, log } = context
       const startedMs = clock.monotonicMs()

@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describeCause, type SupervisionEvent } from '#processes/supervision-event.js'
+import { readGatewayDoors } from '#runtime/gateway-doors.js'
+import { readPlantRecord } from '#runtime/plant-record.js'
+import { supervise } from '#runtime/supervise.js'
+import type { Run } from './command.js'
+import { usageError } from './number-option.js'
+import type { Output } from './output.js'
+import { dataDirectoryOf, textOption } from './place.js'
+
+/** Runs a plant in the foreground until SIGTERM or SIGINT, then drains and stops it; a second signal stops it at once. */
+export const runUp: Run = async ([named], options, output) => {
+  const dataDirectory = dataDirectoryOf(options)
+  const plantFile = named ?? readPlantRecord(dataDirectory)?.plantFile ?? 'plant.js'
+  if (!existsSync(plantFile)) throw usageError('there is no plant module', { file: plantFile }, 'name one: millrace up plant.js')
+  const configFile = textOption(options, 'config')
+  const startedMs = performance.now()
+  const supervisor = await supervise({
+    plantFile,
+    dataDirectory,
+    ...(configFile === undefined ? {} : { configFile }),
+    env: process.env,
+    hasLogFiles: options['log'] !== true,
+    onEvent: (event) => tell(event, output),
+  })
+  const stopped = new Promise<void>((done) => {
+    let signals = 0
+    const stop = () => {
+      signals++
+      if (signals === 1 && !output.isJson) output.note('stopping: what is in flight is finished first; once more stops at once')
+      void (signals === 1 ? supervisor.stop() : supervisor.forceStop()).then(done)
+    }
+    process.removeAllListeners('SIGINT')
+    process.on('SIGINT', stop)
+    process.on('SIGTERM', stop)
+    void supervisor.whenStopped().then(done)
+  })
+  void supervisor.whenReady().then(() => {
+    const status = supervisor.status()
+    const doors = readGatewayDoors(dataDirectory)
+    const readyMs = Math.round(performance.now() - startedMs)
+    if (output.isJson) output.json({ ready: true, readyMs, data: resolve(dataDirectory), http: doors?.http, processes: status.processes })
+    else {
+      output.line(`The plant is ready after ${readyMs} ms: ${status.processes.length} processes, data in ${resolve(dataDirectory)}`)
+      if (doors !== undefined) output.line(`Commands by HTTP: ${doors.http}   Stop with Ctrl-C or: millrace down --data ${dataDirectory}`)
+    }
+  })
+  await stopped
+  if (!output.isJson) output.line('The plant has stopped; everything that was acknowledged is in the log.')
+  return 0
+}
+
+function tell(event: SupervisionEvent, output: Output): void {
+  if (output.isJson) return
+  if (event.kind === 'died') output.note(`${event.role}/${event.slot ?? 'spare'} (pid ${event.pid}) ended: ${describeCause(event.cause)}`)
+  else if (event.kind === 'replaced') {
+    const { role, slot, pid, ms, details } = event.replacement
+    const what = details.entities === undefined ? '' : `, ${details.entities} entities from ${details.events} events`
+    output.note(`${role}/${slot} is back after ${ms.toFixed(1)} ms (pid ${pid}${what})`)
+  } else if (event.kind === 'failing') output.note(`${event.role}/${event.slot} failed ${event.failures} times; next try in ${event.retryInMs} ms, see the logs folder`)
+  else if (event.kind === 'trouble') output.note(`trouble: ${event.message}`)
+}

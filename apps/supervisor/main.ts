@@ -1,0 +1,24 @@
+import { openToolLifeline } from '#processes/tool-process.js'
+import { supervise } from '#runtime/supervise.js'
+
+/**
+ * A supervisor for a tool: demo, drill, or a command that needs a plant for a moment. Its one argument is JSON: plantFile, dataDirectory,
+ * configFile. Says that it is ready when the plant is, and stops the plant when the tool is gone.
+ */
+const { plantFile, dataDirectory, configFile } = JSON.parse(process.argv[2] ?? '{}') as {
+  plantFile: string
+  dataDirectory: string
+  configFile?: string
+}
+const supervisor = await supervise({
+  plantFile,
+  dataDirectory,
+  ...(configFile === undefined ? {} : { configFile }),
+  env: process.env,
+  hasLogFiles: true,
+})
+const stop = () => void supervisor.stop().finally(() => process.exit(0))
+process.on('SIGTERM', stop)
+process.on('SIGINT', () => {})
+await supervisor.whenReady()
+openToolLifeline(stop)

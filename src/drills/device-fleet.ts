@@ -1,0 +1,180 @@
+import type { Clock } from '#base/clock.js'
+import type { EntityId } from '#base/ids.js'
+import type { Door, IngestCommand } from '#ingest/door.js'
+import type { Ledger } from './ledger.js'
+import type { Sabotage } from './sabotage.js'
+
+/** A command that a simulated device wants to send. */
+export interface DeviceCommand {
+  readonly entity: EntityId
+  readonly command: string
+  readonly data: Readonly<Record<string, unknown>>
+  /** Event time, microseconds since 1970. */
+  readonly at: number
+}
+
+/** Where the devices' commands come from: all that is due up to a time, in order. */
+export interface DeviceScript {
+  advanceTo(micros: number): Iterable<DeviceCommand>
+}
+
+/** Devices stop being polled above so many commands that the door has not taken: their own buffers are full, as a device's would be. */
+const BUFFERED_MAX = 100_000
+/** The command of the run, counted from 1, at which sabotage strikes. */
+const SABOTAGED_COMMAND = 500
+
+interface Buffered {
+  readonly command: IngestCommand
+  readonly dueMs: number
+}
+
+/**
+ * The sending side of a drill: devices that number their commands, buffer what the door does not take, and write a ledger of what they sent and what
+ * they were told. Knows nothing of the plant but its door.
+ */
+export class DeviceFleet {
+  readonly #door: Door
+  readonly #script: DeviceScript
+  readonly #ledger: Ledger
+  readonly #clock: Clock
+  readonly #sequences = new Map<string, number>()
+  readonly #latestAt = new Map<string, number>()
+  readonly #buffer: Buffered[] = []
+  /** Ledger numbers of commands that were recorded before they go out. */
+  readonly #numbers = new Map<DeviceCommand, number>()
+  #head = 0
+  #isWaitingForRoom = false
+  #sabotage: Sabotage | undefined
+  #heldBack: DeviceCommand | undefined
+  #commandCount = 0
+  #refusedCount = 0
+  #fullCount = 0
+
+  constructor(options: {
+    readonly door: Door
+    readonly script: DeviceScript
+    readonly ledger: Ledger
+    readonly clock: Clock
+    readonly sabotage?: Sabotage | undefined
+  }) {
+    this.#door = options.door
+    this.#script = options.script
+    this.#ledger = options.ledger
+    this.#clock = options.clock
+    this.#sabotage = options.sabotage
+  }
+
+  /** Commands that devices hold because the door had no room. */
+  get bufferedCount(): number {
+    return this.#buffer.length - this.#head
+  }
+
+  /** Offers that the door answered with `full`. */
+  get fullCount(): number {
+    return this.#fullCount
+  }
+
+  /** Commands that entities refused: durable, but a no. */
+  get refusedCount(): number {
+    return this.#refusedCount
+  }
+
+  /** Everything that was sent is acknowledged and nothing is buffered. */
+  get isSettled(): boolean {
+    return this.bufferedCount === 0 && this.#heldBack === undefined && this.#ledger.openCount === 0
+  }
+
+  /** Lets the devices send what is due by now. */
+  step(nowMicros: number): void {
+    if (this.bufferedCount < BUFFERED_MAX) for (const command of this.#script.advanceTo(nowMicros)) this.#take(command)
+    this.#offerBuffered()
+  }
+
+  /** Devices make nothing new; what is buffered goes out. */
+  flush(): void {
+    const held = this.#heldBack
+    this.#heldBack = undefined
+    if (held !== undefined) this.#enqueue(held)
+    this.#offerBuffered()
+  }
+
+  #take(device: DeviceCommand): void {
+    const command = this.#stamp(device)
+    this.#commandCount++
+    if (this.#sabotage !== undefined && this.#commandCount >= SABOTAGED_COMMAND) {
+      if (this.#strike(command)) return
+    }
+    this.#enqueue(command)
+    const held = this.#heldBack
+    if (held !== undefined && held.entity === command.entity) {
+      this.#heldBack = undefined
+      this.#enqueue(held)
+    }
+  }
+
+  /** Each device's clock goes forward, so that entity and event time name a command. */
+  #stamp(command: DeviceCommand): DeviceCommand {
+    const at = Math.max(command.at, (this.#latestAt.get(command.entity) ?? 0) + 1)
+    this.#latestAt.set(command.entity, at)
+    return { ...command, at }
+  }
+
+  /** True when the command must not be sent now. */
+  #strike(command: DeviceCommand): boolean {
+    const kind = this.#sabotage
+    this.#sabotage = undefined
+    if (kind === 'lose') {
+      this.#ledger.recordAcked(command.entity, this.#ledger.recordSent(command.entity, command.at), 0)
+      return true
+    }
+    if (kind === 'reorder') {
+      this.#heldBack = command
+      this.#recordHeld(command)
+      return true
+    }
+    this.#enqueue(command)
+    this.#buffer.push({ command: { ...command, source: `${command.entity}:again`, sequence: 1 }, dueMs: Number.NaN })
+    return true
+  }
+
+  /** The ledger keeps the true order, the plant gets the other one. */
+  #recordHeld(command: DeviceCommand): void {
+    this.#numbers.set(command, this.#ledger.recordSent(command.entity, command.at))
+  }
+
+  #enqueue(device: DeviceCommand): void {
+    const sequence = (this.#sequences.get(device.entity) ?? 0) + 1
+    this.#sequences.set(device.entity, sequence)
+    const number = this.#numbers.get(device) ?? this.#ledger.recordSent(device.entity, device.at)
+    this.#numbers.delete(device)
+    const command = { ...device, source: `device:${device.entity}`, sequence, number }
+    this.#buffer.push({ command, dueMs: this.#clock.monotonicMs() })
+  }
+
+  #offerBuffered(): void {
+    if (this.#isWaitingForRoom) return
+    while (this.#head < this.#buffer.length) {
+      const { command, dueMs } = this.#buffer[this.#head] as Buffered
+      const offered = this.#door.offer(command, 'refused', (settlement) => {
+        if (settlement.kind === 'refused' || settlement.kind === 'failed') this.#refusedCount++
+        if (Number.isNaN(dueMs)) return
+        const { number } = command as IngestCommand & { readonly number: number }
+        this.#ledger.recordAcked(command.entity, number, (this.#clock.monotonicMs() - dueMs) * 1000)
+      })
+      if (offered === 'full') {
+        this.#fullCount++
+        this.#isWaitingForRoom = true
+        this.#door.onRoom(() => {
+          this.#isWaitingForRoom = false
+          this.#offerBuffered()
+        })
+        break
+      }
+      if (offered !== 'accepted') throw new TypeError(`a simulated device sent what the plant cannot take: ${offered.rejected}`)
+      this.#head++
+    }
+    if (this.#head > 4096 && this.#head * 2 > this.#buffer.length) this.#buffer.splice(0, this.#head)
+    else return
+    this.#head = 0
+  }
+}
