@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, renameSync, statSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
-import { MillraceError, messageOf } from '#base/errors.js'
+import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import {
   BIRTH_VARIABLE,
   type ChildBirth,
@@ -9,6 +9,7 @@ import {
   CONTROL_FD,
   CONTROL_LINE_BYTES_MAX,
   errorOfPlain,
+  isChildMessage,
   type SupervisorMessage,
 } from './control-message.js'
 import { JsonLineReader, jsonLine } from './json-lines.js'
@@ -38,7 +39,7 @@ export interface ChildHandlers {
 }
 
 /**
- * A process that the supervisor started. It has a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then
+ * A process that the supervisor started. One that speaks garbage is broken, and is killed; its end is told as any other. It has a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then
  * stops it in order.
  */
 export class Child {
@@ -91,9 +92,12 @@ export class Child {
     const reader = new JsonLineReader(CONTROL_LINE_BYTES_MAX)
     this.#pipe?.on('data', (piece: Buffer) => {
       try {
-        for (const message of reader.read(piece)) this.#take(message as ChildMessage, handlers)
-      } catch {
-        // A child that speaks garbage is broken; its end is noticed as any other.
+        for (const message of reader.read(piece)) {
+          if (isChildMessage(message)) this.#take(message, handlers)
+          else this.kill()
+        }
+      } catch (error) {
+        if (!isMillraceError(error)) throw error
         this.kill()
       }
     })

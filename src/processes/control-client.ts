@@ -35,7 +35,7 @@ export class ControlClient {
     const reader = new JsonLineReader(SOCKET_LINE_BYTES_MAX)
     socket.on('data', (piece) => {
       try {
-        for (const answer of reader.read(piece as Buffer)) this.#take(answer as Answer)
+        for (const answer of reader.read(piece)) this.#take(answer as Answer)
       } catch {
         socket.destroy()
       }
@@ -109,7 +109,7 @@ export async function* streamControl(path: string, name: string, args: unknown =
   let wake = () => {}
   socket.on('data', (piece) => {
     try {
-      for (const answer of reader.read(piece as Buffer)) answers.push(answer as Answer)
+      for (const answer of reader.read(piece)) answers.push(answer as Answer)
     } catch (error) {
       failure = error as Error
     }

@@ -33,6 +33,24 @@ export type ChildMessage =
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: PlainError }
   | { readonly kind: 'event'; readonly name: string; readonly data: unknown }
 
+/** Whether a line that a child wrote is one of its messages, so that a child gone mad cannot take its supervisor along. */
+export function isChildMessage(value: unknown): value is ChildMessage {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return false
+  const message = value as Readonly<Record<string, unknown>>
+  switch (message['kind']) {
+    case 'loaded':
+      return true
+    case 'ready':
+      return typeof message['details'] === 'object' && message['details'] !== null
+    case 'answer':
+      return typeof message['id'] === 'number'
+    case 'event':
+      return typeof message['name'] === 'string'
+    default:
+      return false
+  }
+}
+
 /** What a process found when it took its seat; goes into the recovery's report. Phases are milliseconds by name. */
 export interface ReadyDetails {
   readonly entities?: number

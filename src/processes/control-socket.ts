@@ -96,7 +96,7 @@ class Connection {
     const reader = new JsonLineReader(SOCKET_LINE_BYTES_MAX)
     socket.on('data', (piece) => {
       try {
-        for (const request of reader.read(piece as Buffer)) this.#take(request as Request)
+        for (const request of reader.read(piece)) this.#take(request as Request)
       } catch (error) {
         socket.write(jsonLine({ id: 0, error: plainErrorOf(error) }, SOCKET_LINE_BYTES_MAX))
         socket.destroySoon()
@@ -115,7 +115,7 @@ class Connection {
   #take(request: Request): void {
     if (typeof request !== 'object' || request === null || typeof request.id !== 'number') throw badRequest()
     if (request.cancel === true) return this.#running.get(request.id)?.abort()
-    if (this.#running.has(request.id)) throw badRequest()
+    if (typeof request.name !== 'string' || this.#running.has(request.id)) throw badRequest()
     const running = new AbortController()
     this.#running.set(request.id, running)
     if (this.#running.size >= REQUESTS_PER_CONNECTION_MAX) this.#socket.pause()
@@ -244,7 +244,7 @@ function unknownMethod(name: string, known: readonly string[]): MillraceError {
   return new MillraceError('ERR_CONTROL_METHOD', {
     fact: 'this control socket has no such method',
     action: 'operator',
-    values: { method: String(name), known: known.join(',') },
+    values: { method: name, known: known.join(',') },
     next: 'use one of these',
   })
 }

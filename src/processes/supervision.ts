@@ -25,9 +25,10 @@ export class Supervision {
   readonly #startBackOffs: Readonly<Record<ChildRole, BackOff>>
   readonly #members = new Set<Member>()
   #startedMs = 0
-  #lastTickMs = 0
+  #lookedMs = 0
   #cancelTick: Cancel | undefined
   #isPaused = false
+  #isRecordDue = false
   #haveWorkersBeenUp = false
   #hasBeenReady = false
   #stopped: Promise<void> | undefined
@@ -48,7 +49,7 @@ export class Supervision {
   /** Starts all processes and returns; `whenReady` tells when they work. */
   start(): void {
     assert(this.#cancelTick === undefined, 'a supervision starts once')
-    this.#startedMs = this.#lastTickMs = this.#options.clock.monotonicMs()
+    this.#startedMs = this.#lookedMs = this.#options.clock.monotonicMs()
     this.#scheduleTick()
     this.#step()
   }
@@ -108,9 +109,10 @@ export class Supervision {
     return [...seats, ...spares]
   }
 
-  /** Brings the plant closer to what is wanted. Called after everything that could have changed a fact. */
+  /** Brings the plant closer to what is wanted. Called at each tick and after everything that could have changed a fact. */
   #step(): void {
     const now = this.#options.clock.monotonicMs()
+    this.#look(now)
     const spares = this.#sparesByRole()
     for (const seat of this.#seats) this.#act(seat, spares, now)
     for (const member of this.#members) {
@@ -118,6 +120,17 @@ export class Supervision {
         this.#killHung(member, now)
     }
     this.#refillSpares()
+    this.#record()
+  }
+
+  /** A supervisor that was stopped may be woken by a message before its tick is due, so every look asks whether it was away. */
+  #look(now: number): void {
+    const { tickMs, pulseLimitMs } = this.#options.limits
+    const gapMs = now - this.#lookedMs
+    this.#lookedMs = now
+    this.#isPaused = gapMs > tickMs + pulseLimitMs / 2
+    for (const member of this.#members) member.observe(now, this.#isPaused)
+    if (this.#isPaused) this.#tell({ kind: 'paused', ms: gapMs })
   }
 
   #act(seat: SupervisedSeat, spares: Record<ChildRole, Member[]>, now: number): void {
@@ -172,6 +185,7 @@ export class Supervision {
   }
 
   #take(seat: SupervisedSeat, member: Member): void {
+    this.#record()
     const term = this.#try('ERR_TERM', () => this.#options.terms.next())
     if (term === undefined) {
       seat.backOff.failed(0)
@@ -201,7 +215,7 @@ export class Supervision {
     if (child?.pid === undefined) return
     member = new Member(role, child, child.pid, this.#options.startTimeOf(child.pid) ?? 0, place, clock.monotonicMs())
     this.#members.add(member)
-    this.#record()
+    this.#isRecordDue = true
     this.#tell({ kind: 'started', role, pid: child.pid })
   }
 
@@ -290,23 +304,11 @@ export class Supervision {
     this.#tell({ kind: 'failing', role: seat.role, slot: seat.slot, failures, retryInMs })
   }
 
-  #tick(): void {
-    const { clock, limits } = this.#options
-    const now = clock.monotonicMs()
-    const gapMs = now - this.#lastTickMs
-    this.#lastTickMs = now
-    this.#isPaused = gapMs > limits.tickMs + limits.pulseLimitMs / 2
-    if (this.#isPaused) this.#tell({ kind: 'paused', ms: gapMs })
-    for (const member of this.#members) member.observe(now, this.#isPaused)
-    this.#step()
-    this.#isPaused = false
-  }
-
   #scheduleTick(): void {
     this.#cancelTick = this.#options.clock.after(this.#options.limits.tickMs, () => {
       if (this.isStopping) return
       this.#scheduleTick()
-      this.#tick()
+      this.#step()
     })
   }
 
@@ -319,6 +321,7 @@ export class Supervision {
       this.#forcedStop = resolve
     })
     const killed = await drain([...this.#members], limits.stopWithinMs, clock, forced)
+    this.#isRecordDue = true
     this.#record()
     this.#tell({ kind: 'stopped', ms: clock.monotonicMs() - startedMs, killed })
   }
@@ -367,7 +370,10 @@ export class Supervision {
     }
   }
 
+  /** Once for all processes that a step starts, and before one of them is given a seat. */
   #record(): void {
+    if (!this.#isRecordDue) return
+    this.#isRecordDue = false
     this.#try('ERR_RECORD', () => this.#options.record([...this.#members].map(({ role, pid, startTime }) => ({ role, pid, startTime }))))
   }
 

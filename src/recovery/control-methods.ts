@@ -1,6 +1,6 @@
 import { MillraceError } from '#base/errors.js'
 import type { ControlMethod } from '#processes/control-socket.js'
-import { type ChildRole, isRole, type Role, type Seat } from '#processes/process-role.js'
+import { isRole, type Role, type Seat } from '#processes/process-role.js'
 import type { PlantSupervisor } from './plant-supervisor.js'
 
 const CALL_TIMEOUT_MS = 10_000
@@ -29,12 +29,7 @@ export function controlMethods(supervisor: PlantSupervisor): Readonly<Record<str
       if (role === 'supervisor') throw badArgs('a role that the supervisor started', 'role', role)
       const name = fieldOf(args, 'name')
       if (typeof name !== 'string') throw badArgs('the name of a call', 'name', name)
-      return supervisor.call(
-        { role: role as ChildRole, slot },
-        name,
-        fieldOf(args, 'args') ?? {},
-        optionalNumber(args, 'timeoutMs') ?? CALL_TIMEOUT_MS,
-      )
+      return supervisor.call({ role, slot }, name, fieldOf(args, 'args') ?? {}, optionalNumber(args, 'timeoutMs') ?? CALL_TIMEOUT_MS)
     },
     stop: async (args) => {
       const startedMs = performance.now()

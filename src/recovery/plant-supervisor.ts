@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.js'
 import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { Prng } from '#base/prng.js'
-import { beatAt } from '#processes/beat.js'
+import { type Beat, beatAt } from '#processes/beat.js'
 import type { Assignment } from '#processes/control-message.js'
 import { type ControlServer, serveControl } from '#processes/control-socket.js'
 import { fenceLeftovers, recordProcessesSync } from '#processes/process-record.js'
@@ -82,7 +82,7 @@ export class PlantSupervisor {
   readonly #feed = new EventFeed<SupervisionEvent>()
   readonly #supervision: Supervision
   readonly #startedMs: number
-  readonly #stopBeating: () => void
+  readonly #beat: Beat
   #control: ControlServer | undefined
   #recoveryCount = 0
   #stopped: Promise<void> | undefined
@@ -110,7 +110,7 @@ export class PlantSupervisor {
     table.process(0).occupy('supervisor', self.pid, self.startTime)
     table.process(0).take(0, 0)
     table.process(0).setState('ready')
-    this.#stopBeating = beatAt(mapping, 0, PULSE_MS).stop
+    this.#beat = beatAt(mapping, 0, PULSE_MS)
     this.#counters = table.counters({ role: 'supervisor', slot: 0 })
     this.#supervision = new Supervision({
       roles: {
@@ -156,7 +156,7 @@ export class PlantSupervisor {
       supervisor.#supervision.start()
       return supervisor
     } catch (error) {
-      if (supervisor !== undefined) supervisor.#stopBeating()
+      if (supervisor !== undefined) supervisor.#beat.stop()
       if (runtimeDirectory !== undefined) removeRuntimeDirectory(runtimeDirectory)
       lock.close()
       throw error
@@ -231,7 +231,7 @@ export class PlantSupervisor {
   async #finish(): Promise<void> {
     await this.#supervision.stop()
     this.#feed.close()
-    this.#stopBeating()
+    this.#beat.stop()
     this.#control?.stopListening()
     removeRuntimeDirectory(this.#runtimeDirectory)
     this.#lock.close()
@@ -263,11 +263,6 @@ export class PlantSupervisor {
     else if (event.kind === 'paused') this.#counters.add('pauses')
     if (event.kind === 'failing' || event.kind === 'ready') this.#counters.set('failingSeats', this.#supervision.failingSeatCount)
   }
-}
-
-/** Whether a supervisor holds the directory is the lock's business; this asks whether one might: cheap, for tools that pick a way to ask. */
-export function hasSupervisorSocket(dataDirectory: string): boolean {
-  return existsSync(join(dataDirectory, SUPERVISOR_SOCKET_NAME))
 }
 
 function recordPathOf(dataDirectory: string): string {

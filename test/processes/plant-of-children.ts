@@ -59,6 +59,7 @@ export class PlantOfChildren {
       record: (processes) => this.recorded.push(processes),
       startTimeOf: processStartTime,
       onEvent: (event) => this.events.push(event),
+      logDirectory: this.folder,
       clock: systemClock,
       prng: new Prng(1),
     })

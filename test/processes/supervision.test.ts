@@ -53,13 +53,8 @@ describe('a plant that starts', () => {
   test('records every process before it gives it a seat', async () => {
     await startPlant({})
 
-    const pids = plant.recorded.at(-1)?.map((process) => process.pid)
-    expect(pids?.sort()).toEqual(
-      plant.table
-        .snapshot()
-        .map((row) => row.pid)
-        .sort(),
-    )
+    const pids = new Set(plant.recorded.at(-1)?.map((process) => process.pid))
+    expect(pids).toEqual(new Set(plant.table.snapshot().map((row) => row.pid)))
     expect(plant.recorded.at(-1)?.every(({ startTime }) => startTime > 0)).toBe(true)
   })
 })
@@ -247,6 +242,20 @@ describe('a process that hangs', () => {
 
     expect(plant.pidOf('worker', null)).not.toBe(spare)
     expect(plant.eventsOf('replaced')).toEqual([])
+  })
+})
+
+describe('a process that writes what is no message to its supervisor', () => {
+  test.each(['garbage', 'null', '"loaded"', '{"kind":"ready"}', '{"kind":"take"}'])('is killed and replaced: %s', async (line) => {
+    await startPlant({ gateways: 0 })
+    const babbler = plant.pidOf('worker', 0)
+
+    const code = await plant.supervision.call({ role: 'worker', slot: 0 }, 'babble', { line }, 5000).catch((error) => error.code)
+    await plant.isSettled()
+
+    expect(code).toBe('ERR_PROCESS_GONE')
+    expect(plant.eventsOf('replaced')).toMatchObject([{ replacement: { cause: { kind: 'signal', signal: 'SIGKILL' } } }])
+    expect(isPidAlive(babbler)).toBe(false)
   })
 })
 

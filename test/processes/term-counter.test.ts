@@ -66,7 +66,7 @@ describe('a term file that cannot be trusted', () => {
   test('is refused with any one digit changed', () => {
     TermCounter.openSync(directory, true).next()
     const text = readFileSync(termFile(), 'latin1')
-    const digits = [...text].map((character, index) => ({ character, index })).filter(({ character }) => /[0-9a-f]/.test(character))
+    const digits = Array.from(text, (character, index) => ({ character, index })).filter(({ character }) => /[0-9a-f]/.test(character))
 
     for (const { character, index } of digits) {
       writeFileSync(termFile(), text.slice(0, index) + (character === '1' ? '2' : '1') + text.slice(index + 1))

@@ -1,5 +1,5 @@
 // A process of any role that does no work but everything that its supervisor expects, and misbehaves as its settings say.
-import { appendFileSync, existsSync } from 'node:fs'
+import { appendFileSync, existsSync, writeSync } from 'node:fs'
 import { startBeating } from '../../../dist/src/processes/beat.js'
 import { openLifeline } from '../../../dist/src/processes/lifeline.js'
 
@@ -13,6 +13,7 @@ const note = (what) => appendFileSync(`${settings.folder}/ledger`, `${seat} ${wh
 
 if (hasFault('dies-loading')) process.exit(3)
 startBeating(lifeline.birth, 10)
+process.stderr.write(`${role} was born\n`)
 
 lifeline.serveCalls({
   echo: (args) => args,
@@ -25,7 +26,8 @@ lifeline.serveCalls({
   },
   never: () => new Promise(() => {}),
   exit: ({ code }) => process.exit(code),
-  garble: () => process.stdout.write('') && lifeline.send('no message'),
+  // Waits for an answer that never comes: the supervisor is to end it for the line.
+  babble: ({ line }) => new Promise(() => writeSync(3, `${line}\n`)),
   report: (data) => lifeline.send({ kind: 'event', name: 'report', data }),
 })
 

@@ -22,6 +22,7 @@ try {
     neededBytes: 0,
     beforeStart: () => ({ journal: settings, worker: settings, gateway: settings }),
     assign: () => ({}),
+    hasLogFiles: true,
     clock: systemClock,
   })
   const ended = stopOnSignals(supervisor)
