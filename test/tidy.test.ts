@@ -31,7 +31,6 @@ const ROOMS: Rooms = {
     plant: ['base', 'entity', 'ingest'],
     runtime: ['*'],
     'index.ts': ['*'],
-    'journal.ts': ['*'],
     'testing.ts': ['*'],
     // Programs import entries and the composition root; `base` too, since an entry would load the whole runtime to name an error.
     apps: ['base', 'runtime', 'index.ts', 'journal.ts', 'testing.ts', 'bus'],
