@@ -41,7 +41,10 @@ export const runDemo: Run = async (_args, options, output) => {
     onProgress: (progress) => live.show(progress),
     onFault: ({ role, slot }, recovery) => {
       if (recovery === undefined) live.say(`kill -9 ${role}/${slot}`)
-      else live.say(`${role}/${slot} is back after ${recovery.rtoMs.toFixed(1)} ms, ${recovery.entities} entities from ${recovery.events} events`)
+      else
+        live.say(
+          `${role}/${slot} is back after ${recovery.rtoMs.toFixed(1)} ms, ${recovery.entities} entities from ${recovery.events} events`,
+        )
     },
   })
   live.close()
@@ -50,7 +53,9 @@ export const runDemo: Run = async (_args, options, output) => {
 
 /** In processes of its own; undefined where it cannot be measured. */
 function measureBusRtt(): Promise<number | undefined> {
-  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'bench', 'bus-rtt.js'), '--smoke', '--json'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'bench', 'bus-rtt.js'), '--smoke', '--json'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   let text = ''
   child.stdout.on('data', (piece: Buffer) => {
     text += piece.toString()

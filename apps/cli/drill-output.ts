@@ -51,7 +51,9 @@ export function printReport(report: PlantReport, result: DrillResult, output: Ou
   else {
     output.line(renderReport(report))
     for (const example of result.examples) output.line(output.tone('red', `  ${example}`))
-    output.line(wrong.length === 0 ? output.tone('green', 'Nothing acknowledged is missing.') : output.tone('red', `Wrong: ${wrong.join('; ')}.`))
+    output.line(
+      wrong.length === 0 ? output.tone('green', 'Nothing acknowledged is missing.') : output.tone('red', `Wrong: ${wrong.join('; ')}.`),
+    )
   }
   return isClean(report) && wrong.length === 0 ? 0 : 1
 }

@@ -8,10 +8,9 @@ import { type DrillOptions, type DrillResult, type Fault, runDrill } from '#dril
 import { Ledger } from '#drills/ledger.js'
 import type { Sabotage } from '#drills/sabotage.js'
 import { PlantModel } from '#entity/index.js'
-import { connectDoor } from '#ingest/stream-client.js'
 import { PlantSimulator } from '#plant/simulator.js'
 import { Machine } from '#plant/machine.js'
-import { dataPaths } from '#runtime/data-directory.js'
+import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { SessionUnderTest } from '#runtime/session-under-test.js'
 
@@ -40,7 +39,7 @@ export async function drillPlant(options: DrillPlantOptions): Promise<DrillResul
   })
   try {
     await options.onReady?.(session)
-    const door = await connectDoor(dataPaths(session.dataDirectory).doorSocket)
+    const door = await connectDoor(session.dataDirectory)
     try {
       const ledger = new Ledger()
       const script = new PlantSimulator({ machines: options.machines, seed: options.seed, startMicros: systemClock.nowMicros() })

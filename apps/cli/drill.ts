@@ -14,7 +14,8 @@ const WORKERS = 2
 export const runDrill: Run = async (_args, options, output) => {
   const kill = textOption(options, 'kill') ?? 'worker'
   const roles = kill.split(',').map((role) => {
-    if (!(KILLED as readonly string[]).includes(role)) throw usageError('no such process', { '--kill': role }, `one of ${KILLED.join(', ')}`)
+    if (!(KILLED as readonly string[]).includes(role))
+      throw usageError('no such process', { '--kill': role }, `one of ${KILLED.join(', ')}`)
     return role as Role
   })
   const times = numberOption(options, 'times', 1) ?? TIMES

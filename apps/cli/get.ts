@@ -24,7 +24,11 @@ export const runGet: Run = async ([id = ''], options, output) => {
     const found = await readEntityState(access, model, id as EntityId, numberOption(options, 'version', 1))
     if (found === undefined) {
       const some = await access.entities(`${type}/`, 3)
-      throw notFound('there is no such entity in the log', { entity: id }, some.length === 0 ? `there is no ${type} at all` : `there is ${some.join(', ')} …`)
+      throw notFound(
+        'there is no such entity in the log',
+        { entity: id },
+        some.length === 0 ? `there is no ${type} at all` : `there is ${some.join(', ')} …`,
+      )
     }
     if (output.isJson) output.line(exactJson({ entity: found.entity, version: found.version, state: found.state }))
     else {

@@ -38,7 +38,9 @@ export const runLogVerify: Run = async (_args, options, output) => {
   if (output.isJson) output.json({ ok: damaged.length === 0, findings })
   else {
     for (const finding of findings) show(finding, output)
-    output.line(damaged.length === 0 ? 'The log is whole.' : `The log is damaged in ${damaged.length} ${damaged.length === 1 ? 'place' : 'places'}.`)
+    output.line(
+      damaged.length === 0 ? 'The log is whole.' : `The log is damaged in ${damaged.length} ${damaged.length === 1 ? 'place' : 'places'}.`,
+    )
   }
   return damaged.length === 0 ? 0 : 1
 }

@@ -18,7 +18,8 @@ export function timeOption(options: Options, name: string): number | undefined {
   if (typeof text !== 'string') return undefined
   if (/^\d+$/.test(text)) return Number(text)
   const ms = Date.parse(text)
-  if (Number.isNaN(ms)) throw usageError('not a time', { [`--${kebab(name)}`]: text }, 'write it as 2026-01-31T12:00:00Z or as microseconds since 1970')
+  if (Number.isNaN(ms))
+    throw usageError('not a time', { [`--${kebab(name)}`]: text }, 'write it as 2026-01-31T12:00:00Z or as microseconds since 1970')
   return ms * 1000
 }
 

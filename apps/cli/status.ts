@@ -26,12 +26,28 @@ export const runStatus: Run = async (_args, options, output) => {
 
 function show(status: PlantStatus, http: string | undefined, output: Output): void {
   const state = status.stopping ? 'stopping' : status.ready ? 'ready' : 'not ready'
-  output.line(`The plant is ${state}, up for ${seconds(status.uptimeMs)}, ${status.recoveryCount} recoveries. Data: ${status.dataDirectory}`)
+  output.line(
+    `The plant is ${state}, up for ${seconds(status.uptimeMs)}, ${status.recoveryCount} recoveries. Data: ${status.dataDirectory}`,
+  )
   if (http !== undefined) output.line(`HTTP: ${http}`)
   output.line()
   output.table(
-    [{ title: 'process' }, { title: 'pid' }, { title: 'term' }, { title: 'state' }, { title: 'pulse', align: 'right' }, { title: 'up', align: 'right' }],
-    status.processes.map((one) => [nameOf(one), String(one.pid ?? '-'), String(one.term ?? '-'), one.state, ms(one.pulseAgeMs), seconds(one.uptimeMs)]),
+    [
+      { title: 'process' },
+      { title: 'pid' },
+      { title: 'term' },
+      { title: 'state' },
+      { title: 'pulse', align: 'right' },
+      { title: 'up', align: 'right' },
+    ],
+    status.processes.map((one) => [
+      nameOf(one),
+      String(one.pid ?? '-'),
+      String(one.term ?? '-'),
+      one.state,
+      ms(one.pulseAgeMs),
+      seconds(one.uptimeMs),
+    ]),
   )
   if (status.recoveries.length === 0) return
   output.line()

@@ -58,6 +58,7 @@ function tell(event: SupervisionEvent, output: Output): void {
     const { role, slot, pid, ms, details } = event.replacement
     const what = details.entities === undefined ? '' : `, ${details.entities} entities from ${details.events} events`
     output.note(`${role}/${slot} is back after ${ms.toFixed(1)} ms (pid ${pid}${what})`)
-  } else if (event.kind === 'failing') output.note(`${event.role}/${event.slot} failed ${event.failures} times; next try in ${event.retryInMs} ms, see the logs folder`)
+  } else if (event.kind === 'failing')
+    output.note(`${event.role}/${event.slot} failed ${event.failures} times; next try in ${event.retryInMs} ms, see the logs folder`)
   else if (event.kind === 'trouble') output.note(`trouble: ${event.message}`)
 }

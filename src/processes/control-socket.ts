@@ -59,6 +59,28 @@ export async function serveControl(path: string, methods: Readonly<Record<string
   }
 }
 
+/** Listens at `path` as serveControl does, for a protocol of the caller's own. */
+export async function serveConnections(path: string, take: (socket: Socket) => void): Promise<{ close(): Promise<void> }> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    take(socket)
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  const address = await listen(server, path)
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          address.release()
+          resolve()
+        })
+        for (const socket of sockets) socket.destroySoon()
+      }),
+  }
+}
+
 /** Opens a connection to a control socket of any path length. Throws ERR_SOCKET_ABSENT when nobody listens there. */
 export async function connectControl(path: string): Promise<Socket> {
   let address: SocketAddress | undefined

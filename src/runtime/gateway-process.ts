@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path'
 import { PlantModel } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import type { RunningSource } from '#ingest/index.js'
+import { serveStreamDoor } from '#ingest/stream-server.js'
+import { serveConnections } from '#processes/control-socket.js'
 import { dataPaths } from './data-directory.js'
 import { importPlant } from './plant-module.js'
 import { runRole, settled } from './role-process.js'
@@ -35,9 +37,11 @@ export function runGatewayProcess(): Promise<void> {
       mkdirSync(paths.ingest, { recursive: true, mode: 0o700 })
       for (const source of definition.sources) {
         const directory = join(paths.ingest, source.name)
-        const sourceLog = (level: 'info' | 'warn' | 'error', message: string, values?: object) => log[level]({ source: source.name, ...values }, message)
+        const sourceLog = (level: 'info' | 'warn' | 'error', message: string, values?: object) =>
+          log[level]({ source: source.name, ...values }, message)
         sources.push(await source.start({ door, clock, log: sourceLog, directory, base: dirname(settings.plantFile) }))
       }
+      const streamDoor = await serveConnections(paths.doorSocket, (socket) => serveStreamDoor(socket, { door }))
       const counters = context.table.counters({ role: 'gateway', slot })
       const before = counters.read()
       setInterval(() => {
@@ -55,6 +59,7 @@ export function runGatewayProcess(): Promise<void> {
           await Promise.all(sources.map((source) => source.stop()))
           door.close()
           await settled(() => door.inFlightCount === 0, withinMs, clock)
+          await streamDoor.close()
         },
       }
     },
