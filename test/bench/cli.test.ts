@@ -4,7 +4,7 @@ import { CLI_BENCH_SMOKE, describeCliBench, measureCli } from '../../bench/cli.j
 
 const hasHyperfine = spawnSync('hyperfine', ['--version']).status === 0
 
-describe.skipIf(!hasHyperfine && process.env['CI'] === undefined)('whole commands', () => {
+describe.skipIf(!hasHyperfine && (process.env['CI'] ?? '') === '')('whole commands', () => {
   test('are timed beside an empty program', async () => {
     const result = await measureCli(CLI_BENCH_SMOKE)
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,6 +61,13 @@ export class PackedPackage {
     writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }\n')
     const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
     await succeed('npm', ['install', ...quiet, ...flags, this.tarball, ...packages], folder)
+    return folder
+  }
+
+  /** A second project like one that was installed, at the price of copying it. */
+  copyOf(project: string, name: string): string {
+    const folder = join(this.folder, name)
+    cpSync(join(this.folder, project), folder, { recursive: true, verbatimSymlinks: true })
     return folder
   }
 
