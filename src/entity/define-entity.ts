@@ -1,7 +1,16 @@
 import { MillraceError, messageOf } from '#base/errors.js'
-import { checkFields, type DataOf, type Fields, fieldSchemas, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
+import {
+  checkFields,
+  type DataOf,
+  type DeepReadonly,
+  type Fields,
+  fieldSchemas,
+  isPlainObject,
+  isTypeName,
+  wrongName,
+} from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
-import type { DecideContext, DeepReadonly, Entity, EntityClass, FieldsByName } from './entity.js'
+import type { DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
 
 /** Rows after which a snapshot is taken when the entity type does not say. */
 export const SNAPSHOT_EVERY_DEFAULT = 1000

@@ -1,4 +1,4 @@
-import type { DataOf, Fields, InputOf } from '#schema/index.js'
+import type { DataOf, DeepReadonly, Fields, InputOf } from '#schema/index.js'
 
 /** `critical`: recovered first, and the last to wait when the plant is full. */
 export type EntityClass = 'critical' | 'normal'
@@ -66,17 +66,6 @@ export interface Refusal<Code extends string = string, Detail = unknown> {
   readonly refused: Code
   readonly detail: Detail
 }
-
-/** The state as `decide` sees it. */
-export type DeepReadonly<T> = T extends string | number | boolean | bigint | null | undefined
-  ? T
-  : T extends ReadonlyMap<infer K, infer V>
-    ? ReadonlyMap<DeepReadonly<K>, DeepReadonly<V>>
-    : T extends ReadonlySet<infer V>
-      ? ReadonlySet<DeepReadonly<V>>
-      : T extends Date | Uint8Array
-        ? Readonly<T>
-        : { readonly [K in keyof T]: DeepReadonly<T[K]> }
 
 /** The state of an entity type. */
 export type StateOf<T> = T extends { readonly initial: () => infer S } ? S : never

@@ -1,5 +1,20 @@
 // The field builders again, so that whoever defines an entity type needs this room alone.
-export { bool, type DataOf, type Fields, f32, f64, type InputOf, i32, i64, type Json, json, label, text, time } from '#schema/index.js'
+export {
+  bool,
+  type DataOf,
+  type DeepReadonly,
+  type Fields,
+  f32,
+  f64,
+  type InputOf,
+  i32,
+  i64,
+  type Json,
+  json,
+  label,
+  text,
+  time,
+} from '#schema/index.js'
 export { encodeCanonical } from './canonical.js'
 export { decodeCanonical } from './canonical-reader.js'
 export { type Decision, type Envelope, EVENTS_PER_COMMAND_MAX } from './decider.js'

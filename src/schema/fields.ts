@@ -46,6 +46,19 @@ type NumberBuilder = {
   <const O extends FieldOptions<number>>(options: O): Field<number, PresenceOf<O>>
 }
 
+/** A value that cannot be changed through this type, however deep: the state as `decide` sees it. */
+export type DeepReadonly<T> = unknown extends T
+  ? T
+  : T extends string | number | boolean | bigint | null | undefined
+    ? T
+    : T extends ReadonlyMap<infer K, infer V>
+      ? ReadonlyMap<DeepReadonly<K>, DeepReadonly<V>>
+      : T extends ReadonlySet<infer V>
+        ? ReadonlySet<DeepReadonly<V>>
+        : T extends Date | Uint8Array
+          ? Readonly<T>
+          : { readonly [K in keyof T]: DeepReadonly<T[K]> }
+
 /** What readers get: the argument of `apply`, the command given to `decide`. */
 export type DataOf<F extends Fields> = {
   -readonly [K in keyof F as F[K] extends Field<unknown, 'optional'> ? never : K]: ValueOf<F[K]>
@@ -53,10 +66,12 @@ export type DataOf<F extends Fields> = {
   ? { [K in keyof Flat]: Flat[K] }
   : never
 
-/** What writers give: the argument of `emit`, the command that is sent. */
+/** What writers give: the argument of `emit`, the command that is sent. It is copied, so parts of a state seen by `decide` may be given. */
 export type InputOf<F extends Fields> = {
-  readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? K : never]: ValueOf<F[K]>
-} & { readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? never : K]?: ValueOf<F[K]> | undefined } extends infer Flat
+  readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? K : never]: DeepReadonly<ValueOf<F[K]>>
+} & {
+  readonly [K in keyof F as F[K] extends Field<unknown, 'required'> ? never : K]?: DeepReadonly<ValueOf<F[K]>> | undefined
+} extends infer Flat
   ? { [K in keyof Flat]: Flat[K] }
   : never
 

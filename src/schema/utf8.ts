@@ -1,6 +1,4 @@
-/**
- * UTF-8 for short strings that are mostly ASCII. A native call costs more than the loop up to about 32 characters (bench/codec.ts).
- */
+/** Up to so many UTF-16 units a loop over ASCII text beats the native call (bench/codec.ts). */
 const SHORT = 32
 
 const encoder = new TextEncoder()

@@ -9,7 +9,7 @@ describe('any plain state', () => {
       fc.property(plain(), (value) => {
         expect(decodeCanonical(encodeCanonical(value))).toStrictEqual(value)
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     )
   })
 
@@ -145,7 +145,7 @@ describe('bytes that are damaged', () => {
         expect(thrown === undefined || isMillraceError(thrown, 'ERR_CANONICAL_DAMAGED'), String(thrown)).toBe(true)
         if (isCut) expect(thrown).toBeDefined()
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     )
   })
 

@@ -4,6 +4,11 @@ interface Recipe {
   readonly steps: readonly { readonly name: string; readonly seconds: number }[]
 }
 
+/** Written without `readonly`, as most are. */
+interface Program {
+  steps: { name: string; seconds: number[] }[]
+}
+
 export const Oven = defineEntity({
   name: 'oven',
   events: {
@@ -21,12 +26,26 @@ export const Oven = defineEntity({
       begun: time(),
       recipe: json<Recipe>(),
       extra: json({ optional: true }),
+      program: json<Program>({ optional: true }),
       limits: json<{ readonly high: number }>({ default: { high: 300 } }),
     },
   },
-  commands: { bake: { heat: f64('°C', { optional: true }), recipe: json<Recipe>() } },
-  initial: () => ({ mode: 'EMPTY' as 'EMPTY' | 'FULL', heat: undefined as number | undefined, target: 0, high: 0, steps: 0 }),
+  commands: { run: { program: json<Program>() }, bake: { heat: f64('°C', { optional: true }), recipe: json<Recipe>() } },
+  initial: () => ({
+    mode: 'EMPTY' as 'EMPTY' | 'FULL',
+    heat: undefined as number | undefined,
+    target: 0,
+    high: 0,
+    steps: 0,
+    program: { steps: [] } as Program,
+    any: undefined as unknown,
+  }),
   decide: {
+    run(state, { program }, { emit }) {
+      const any: unknown = state.any
+      const isSame = program.steps.length === state.program.steps.length && any === undefined
+      emit.Baked({ rate: 1, count: 1, order: 1, mode: 'FULL', begun: 0, recipe: { steps: [] }, program: isSame ? program : state.program })
+    },
     bake(_state, command, { emit }) {
       const heat: number | undefined = command.heat
       emit.Baked({ heat, rate: 1, count: 1, order: 1, mode: 'FULL', begun: 0, recipe: command.recipe })
@@ -36,6 +55,7 @@ export const Oven = defineEntity({
   apply: {
     Baked(state, event) {
       state.mode = event.mode
+      if (event.program !== undefined) state.program = event.program
       state.heat = event.heat
       state.target = event.target + event.spare
       state.high = event.limits.high
