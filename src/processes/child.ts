@@ -83,6 +83,11 @@ export class Child {
     })
   }
 
+  /** Closes the pipe: to the child it looks as if its supervisor had died. */
+  hangUp(): void {
+    this.#pipe?.destroy()
+  }
+
   /** SIGKILL, which a stopped process obeys too. The end is told by `onEnd`. */
   kill(): void {
     if (this.#ending === undefined) this.#process.kill('SIGKILL')

@@ -118,14 +118,14 @@ describe('a supervisor on a data directory', () => {
 
     // The spare's death wakes the supervisor by an event, before its tick is due.
     process.kill(worker, 'SIGSTOP')
-    await eventually('the supervisor sees no pulse', async () => (await pulseAgeMs(worker)) > 2 * SUPERVISION_LIMITS.tickMs)
+    await eventually('the supervisor sees no pulse', async () => (await pulseAgeOf(worker)) > 2 * SUPERVISION_LIMITS.tickMs)
     supervisor.child.kill('SIGSTOP')
     process.kill(spare, 'SIGKILL')
     await setTimeout(2 * SUPERVISION_LIMITS.pulseLimitMs)
     supervisor.child.kill('SIGCONT')
     await directory.status()
     process.kill(worker, 'SIGCONT')
-    await eventually('the worker was looked at again', async () => (await pulseAgeMs(worker)) < SUPERVISION_LIMITS.tickMs)
+    await eventually('the worker was looked at again', async () => (await pulseAgeOf(worker)) < SUPERVISION_LIMITS.tickMs)
 
     expect(await directory.childPids()).toContain(worker)
     expect((await directory.status()).recoveryCount).toBe(0)
@@ -220,6 +220,6 @@ describe('a supervisor killed with SIGKILL', () => {
 })
 
 /** Of a process as its supervisor sees it; 0 when it sees none. */
-async function pulseAgeMs(pid: number): Promise<number> {
+async function pulseAgeOf(pid: number): Promise<number> {
   return (await directory.status()).processes.find((process) => process.pid === pid)?.pulseAgeMs ?? 0
 }
