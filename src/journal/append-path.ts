@@ -3,9 +3,10 @@ import { hash32, sha256 } from '#base/hash.js'
 import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import { AppendReader } from './append-frame.js'
 import { BlockBuilder } from './block-builder.js'
-import type { BlockEntities, BlockMark } from './block-format.js'
+import type { BlockEntities } from './block-format.js'
 import type { AppendAnswer, AppendBatch, RejectedAppend } from './journal.js'
 import type { LogState } from './log-state.js'
+import { Marks } from './marks.js'
 
 /** Where blocks go. */
 export interface BlockStore {
@@ -26,7 +27,7 @@ export class AppendPath {
   readonly #readers = new Map<Uint8Array, AppendReader>()
   #touched: number[] = []
   #created: number[] = []
-  #batchMarks = new Map<number, BlockMark>()
+  readonly #batchMarks = new Marks()
   #inFlight: Promise<unknown> = Promise.resolve()
   #isBusy = false
   #failure: unknown
@@ -89,7 +90,7 @@ export class AppendPath {
     const basePosition = state.endPosition
     const { rowCount } = rows
     if (rowCount > 0) {
-      const marks = [...this.#batchMarks.values()].sort((a, b) => a.slot - b.slot)
+      const marks = [...this.#batchMarks]
       const block = this.#builder.finish({ basePosition, previousHash: state.lastHash, marks, newEntities: this.#newEntities() })
       const durable = this.#store.put(basePosition, block)
       // While the disk is busy.
@@ -97,7 +98,7 @@ export class AppendPath {
       await durable
       state.lastHash = hash
       state.endPosition = basePosition + rowCount
-      for (const { slot, term, number } of marks) state.storedMarks.set(slot, { term, number })
+      for (const mark of marks) state.storedMarks.raise(mark)
       for (const entity of this.#touched) state.entities.settle(entity)
       this.#touched = []
       this.#created = []
@@ -116,14 +117,15 @@ export class AppendPath {
     assert(entityBytes > 0 && entityBytes <= ENTITY_ID_BYTES_MAX, 'an append names its entity')
     const hash = hash32(frame.bytes, entityOffset, entityOffset + entityBytes)
     assert(hash % entities.shardCount === frame.shard, 'an append names the shard of its entity')
-    const mark = marks.get(slot)
-    if (mark !== undefined && term < mark.term) return FENCED
+    assert(term > 0, 'terms begin at 1')
+    const markTerm = marks.term(slot)
+    if (term < markTerm) return FENCED
     let entity = entities.find(frame.bytes, entityOffset, entityBytes, hash)
-    if (mark !== undefined && term === mark.term && number <= mark.number) {
+    if (term === markTerm && number <= marks.number(slot)) {
       return entity >= 0 && recent.has(term, number, entity, expectedVersion + 1) ? KNOWN : CONFLICT
     }
-    marks.set(slot, { term, number })
-    this.#batchMarks.set(slot, { slot, term, number })
+    marks.set(slot, term, number)
+    this.#batchMarks.set(slot, term, number)
     if (entity < 0) {
       if (expectedVersion !== 0 || frame.baseTerm !== 0 || frame.baseNumber !== 0) return CONFLICT
       entity = entities.add(frame.bytes, entityOffset, entityBytes, hash)

@@ -1,21 +1,15 @@
-import { sha256 } from '#base/hash.js'
-import { hash32 } from '#base/hash.js'
+import { hash32, sha256 } from '#base/hash.js'
 import type { EntityId } from '#base/ids.js'
-import { HASH_BYTES, readNewEntities } from './block-format.js'
+import { type BlockMark, HASH_BYTES, readNewEntities } from './block-format.js'
 import type { BlockReader } from './block-reader.js'
 import type { BlockNames } from './block-rows.js'
 import { Damage } from './bytes.js'
 import { EntityTable } from './entity-table.js'
 import { EventTypes } from './event-types.js'
 import type { EventType } from './journal.js'
+import { Marks } from './marks.js'
 import { RecentAppends } from './recent-appends.js'
 import { COLUMN_APPEND_NUMBER, COLUMN_ENTITY, COLUMN_TERM, COLUMN_VERSION, RowGroup } from './row-group.js'
-
-/** Highest term and append number of a writer slot. */
-export interface Mark {
-  readonly term: number
-  readonly number: number
-}
 
 /** What a journal knows of its log without reading it: heads, marks, recent appends, where it ends. */
 export class LogState implements BlockNames {
@@ -23,8 +17,8 @@ export class LogState implements BlockNames {
   readonly entities: EntityTable
   readonly recent: RecentAppends
   /** Highest seen, whether or not anything of it was stored; and what of that is in blocks. */
-  readonly marks = new Map<number, Mark>()
-  readonly storedMarks = new Map<number, Mark>()
+  readonly marks = new Marks()
+  readonly storedMarks = new Marks()
   endPosition = 0
   /** SHA-256 of the newest block. */
   lastHash: Uint8Array = new Uint8Array(HASH_BYTES)
@@ -45,12 +39,16 @@ export class LogState implements BlockNames {
     return index < 0 ? undefined : this.entities.name(index)
   }
 
-  /** Raises both marks of a slot that was found in the log. */
-  learnMark(slot: number, mark: Mark): void {
-    const known = this.storedMarks.get(slot)
-    if (known !== undefined && (known.term > mark.term || (known.term === mark.term && known.number >= mark.number))) return
-    this.storedMarks.set(slot, mark)
-    this.marks.set(slot, mark)
+  /** Raises both marks of a slot to one that was found in the log. */
+  learnMark(mark: BlockMark): void {
+    this.storedMarks.raise(mark)
+    this.marks.raise(mark)
+  }
+
+  /** What Journal.mark says. */
+  storedMark(slot: number): { readonly term: number; readonly number: number } | undefined {
+    const term = this.storedMarks.term(slot)
+    return term === 0 ? undefined : { term, number: this.storedMarks.number(slot) }
   }
 
   /** Adds a stored entity under its number; one that is known already must be the same. Throws Damage. Returns its index. */
@@ -95,7 +93,7 @@ export class LogState implements BlockNames {
         }
       })
     }
-    for (const { slot, term, number } of header.marks) this.learnMark(slot, { term, number })
+    for (const mark of header.marks) this.learnMark(mark)
     this.endPosition = header.basePosition + header.rowCount
     this.lastHash = sha256(reader.bytes)
   }

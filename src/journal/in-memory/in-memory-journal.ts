@@ -61,7 +61,7 @@ export class InMemoryJournal implements Journal {
     this.#path = new AppendPath(this.#state, {
       checkRoom() {},
       put: async (basePosition, block) => {
-        const copy = Uint8Array.from(block)
+        const copy = new Uint8Array(block)
         await Promise.resolve()
         if (this.#isClosed) throw new Error('the journal is closed')
         this.#bases.push(basePosition)
@@ -106,7 +106,7 @@ export class InMemoryJournal implements Journal {
   }
 
   mark(slot: number): { readonly term: number; readonly number: number } | undefined {
-    return this.#state.storedMarks.get(slot)
+    return this.#state.storedMark(slot)
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
@@ -115,14 +115,14 @@ export class InMemoryJournal implements Journal {
       const end = index + 1 < count ? (this.#bases[index + 1] as number) : Infinity
       if (end <= range.from) continue
       const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index]).check()
-      if (isWanted(reader.header, range, this.#state)) yield Uint8Array.from(reader.bytes)
+      if (isWanted(reader.header, range, this.#state)) yield new Uint8Array(reader.bytes)
     }
   }
 
   async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {
     for (const snapshot of snapshots) {
       const kept = (this.stored.snapshots.get(snapshot.entity) ?? []).filter((one) => one.version !== snapshot.version)
-      kept.push({ ...snapshot, bytes: Uint8Array.from(snapshot.bytes) })
+      kept.push({ ...snapshot, bytes: new Uint8Array(snapshot.bytes) })
       kept.sort((a, b) => b.version - a.version)
       this.stored.snapshots.set(snapshot.entity, kept.slice(0, SNAPSHOTS_KEPT))
     }
@@ -141,7 +141,7 @@ export class InMemoryJournal implements Journal {
   }
 
   async saveCheckpoint(name: string, value: Uint8Array): Promise<void> {
-    this.stored.checkpoints.set(name, Uint8Array.from(value))
+    this.stored.checkpoints.set(name, new Uint8Array(value))
   }
 
   checkpoint(name: string): Uint8Array | undefined {

@@ -119,7 +119,7 @@ export class Catalog {
   *#snapshotKeys(shard: number, entity: EntityId, versionMax: number): Generator<Key> {
     const lowest = snapshotKey(shard, entity, 0)
     const keys = [...this.#database.getKeys({ start: snapshotKey(shard, entity, versionMax), end: lowest, reverse: true })]
-    yield* keys.map((key) => Uint8Array.from(key))
+    yield* keys.map((key) => new Uint8Array(key))
   }
 
   #snapshotAt(key: Key): Snapshot | undefined {
@@ -136,7 +136,7 @@ export class Catalog {
         term,
         appendNumber,
         position,
-        bytes: Uint8Array.from(reader.slice(reader.left)),
+        bytes: new Uint8Array(reader.slice(reader.left)),
       }
     } catch (error) {
       if (error instanceof Damage) return undefined
@@ -145,11 +145,11 @@ export class Catalog {
   }
 
   #keys(kind: number, prefix: Key = Uint8Array.of(kind)): Key[] {
-    const end = Uint8Array.from(prefix)
+    const end = new Uint8Array(prefix)
     let last = end.length - 1
     while (end[last] === 0xff) last--
     end[last] = (end[last] as number) + 1
-    return [...this.#database.getKeys({ start: prefix, end: end.subarray(0, last + 1) })].map((key) => Uint8Array.from(key))
+    return [...this.#database.getKeys({ start: prefix, end: end.subarray(0, last + 1) })].map((key) => new Uint8Array(key))
   }
 
   #need(key: Key, what: string): Uint8Array {

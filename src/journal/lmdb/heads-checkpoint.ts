@@ -1,6 +1,7 @@
 import { assert } from '#base/assert.js'
 import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
-import type { LogState, Mark } from '#journal/log-state.js'
+import type { BlockMark } from '#journal/block-format.js'
+import type { LogState } from '#journal/log-state.js'
 import { type Catalog, KIND_HEADS, KIND_MARKS, u16Key } from './catalog.js'
 import type { Key } from './environment.js'
 
@@ -77,9 +78,10 @@ function loadMarks(catalog: Catalog, state: LogState): number {
     if (bytes === undefined) return 0
     const reader = new ByteReader(bytes)
     const position = reader.u64()
-    const marks: [number, Mark][] = []
-    for (let count = reader.varint(); count > 0; count--) marks.push([reader.varint(), { term: reader.varint(), number: reader.varint() }])
-    for (const [slot, mark] of marks) state.learnMark(slot, mark)
+    const marks: BlockMark[] = []
+    for (let count = reader.varint(); count > 0; count--)
+      marks.push({ slot: reader.varint(), term: reader.varint(), number: reader.varint() })
+    for (const mark of marks) state.learnMark(mark)
     return position
   })
 }
@@ -125,16 +127,17 @@ function encodeHeads(state: LogState, shard: number, out: ByteWriter): { bytes: 
     out.varint(name.length)
     out.copy(name)
   })
-  return { bytes: Uint8Array.from(out.written()), count: heads.length }
+  return { bytes: new Uint8Array(out.written()), count: heads.length }
 }
 
 function encodeMarks(state: LogState, out: ByteWriter): Uint8Array {
   out.u64(state.endPosition)
-  out.varint(state.storedMarks.size)
-  for (const [slot, { term, number }] of state.storedMarks) {
+  const marks = [...state.storedMarks]
+  out.varint(marks.length)
+  for (const { slot, term, number } of marks) {
     out.varint(slot)
     out.varint(term)
     out.varint(number)
   }
-  return Uint8Array.from(out.written())
+  return new Uint8Array(out.written())
 }

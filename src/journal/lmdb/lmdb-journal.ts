@@ -201,7 +201,7 @@ class LmdbJournal implements Journal {
 
   mark(slot: number): { readonly term: number; readonly number: number } | undefined {
     this.learn()
-    return this.#state.storedMarks.get(slot)
+    return this.#state.storedMark(slot)
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
