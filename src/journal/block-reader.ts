@@ -3,10 +3,11 @@ import { type BlockGroup, type BlockHeader, readHeader } from './block-format.js
 import { Damage } from './bytes.js'
 import { RowGroup } from './row-group.js'
 
-/** Turns Damage, and whatever else odd bytes can cause, into ERR_BLOCK_DAMAGED with names; a MillraceError passes. */
+/** Turns Damage into ERR_BLOCK_DAMAGED with names; a MillraceError passes, a bug is thrown on. */
 export function blockDamaged(cause: unknown, segment: string, block: number | undefined): MillraceError {
   if (cause instanceof MillraceError) return cause
-  if (!(cause instanceof Damage) && !(cause instanceof RangeError) && !(cause instanceof TypeError)) throw cause
+  // A RangeError comes from lengths that no memory could hold.
+  if (!(cause instanceof Damage) && !(cause instanceof RangeError)) throw cause
   return new MillraceError('ERR_BLOCK_DAMAGED', {
     fact: `a block of the log is damaged, ${cause.message}`,
     action: 'operator',

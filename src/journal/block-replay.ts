@@ -1,6 +1,6 @@
 import { OUTCOME_NONE, type OutcomeKind, RECEIPT_TYPE, FLAG_LATE } from './append-frame.js'
 import type { BlockGroup, BlockHeader } from './block-format.js'
-import { BlockReader } from './block-reader.js'
+import { BlockReader, blockDamaged } from './block-reader.js'
 import { Damage } from './bytes.js'
 import { EventDecoder } from './event-decoder.js'
 import type { EventType } from './journal.js'
@@ -173,7 +173,11 @@ class ReplayContext {
 
   event(typeNumber: number, index: number): Record<string, unknown> {
     const decoder = this.#openSections.get(typeNumber) ?? this.#openSection(typeNumber)
-    return decoder.event(this.#ranks[index] as number)
+    try {
+      return decoder.event(this.#ranks[index] as number)
+    } catch (error) {
+      throw blockDamaged(error, this.#segment, this.#block)
+    }
   }
 
   source(index: number): string {
@@ -182,7 +186,7 @@ class ReplayContext {
     const known = this.#sourceTexts[number]
     if (known !== undefined) return known
     const bytes = this.#sources[number - 1]
-    if (bytes === undefined) throw this.#damaged('a row names a source that is not there')
+    if (bytes === undefined) throw blockDamaged(new Damage('a row names a source that is not there'), this.#segment, this.#block)
     const text = utf8.decode(bytes)
     this.#sourceTexts[number] = text
     return text
@@ -256,9 +260,11 @@ class ReplayContext {
     })
   }
 
-  #damaged(what: string): Error {
-    return (this.#reader as BlockReader).guard((): Error => {
-      throw new Damage(what)
-    })
+  get #segment(): string {
+    return (this.#reader as BlockReader).segment
+  }
+
+  get #block(): number {
+    return (this.#reader as BlockReader).header.basePosition
   }
 }

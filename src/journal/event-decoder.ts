@@ -46,29 +46,44 @@ class FieldReader {
     const { variable } = this.column
     if (variable.isConstant) return this.#constant()
     const start = variable.starts[row] as number
-    return this.#labels.read(variable.bytes, start, (variable.starts[row + 1] as number) - start)
+    try {
+      return this.#labels.read(variable.bytes, start, (variable.starts[row + 1] as number) - start)
+    } catch {
+      throw new Damage('a label in it is not UTF-8')
+    }
   }
 
   text(row: number): string {
     const { variable } = this.column
     if (variable.isConstant) return this.#constant()
     const start = variable.starts[row] as number
-    return readUtf8(variable.bytes, start, (variable.starts[row + 1] as number) - start)
+    return text(variable.bytes, start, (variable.starts[row + 1] as number) - start)
   }
 
   json(row: number): unknown {
-    const { variable } = this.column
-    const { bytes, starts, isConstant } = variable
-    return unpackJson(isConstant ? bytes.slice() : bytes.slice(starts[row] as number, starts[row + 1] as number))
+    const { bytes, starts, isConstant } = this.column.variable
+    try {
+      return unpackJson(isConstant ? bytes.slice() : bytes.slice(starts[row] as number, starts[row + 1] as number))
+    } catch {
+      throw new Damage('a json value in it is not msgpack')
+    }
   }
 
   #constant(): string {
     const { bytes } = this.column.variable
     if (bytes !== this.#constantBytes) {
+      this.#constantText = text(bytes, 0, bytes.length)
       this.#constantBytes = bytes
-      this.#constantText = readUtf8(bytes, 0, bytes.length)
     }
     return this.#constantText
+  }
+}
+
+function text(bytes: Uint8Array, start: number, length: number): string {
+  try {
+    return readUtf8(bytes, start, length)
+  } catch {
+    throw new Damage('a text in it is not UTF-8')
   }
 }
 
