@@ -31,6 +31,7 @@ const ROOMS: Rooms = {
     plant: ['base', 'entity', 'ingest'],
     runtime: ['*'],
     'index.ts': ['*'],
+    'journal.ts': ['journal', 'journal/in-memory', 'journal/lmdb'],
     'testing.ts': ['*'],
     // Programs import entries and the composition root; `base` too, since an entry would load the whole runtime to name an error.
     apps: ['base', 'runtime', 'index.ts', 'journal.ts', 'testing.ts', 'bus'],

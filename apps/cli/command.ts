@@ -13,7 +13,7 @@ export type Run = (args: readonly string[], options: Options, output: Output) =>
 export interface Command {
   /** One word, or group and verb: `log verify`. */
   readonly name: string
-  /** An imperative without a full stop, at most 70 characters. */
+  /** An imperative without a full stop, at most 80 characters. */
   readonly summary: string
   /** Of the positional arguments, as commander has it: `<file> [entity...]`. */
   readonly args?: string

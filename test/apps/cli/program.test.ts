@@ -36,7 +36,7 @@ describe('every command', () => {
 
   test('has a name of its own and a short summary without a full stop', () => {
     expect(new Set(COMMANDS.map((command) => command.name)).size).toBe(COMMANDS.length)
-    for (const { summary } of COMMANDS) expect(summary).toMatch(/^[A-Z].{10,68}[^.]$/)
+    for (const { summary } of COMMANDS) expect(summary).toMatch(/^[A-Z].{10,78}[^.]$/)
   })
 })
 
