@@ -10,7 +10,7 @@ import {
   wrongName,
 } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
-import type { DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
+import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
 
 /** Rows after which a snapshot is taken when the entity type does not say. */
 export const SNAPSHOT_EVERY_DEFAULT = 1000
@@ -86,6 +86,13 @@ export function defineEntity<
     event: makers('event', events),
     command: makers('command', commands),
   }) as unknown as Entity<N, E, C, S, Returns<D>>
+}
+
+/** Whether a value of unknown origin is what defineEntity returned, also by another copy of this package. */
+export function isEntity(value: unknown): value is AnyEntity {
+  if (!isRecord(value)) return false
+  const { name, events, commands, decide, apply, snapshotEvery } = value
+  return typeof name === 'string' && isRecord(events) && isRecord(commands) && isRecord(decide) && isRecord(apply) && typeof snapshotEvery === 'number'
 }
 
 interface Wrong {

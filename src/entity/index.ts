@@ -18,7 +18,7 @@ export {
 export { encodeCanonical } from './canonical.js'
 export { decodeCanonical } from './canonical-reader.js'
 export { type Decision, type Envelope, EVENTS_PER_COMMAND_MAX } from './decider.js'
-export { defineEntity, SNAPSHOT_EVERY_DEFAULT } from './define-entity.js'
+export { defineEntity, isEntity, SNAPSHOT_EVERY_DEFAULT } from './define-entity.js'
 export type * from './entity.js'
 export { compileEntity, EntityModel, entitySchema, eventData, fold } from './entity-model.js'
 export * from './outcomes.js'

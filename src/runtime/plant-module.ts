@@ -2,9 +2,13 @@ import { existsSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError, messageOf } from '#base/errors.js'
-import { isPlantDefinition, type PlantDefinition } from './plant-definition.js'
+import { isEntity } from '#entity/index.js'
+import { definePlant, isPlantDefinition, type PlantDefinition } from './plant-definition.js'
 
-/** Imports a plant module: ESM, plain JavaScript or compiled TypeScript, whose default export is what definePlant returned. Throws ERR_PLANT_MODULE. */
+/**
+ * Imports a plant module: ESM, plain JavaScript or compiled TypeScript, whose default export is what definePlant returned. A module that only exports
+ * entity types is a plant of these, so that one file is enough to take data in. Throws ERR_PLANT_MODULE.
+ */
 export async function importPlant(file: string): Promise<PlantDefinition> {
   const path = resolve(file)
   if (!existsSync(path)) throw plantError('there is no plant module', path, 'name the file that exports definePlant(...) by default')
@@ -28,6 +32,8 @@ export async function importPlant(file: string): Promise<PlantDefinition> {
     )
   }
   if (!isPlantDefinition(module.default)) {
+    const entities = Object.values(module).filter(isEntity)
+    if (entities.length > 0) return definePlant({ entities: [...new Set(entities)] })
     throw plantError('the default export of the plant module is not a plant', path, 'export default definePlant({ entities: [...] })')
   }
   return module.default
