@@ -131,7 +131,7 @@ describe('a block of any rows', () => {
         expect(byEntity(found)).toEqual(expected(one))
         expect(found.map((row) => row.position)).toEqual(found.map((_, index) => index))
       }),
-      { numRuns: 300 },
+      { numRuns: 120 },
     )
   })
 
