@@ -35,7 +35,14 @@ for (;;) {
     const data = { value, state: ['RUNNING', 'IDLE'][value % 2] }
     const header = {
       ...{ number: ++number, term, expectedVersion: base.version, baseTerm: base.term, baseNumber: base.number, rowCount: 1 },
-      ...{ shard: shardOfId(entity, journal.shardCount), at: value, accepted: value, sequence: value, entity: utf8.encode(entity), source: utf8.encode('child') },
+      ...{
+        shard: shardOfId(entity, journal.shardCount),
+        at: value,
+        accepted: value,
+        sequence: value,
+        entity: utf8.encode(entity),
+        source: utf8.encode('child'),
+      },
       ...{ correlation: none, causation: none, outcome: none, outcomeKind: 0, flags: 0 },
     }
     const payloadBytes = codec.encodedBytes(data)
