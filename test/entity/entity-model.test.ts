@@ -104,6 +104,7 @@ describe('a handler that breaks the rules', () => {
     ['throw text', 'press.decide.misbehave threw on purpose'],
     ['wrong event', "press.decide.misbehave emitted Sampled: temperature: expected a number, got 'x'"],
     ['wrong event, caught', 'press.decide.misbehave emitted Sampled: fource: unknown field, expected the fields temperature, force'],
+    ['two wrong events', 'press.decide.misbehave emitted AlarmRaised: value: missing'],
     ['promise', 'press.decide.misbehave returned a promise'],
     ['function in reply', 'press.decide.misbehave: the reply.list[1] is a function, not plain data'],
     ['class in detail', 'press.decide.misbehave refused wrongly: its detail.when is a Map'],

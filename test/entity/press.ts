@@ -37,6 +37,13 @@ export const Press = defineEntity({
           return { fine: true }
         }
       }
+      if (how === 'two wrong events') {
+        try {
+          emit.AlarmRaised({ code: 'first' } as never)
+        } finally {
+          emit.Sampled({ temperature: 'second' } as never)
+        }
+      }
       if (how === 'refuse, then go on') {
         refuse('FIRST', { n: 1 })
         refuse('SECOND')

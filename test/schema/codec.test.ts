@@ -116,6 +116,15 @@ describe('a codec of any schema', () => {
     )
   })
 
+  test('refuses a field that ends behind its payload, before it looks there', () => {
+    const codec = codecOf({ code: label() })
+    const memory = new Uint8Array(16).fill(0xff) // no UTF-8
+    const view = new DataView(memory.buffer)
+    view.setUint32(0, 5, true)
+
+    expect(() => codec.decode(memory, view, 0, 8)).toThrow('a payload does not fit its schema, code ends behind it')
+  })
+
   test('refuses a payload that ends behind its memory', () => {
     const codec = codecOf({ a: f64() })
     const bytes = new Uint8Array(12)
@@ -196,12 +205,12 @@ describe('labels read again and again', () => {
     const memory = Buffer.alloc(64)
     const view = new DataView(memory.buffer, memory.byteOffset, memory.length)
 
-    const read = ['AXA', 'AYA', 'AXA', 'AYA', 'ÄÖÜ', 'AXA'].map((code) => {
+    const read = ['AbXcA', 'AdXcA', 'AbXcA', 'AdXcA', 'ÄÖÜ', 'AbXcA'].map((code) => {
       const end = codec.encode({ code }, memory, view, 3)
       return codec.decode(memory, view, 3, end - 3).code
     })
 
-    expect(read).toEqual(['AXA', 'AYA', 'AXA', 'AYA', 'ÄÖÜ', 'AXA'])
+    expect(read).toEqual(['AbXcA', 'AdXcA', 'AbXcA', 'AdXcA', 'ÄÖÜ', 'AbXcA'])
   })
 })
 
