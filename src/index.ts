@@ -1,26 +1,8 @@
 // The public API of millrace. Further entries: millrace/bus, millrace/journal, millrace/testing.
 export { type ErrorAction, type ErrorCode, isMillraceError, MillraceError } from '#base/errors.js'
 export { type EntityId, entityId } from '#base/ids.js'
-export {
-  type AnswerOf,
-  type AnyEntity,
-  bool,
-  type CommandOf,
-  type DecideContext,
-  type DeepReadonly,
-  defineEntity,
-  type Entity,
-  type EventOf,
-  f32,
-  f64,
-  i32,
-  i64,
-  json,
-  label,
-  type StateOf,
-  text,
-  time,
-} from '#entity/index.js'
+export type * from '#entity/entity.js'
+export { defineEntity } from '#entity/index.js'
 export {
   type AnswerWanted,
   type CsvOptions,
@@ -36,3 +18,4 @@ export {
 } from '#ingest/index.js'
 export { type EntityHandle, type InlinePlant, type OpenPlantOptions, openPlant, type SendOptions } from '#runtime/inline-plant.js'
 export { definePlant, type PlantDefinition } from '#runtime/plant-definition.js'
+export * from '#schema/fields.js'

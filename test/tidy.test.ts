@@ -20,7 +20,8 @@ const ROOMS: Rooms = {
     journal: ['base', 'schema'],
     'journal/in-memory': ['base', 'schema', 'journal'],
     'journal/lmdb': ['base', 'schema', 'journal'],
-    actors: ['base', 'bus', 'schema', 'entity', 'journal'],
+    // A worker holds the near end of the journal's port; the far end it never sees.
+    actors: ['base', 'bus', 'schema', 'entity', 'journal', 'serving'],
     serving: ['base', 'bus', 'schema', 'journal'],
     shards: ['base', 'bus', 'journal'],
     reading: ['base', 'schema', 'entity', 'journal'],
@@ -33,8 +34,12 @@ const ROOMS: Rooms = {
     'index.ts': ['*'],
     'journal.ts': ['journal', 'journal/in-memory', 'journal/lmdb'],
     'testing.ts': ['*'],
-    // Programs import entries and the composition root; `base` too, since an entry would load the whole runtime to name an error.
-    apps: ['base', 'runtime', 'index.ts', 'journal.ts', 'testing.ts', 'bus'],
+    // Programs put rooms together that runtime composed for them. What they must not know is the data path and the disk: shm, actors,
+    // serving, shards and the journal's adapters are missing here.
+    apps: [
+      ...['base', 'bus', 'schema', 'entity', 'journal', 'reading', 'processes', 'recovery', 'ingest', 'drills', 'plant', 'runtime'],
+      ...['index.ts', 'journal.ts', 'testing.ts'],
+    ],
   },
   modules: {
     lmdb: ['src/journal/lmdb/', 'test/', 'bench/'],

@@ -7,57 +7,27 @@ import type { Role } from './process-role.js'
  */
 export const COUNTER_NAMES = {
   supervisor: ['processesStarted', 'deaths', 'hangs', 'replacements', 'pauses', 'failingSeats'],
-  journal: [
-    'appendsTaken',
-    'eventsStored',
-    'bytesStored',
-    'blocksStored',
-    'fsyncMicros',
-    'conflicts',
-    'fenced',
-    'known',
-    'backPressure',
-    'snapshotsSaved',
-    'loadsServed',
-    'rowsReplayed',
-    'turns',
-    'storedBytes',
-  ],
+  journal: ['appendsTaken', 'eventsStored', 'blocksStored', 'fsyncMicros', 'backPressure', 'storedBytes'],
   worker: [
-    'commandsTaken',
     'commandsDone',
     'eventsEmitted',
     'refusals',
     'duplicates',
-    'failures',
     'conflicts',
-    'reloads',
     'activations',
     'passivations',
     'snapshotsTaken',
     'backPressure',
-    'turns',
     'liveEntities',
     'unreleased',
   ],
-  gateway: [
-    'commandsOffered',
-    'commandsTaken',
-    'commandsAcked',
-    'refusals',
-    'rejected',
-    'backPressure',
-    'requests',
-    'turns',
-    'connections',
-    'inFlight',
-  ],
+  gateway: ['commandsTaken', 'commandsAcked', 'refusals', 'rejected', 'backPressure', 'inFlight'],
 } as const satisfies Record<Role, readonly string[]>
 
 export type CounterName<R extends Role> = (typeof COUNTER_NAMES)[R][number]
 
 /** Counters that go down as well: gauges to a metrics reader. */
-export const LEVELS: ReadonlySet<string> = new Set(['failingSeats', 'storedBytes', 'liveEntities', 'unreleased', 'connections', 'inFlight'])
+export const LEVELS: ReadonlySet<string> = new Set(['failingSeats', 'storedBytes', 'liveEntities', 'unreleased', 'inFlight'])
 
 export const COUNTERS_PER_SEAT_MAX = 112
 
