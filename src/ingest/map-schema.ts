@@ -181,9 +181,10 @@ function* crossProblems(spec: MapSpec0): Generator<[(string | number)[], string]
   for (const key of ['delimiter', 'quote', 'gzip', 'header', 'decimal', 'encoding', 'skip'] as const) {
     if (!isCsv && spec[key] !== undefined) yield [[key], 'only for format csv: leave this key out']
   }
-  const named = Object.values(spec.fields).map((field) => (typeof field === 'string' ? field : field.column))
-  if (spec.header === false && named.some((one) => typeof one === 'string'))
-    yield [['fields'], 'a file without a header has no column names: use numbers from 1']
+  for (const [name, field] of Object.entries(spec.header === false ? spec.fields : {})) {
+    const isNamed = typeof (typeof field === 'string' ? field : field.column) === 'string'
+    if (isNamed) yield [['fields', name], 'a file without a header has no column names: use numbers from 1']
+  }
 }
 
 function wrongNameSpec(name: NameSpec, isCsv: boolean, wrongFrom: (value: FromSpec) => string | undefined): string | undefined {
