@@ -18,12 +18,12 @@ describe('a process table', () => {
     const started = table.snapshot()
     place.setState('standby')
     place.take(2, 0xffff_fff0)
-    table.counters({ role: 'worker', slot: 2 }).add('commandsTaken', 5)
+    table.counters({ role: 'worker', slot: 2 }).add('commandsDone', 5)
     const taken = table.snapshot()
 
     const row = { index: 3, role: 'worker', pid: 4711, startTime: 123_456_789_012, pulse: 0, turn: 0 }
     expect(started).toEqual([{ ...row, slot: undefined, term: undefined, state: 'starting', counters: {} }])
-    expect(taken).toMatchObject([{ ...row, slot: 2, term: 0xffff_fff0, state: 'taking', counters: { commandsTaken: 5, commandsDone: 0 } }])
+    expect(taken).toMatchObject([{ ...row, slot: 2, term: 0xffff_fff0, state: 'taking', counters: { commandsDone: 5, eventsEmitted: 0 } }])
   })
 
   test('gives the place of a process that left to the next one, with counters of life at zero', () => {
