@@ -153,7 +153,7 @@ describe('a log that is open', () => {
   })
 
   test('refuses a batch beyond the limit of its segment', async () => {
-    const { journal, writer } = await started({ segmentBytesMax: 2 ** 19 })
+    const { journal, writer } = await started({ segmentBytesMax: 2 ** 18 })
 
     const filled = fill(journal, writer, 100, 200)
 
@@ -218,7 +218,7 @@ describe('a log that lost blocks', () => {
 
     await expect(openLmdbJournal({ directory })).rejects.toMatchObject({
       code: 'ERR_BLOCK_DAMAGED',
-      values: { segment: '000000000000.active', block: 20 },
+      values: { segment: '000000000000.active', block: 10 },
     })
   })
 })

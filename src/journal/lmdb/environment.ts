@@ -103,9 +103,10 @@ export function diskFailed(cause: unknown, file: string): MillraceError {
   })
 }
 
-function unreadable(file: string, why: string, cause?: unknown): MillraceError {
+/** LMDB cannot make sense of a file: missing, cut, or damaged in its own pages. */
+export function unreadable(file: string, why: string, cause?: unknown): MillraceError {
   return new MillraceError('ERR_SEGMENT_UNREADABLE', {
-    fact: 'a file of the log cannot be opened',
+    fact: 'a file of the log cannot be read',
     action: 'operator',
     values: { file, why },
     next: 'restore the file from a backup, or the whole data directory',

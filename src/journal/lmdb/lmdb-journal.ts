@@ -51,8 +51,6 @@ const RESERVE_BYTES_DEFAULT = 64 * 2 ** 20
 const SEGMENT_BYTES_MAX_DEFAULT = 256 * 2 ** 30
 const CATALOG_BYTES_MAX = 64 * 2 ** 30
 const HEADS_EVERY_ROWS_DEFAULT = 524_288
-/** Blocks looked up at once while reading. */
-const BASES_PER_STEP = 256
 
 /** Directories open in this process: LMDB loses its file locks when an environment is opened twice. */
 const openDirectories = new Set<string>()
@@ -207,16 +205,8 @@ class LmdbJournal implements Journal {
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
     const { segment } = this.#parts
     if (range.entity !== undefined) this.learn()
-    const end = this.endPosition
-    let from = Math.max(0, segment.atOrBefore(Math.max(0, range.from)))
-    while (from < end) {
-      const bases = segment.bases(from, end - 1, BASES_PER_STEP)
-      if (bases.length === 0) return
-      for (const base of bases) {
-        const reader = segment.block(base).check()
-        if (isWanted(reader.header, range, this.#state)) yield reader.bytes
-        from = base + 1
-      }
+    for (const reader of segment.blocks(Math.max(0, range.from), this.endPosition)) {
+      if (isWanted(reader.header, range, this.#state)) yield reader.bytes
     }
   }
 
@@ -295,14 +285,9 @@ class LmdbJournal implements Journal {
     const first = segment.atOrBefore(Math.max(0, wanted - 1))
     if (last >= 0 && first < 0) throw endsEarly(segment.name, 0, last)
     let isFirst = first !== 0
-    for (let from = Math.max(0, first); from <= last; ) {
-      const bases = segment.bases(from, last, BASES_PER_STEP)
-      for (const base of bases) {
-        state.learn(segment.block(base), { isFirst, keepsRecent: !isReadOnly })
-        isFirst = false
-        from = base + 1
-      }
-      if (bases.length === 0) break
+    for (const reader of segment.blocks(Math.max(0, first), end)) {
+      state.learn(reader, { isFirst, keepsRecent: !isReadOnly })
+      isFirst = false
     }
     assert(state.endPosition === end, 'a log that was learnt ends where its last block ends')
     this.#isLearnt = true
