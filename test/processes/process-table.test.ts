@@ -106,7 +106,7 @@ describe('seats in a process table', () => {
     successor.values[successor.indexOf('storedBytes')] = 77
 
     expect(table.counters(seat).get('eventsStored')).toBe(1001)
-    expect(table.counters(seat).read()).toMatchObject({ eventsStored: 1001, storedBytes: 77, conflicts: 0 })
+    expect(table.counters(seat).read()).toMatchObject({ eventsStored: 1001, storedBytes: 77, backPressure: 0 })
   })
 })
 
