@@ -30,7 +30,7 @@ export class AppendPath {
   readonly #batchMarks = new Marks()
   #inFlight: Promise<unknown> = Promise.resolve()
   #isBusy = false
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(state: LogState, store: BlockStore) {
     this.#state = state
@@ -51,7 +51,7 @@ export class AppendPath {
     try {
       return await done
     } catch (error) {
-      this.#failure = error
+      this.fail(error)
       throw error
     } finally {
       this.#isBusy = false
@@ -64,7 +64,7 @@ export class AppendPath {
 
   /** Makes every later append throw: something else of the journal could not be written. */
   fail(error: unknown): void {
-    this.#failure ??= error
+    this.#failure ??= error instanceof Error ? error : new Error('the journal could not write', { cause: error })
   }
 
   /** Resolves when no append is in flight. */

@@ -225,7 +225,7 @@ export function newerFormat(what: string, number: number): MillraceError {
   return new MillraceError('ERR_FORMAT_NEWER', {
     fact: `the log was written by a later version of millrace, with a ${what} that this one does not know`,
     action: 'operator',
-    values: { [what.replaceAll(' ', '')]: number },
+    values: { number },
     next: 'update millrace, then try again',
   })
 }

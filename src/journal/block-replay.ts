@@ -1,3 +1,4 @@
+import { assert } from '#base/assert.js'
 import { OUTCOME_NONE, type OutcomeKind, RECEIPT_TYPE, FLAG_LATE } from './append-frame.js'
 import type { BlockGroup, BlockHeader } from './block-format.js'
 import { BlockReader, blockDamaged } from './block-reader.js'
@@ -96,10 +97,10 @@ export class ReplayRow {
     return utf8.decode(this.#context.bytes(COLUMN_CAUSATION, this.index))
   }
   get accepted(): number {
-    return this.#context.group.wide(COLUMN_ACCEPTED)[this.index] as number
+    return this.#context.columns?.accepted[this.index] as number
   }
   get isLate(): boolean {
-    return ((this.#context.group.narrow(COLUMN_FLAGS)[this.index] as number) & FLAG_LATE) !== 0
+    return ((this.#context.columns?.flags[this.index] as number) & FLAG_LATE) !== 0
   }
 
   /** The event, as the schema's codec would give it; an empty object for a receipt. */
@@ -115,11 +116,13 @@ const NOTHING = new Uint8Array(0)
 /** What replaying blocks of one set of event types needs again and again. Serves one group at a time, of whichever block asked last. */
 class ReplayContext {
   readonly group = new RowGroup()
+  columns: GroupColumns | undefined
+  #isBusy = false
   readonly #types: readonly EventType[]
   readonly #row = new ReplayRow(this)
   readonly #decoders: (EventDecoder | undefined)[] = []
-  /** Index of the section that each decoder has open, by type number; -1: none of the group at hand. */
-  #openSections = new Map<number, EventDecoder>()
+  /** Decoders that have a section of the group at hand open, by type number. */
+  readonly #openSections = new Map<number, EventDecoder>()
   #reader: BlockReader | undefined
   #opened: BlockGroup | undefined
   /** Per row its rank among the rows of its type. */
@@ -139,6 +142,7 @@ class ReplayContext {
     reader.guard(() => {
       this.#rank()
       this.#sources = this.group.sourceNames()
+      this.columns = decodeColumns(this.group)
     })
     this.#sourceTexts = []
     this.#variables.clear()
@@ -148,11 +152,18 @@ class ReplayContext {
   }
 
   each(shard: number, start: number, end: number, each: (row: ReplayRow) => void): void {
-    const reader = this.#reader as BlockReader
-    const group = this.#opened as BlockGroup
-    const position = reader.header.basePosition + group.rank
-    const columns = reader.guard(() => this.#columns())
-    const { entities, versions, types, ats, terms, numbers, sequences, outcomeKinds } = columns
+    assert(!this.#isBusy, 'blocks of the same event types are replayed one after the other')
+    this.#isBusy = true
+    try {
+      this.#each(shard, start, end, each)
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  #each(shard: number, start: number, end: number, each: (row: ReplayRow) => void): void {
+    const { entities, versions, types, ats, terms, numbers, sequences, outcomeKinds } = this.columns as GroupColumns
+    const position = this.#block + (this.#opened as BlockGroup).rank
     const row = this.#row
     for (let index = start; index < end; index++) {
       row.index = index
@@ -167,7 +178,6 @@ class ReplayContext {
       row.sequence = sequences[index] as number
       row.outcomeKind = outcomeKinds[index] as OutcomeKind
       each(row)
-      if (this.#opened !== group || this.#reader !== reader) this.open(reader, group)
     }
   }
 
@@ -181,7 +191,7 @@ class ReplayContext {
   }
 
   source(index: number): string {
-    const number = this.group.narrow(COLUMN_SOURCE)[index] as number
+    const number = this.columns?.sources[index] as number
     if (number === 0) return ''
     const known = this.#sourceTexts[number]
     if (known !== undefined) return known
@@ -204,21 +214,7 @@ class ReplayContext {
     const variable = this.#variables.get(column)
     if (variable === undefined) return NOTHING
     if (variable.isConstant) return variable.bytes.slice()
-    return variable.bytes.slice(variable.starts[index] as number, variable.starts[index + 1] as number)
-  }
-
-  #columns() {
-    const { group } = this
-    return {
-      entities: group.narrow(COLUMN_ENTITY),
-      versions: group.narrow(COLUMN_VERSION),
-      types: group.narrow(COLUMN_TYPE),
-      ats: group.wide(COLUMN_AT),
-      terms: group.narrow(COLUMN_TERM),
-      numbers: group.narrow(COLUMN_APPEND_NUMBER),
-      sequences: group.wide(COLUMN_SEQUENCE),
-      outcomeKinds: group.narrow(COLUMN_OUTCOME_KIND),
-    }
+    return variable.bytes.slice(variable.starts[index], variable.starts[index + 1])
   }
 
   #rank(): void {
@@ -266,5 +262,24 @@ class ReplayContext {
 
   get #block(): number {
     return (this.#reader as BlockReader).header.basePosition
+  }
+}
+
+type GroupColumns = ReturnType<typeof decodeColumns>
+
+/** The shared columns that every row shows. */
+function decodeColumns(group: RowGroup) {
+  return {
+    entities: group.narrow(COLUMN_ENTITY),
+    versions: group.narrow(COLUMN_VERSION),
+    types: group.narrow(COLUMN_TYPE),
+    ats: group.wide(COLUMN_AT),
+    terms: group.narrow(COLUMN_TERM),
+    numbers: group.narrow(COLUMN_APPEND_NUMBER),
+    sequences: group.wide(COLUMN_SEQUENCE),
+    accepted: group.wide(COLUMN_ACCEPTED),
+    flags: group.narrow(COLUMN_FLAGS),
+    sources: group.narrow(COLUMN_SOURCE),
+    outcomeKinds: group.narrow(COLUMN_OUTCOME_KIND),
   }
 }

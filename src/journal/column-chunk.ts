@@ -1,3 +1,4 @@
+import type { MillraceError } from '#base/errors.js'
 import { newerFormat } from './block-format.js'
 import { type ByteReader, type ByteWriter, Damage } from './bytes.js'
 import { ColumnBuffer } from './column-buffer.js'
@@ -18,18 +19,20 @@ import type { ZoneMap } from './zone-map.js'
  *   RUN_LENGTH  varint runs, per run varint length, per run one value
  *   OFFSET      the lowest value, then per value its distance from it in 1, 2 or 4 bytes: whichever fits the length of the data; whole numbers only
  *
- * The numbers from DICTIONARY on are taken for encodings to come; a reader that meets one says ERR_FORMAT_NEWER.
+ * RESERVED_ENCODINGS are numbers taken for encodings to come; a reader that meets one says ERR_FORMAT_NEWER.
  */
 export const ENCODING_RAW = 0
 export const ENCODING_CONSTANT = 1
 export const ENCODING_RUN_LENGTH = 2
 export const ENCODING_OFFSET = 3
-export const ENCODING_DICTIONARY = 4
-export const ENCODING_DELTA = 5
-export const ENCODING_DELTA_OF_DELTA = 6
-export const ENCODING_DECIMAL = 7
-export const ENCODING_XOR = 8
-export const ENCODING_MSGPACK = 9
+const RESERVED_ENCODINGS: Readonly<Record<number, string>> = {
+  4: 'dictionary',
+  5: 'delta',
+  6: 'delta of delta',
+  7: 'decimal',
+  8: 'XOR',
+  9: 'msgpack',
+}
 
 const ENCODING_MASK = 0x3f
 const HAS_ZONE_MAP = 0x40
@@ -206,6 +209,12 @@ export class ChunkEncoder {
   }
 }
 
+/** An encoding that a chunk of this kind cannot have as far as this version knows. */
+export function newerEncoding(encoding: number): MillraceError {
+  const name = RESERVED_ENCODINGS[encoding]
+  return newerFormat(name === undefined ? 'chunk encoding' : `chunk encoding (${name})`, encoding)
+}
+
 /** Decodes `count` wide values into `column` from index 0. */
 export function decodeWide(chunk: ChunkEntry, block: ByteReader, count: number, column: ColumnBuffer): void {
   const { wide: out, bytes: outBytes } = column.fit(count)
@@ -261,7 +270,7 @@ export function decodeNarrow(chunk: ChunkEntry, block: ByteReader, count: number
 }
 
 function eachRun(chunk: ChunkEntry, block: ByteReader, count: number, valueBytes: number, run: (length: number, at: number) => void): void {
-  if (chunk.encoding !== ENCODING_RUN_LENGTH) throw newerFormat('chunk encoding', chunk.encoding)
+  if (chunk.encoding !== ENCODING_RUN_LENGTH) throw newerEncoding(chunk.encoding)
   block.at = chunk.offset
   block.end = chunk.offset + chunk.bytes
   const runs = block.varint()

@@ -63,7 +63,7 @@ class FieldReader {
   json(row: number): unknown {
     const { bytes, starts, isConstant } = this.column.variable
     try {
-      return unpackJson(isConstant ? bytes.slice() : bytes.slice(starts[row] as number, starts[row + 1] as number))
+      return unpackJson(isConstant ? bytes.slice() : bytes.slice(starts[row], starts[row + 1]))
     } catch {
       throw new Damage('a json value in it is not msgpack')
     }

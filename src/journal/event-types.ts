@@ -74,19 +74,19 @@ function checkGrowth(known: EventType, fields: readonly FieldSchema[]): void {
   known.fields.forEach((before, index) => {
     const after = fields[index]
     if (after === undefined || after.name !== before.name) {
-      throw changed(known, before.name, fields.some((field) => field.name === before.name) ? 'it moved' : 'it is gone')
+      throw schemaChanged(known, before.name, fields.some((field) => field.name === before.name) ? 'it moved' : 'it is gone')
     }
     const was = JSON.stringify(canonical(before))
     const is = JSON.stringify(canonical(after))
-    if (was !== is) throw changed(known, before.name, `it was ${was}, it is ${is}`)
+    if (was !== is) throw schemaChanged(known, before.name, `it was ${was}, it is ${is}`)
   })
   for (const added of fields.slice(known.fields.length)) {
     if (!added.isOptional && added.defaultValue === undefined)
-      throw changed(known, added.name, 'it is new, and neither optional nor with a default')
+      throw schemaChanged(known, added.name, 'it is new, and neither optional nor with a default')
   }
 }
 
-function changed(type: EventType, field: string, how: string): MillraceError {
+function schemaChanged(type: EventType, field: string, how: string): MillraceError {
   return new MillraceError('ERR_SCHEMA_CHANGED', {
     fact: 'an event type with stored rows came with other fields',
     action: 'operator',

@@ -2,7 +2,7 @@ import { crc32 } from '#base/hash.js'
 import { isVariable } from '#schema/index.js'
 import type { BlockGroup } from './block-format.js'
 import { ByteReader, Damage } from './bytes.js'
-import { type ChunkEntry, decodeNarrow, decodeWide, ENCODING_CONSTANT, ENCODING_RAW, readEntry } from './column-chunk.js'
+import { type ChunkEntry, decodeNarrow, decodeWide, ENCODING_CONSTANT, ENCODING_RAW, newerEncoding, readEntry } from './column-chunk.js'
 import { ColumnBuffer } from './column-buffer.js'
 import type { EventType } from './journal.js'
 import { newerFormat } from './block-format.js'
@@ -38,8 +38,8 @@ export const COLUMN_CAUSATION = 15
 export const COLUMN_TERM = 17
 export const COLUMN_APPEND_NUMBER = 18
 /** Kept for sealed segments: the block, within its segment, that the row was accepted in. */
-export const COLUMN_BLOCK_ORDINAL = 19
-const SHARED_COLUMNS = 20
+const COLUMN_BLOCK_ORDINAL = 19
+const SHARED_COLUMNS = COLUMN_BLOCK_ORDINAL + 1
 
 export const PART_PRESENCE = 0
 /** Byte lengths of a variable field. */
@@ -205,7 +205,7 @@ export class FieldColumn {
   #openPresence(chunk: ChunkEntry | undefined, rowCount: number, block: ByteReader): number {
     this.presence = undefined
     if (chunk === undefined) return rowCount
-    if (chunk.encoding !== ENCODING_RAW) throw newerFormat('chunk encoding', chunk.encoding)
+    if (chunk.encoding !== ENCODING_RAW) throw newerEncoding(chunk.encoding)
     if (chunk.bytes !== (rowCount + 7) >> 3) throw new Damage('a chunk has the wrong length')
     if (this.#presence.length < rowCount) this.#presence = new Uint8Array(rowCount)
     this.presence = this.#presence
@@ -266,7 +266,7 @@ function readVariable(
 ): VariableColumn {
   const offset = bytes?.offset ?? 0
   const total = bytes?.bytes ?? 0
-  if (bytes !== undefined && bytes.encoding > ENCODING_CONSTANT) throw newerFormat('chunk encoding', bytes.encoding)
+  if (bytes !== undefined && bytes.encoding > ENCODING_CONSTANT) throw newerEncoding(bytes.encoding)
   out.bytes = block.bytes.subarray(offset, offset + total)
   out.isConstant = bytes?.encoding === ENCODING_CONSTANT
   if (out.isConstant) return out

@@ -18,14 +18,14 @@ const PRESS: EntityId = 'press/press-1'
 const OTHER: EntityId = 'press/press-2'
 
 /** The claims of the Journal port, for every adapter. */
-export function describeJournal(name: string, adapter: JournalAdapter): void {
+export function describeJournal(kind: string, adapter: JournalAdapter): void {
   const start = async () => {
     const journal = await adapter.open()
     const types = await journal.register([SAMPLED, ALARM_RAISED])
     return { journal, writer: new TestWriter(types) }
   }
 
-  describe(`${name}: a journal that takes a batch`, () => {
+  describe(`${kind}: a journal that takes a batch`, () => {
     test('gives every row back with all that came with it, bit for bit', async () => {
       const { journal, writer } = await start()
       const frames = [
@@ -175,7 +175,7 @@ export function describeJournal(name: string, adapter: JournalAdapter): void {
     })
   })
 
-  describe(`${name}: an append that does not fit`, () => {
+  describe(`${kind}: an append that does not fit`, () => {
     test('is in conflict at another version, and the rest of its batch is stored', async () => {
       const { journal, writer } = await start()
       await journal.append(batchOf([writer.sample(PRESS, 1)]))
@@ -254,7 +254,7 @@ export function describeJournal(name: string, adapter: JournalAdapter): void {
     })
   })
 
-  describe(`${name}: an append that comes a second time`, () => {
+  describe(`${kind}: an append that comes a second time`, () => {
     test('is known and stored once: in its batch, later, and after the journal died', async () => {
       const { journal, writer } = await start()
       const frames = [writer.sample(PRESS, 1), writer.sample(OTHER, 2), writer.sample(PRESS, 3)]
@@ -297,7 +297,7 @@ export function describeJournal(name: string, adapter: JournalAdapter): void {
     })
   })
 
-  describe(`${name}: a journal opened again`, () => {
+  describe(`${kind}: a journal opened again`, () => {
     test('goes on where it was: heads, marks, numbers of entities, and the chain', async () => {
       const { journal, writer } = await start()
       const shards = Array.from({ length: journal.shardCount }, (_, shard) => shard)
@@ -323,7 +323,7 @@ export function describeJournal(name: string, adapter: JournalAdapter): void {
     })
   })
 
-  describe(`${name}: event types`, () => {
+  describe(`${kind}: event types`, () => {
     test('keep their numbers, and new ones get the next', async () => {
       const { journal, types } = await started(adapter)
       const again = await adapter.reopen(journal)
@@ -386,7 +386,7 @@ export function describeJournal(name: string, adapter: JournalAdapter): void {
     })
   })
 
-  describe(`${name}: snapshots and checkpoints`, () => {
+  describe(`${kind}: snapshots and checkpoints`, () => {
     test('come back, newest first, the last two of an entity, none above the version asked for', async () => {
       const { journal, writer } = await start()
       await journal.append(batchOf([1, 2, 3, 4].map((value) => writer.sample(PRESS, value))))

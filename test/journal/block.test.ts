@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { crc32 } from '#base/hash.js'
 import { BlockReader } from '#journal/block-reader.js'
 import { BlockReplay } from '#journal/block-replay.js'
-import { readHeader } from '#journal/block-format.js'
+import { type BlockGroup, readHeader } from '#journal/block-format.js'
 import { FieldColumn, RowGroup, type TypeSection } from '#journal/row-group.js'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import type { EventType, EventTypeDeclaration, Row } from '#journal/journal.js'
@@ -56,7 +56,7 @@ const cases: fc.Arbitrary<Case> = fc.tuple(fieldsOf, fieldsOf).chain(([first, se
     sequence: fc.nat(),
     correlation: fc.constantFrom('', 'order-7'),
     causation: fc.constantFrom('', 'rig/rig-1@3'),
-    outcomeKind: fc.constantFrom(0, 1, 2) as fc.Arbitrary<0 | 1 | 2>,
+    outcomeKind: fc.constantFrom<0 | 1 | 2>(0, 1, 2),
     outcome: fc.uint8Array({ maxLength: 4 }),
     flags: fc.constantFrom(0, 1),
   })
@@ -237,6 +237,41 @@ describe('a damaged block', () => {
   })
 })
 
+describe('a block of a later version', () => {
+  const build = async () => {
+    const journal = createInMemoryJournal()
+    const writer = new TestWriter(await journal.register([SAMPLED]))
+    await journal.append(batchOf([writer.sample('press/press-1', 1)]))
+    return { block: new Uint8Array(journal.stored.blocks[0] as Uint8Array), types: journal.eventTypes }
+  }
+
+  test.each([
+    ['format version', 8, 2],
+    ['flag', 10, 1],
+  ])('is refused by its %s', async (_, at, value) => {
+    const { block } = await build()
+    block[at] = value
+
+    expect(() => new BlockReader(resealed(block))).toThrowError(expect.objectContaining({ code: 'ERR_FORMAT_NEWER', action: 'operator' }))
+  })
+
+  test.each([
+    [4, 'dictionary'],
+    [5, 'delta'],
+    [8, 'XOR'],
+    [60, 'chunk encoding'],
+  ])('is refused by a chunk encoding of number %i, by name', async (encoding, name) => {
+    const { block, types } = await build()
+    const group = readHeader(block).groups[0]?.offset as number
+    // The directory begins with the count of its entries, then column and encoding of the first.
+    block[group + 2] = encoding
+
+    expect(() => eachRow(resealed(block), types, () => undefined)).toThrowError(
+      expect.objectContaining({ code: 'ERR_FORMAT_NEWER', message: expect.stringContaining(name) }),
+    )
+  })
+})
+
 /** The bits of a one-field event type, in row order, without passing through a JavaScript number, which may change a NaN. */
 function bitsOf(block: Uint8Array, type: EventType): bigint[] {
   const group = new RowGroup()
@@ -253,8 +288,9 @@ function bitsOf(block: Uint8Array, type: EventType): bigint[] {
 
 /** The block with the checksums of its groups and its header made to fit what it holds now. */
 function resealed(block: Uint8Array): Uint8Array {
-  const { groups, headerBytes } = readHeader(block)
   const view = new DataView(block.buffer)
+  const groups = groupsOf(block)
+  const headerBytes = view.getUint32(12, true)
   for (const group of groups) {
     const crc = crc32(block.subarray(group.offset, group.offset + group.bytes))
     const stored = Buffer.alloc(4)
@@ -263,6 +299,15 @@ function resealed(block: Uint8Array): Uint8Array {
   }
   view.setUint32(16, crc32(block.subarray(20, headerBytes), crc32(block.subarray(0, 16))), true)
   return block
+}
+
+/** The groups of a block; none when its header is of a version that cannot be read. */
+function groupsOf(block: Uint8Array): readonly BlockGroup[] {
+  try {
+    return readHeader(block).groups
+  } catch {
+    return []
+  }
 }
 
 function eachRow(block: Uint8Array, types: readonly EventType[], each: (value: unknown) => void): void {
