@@ -32,7 +32,7 @@ export const runDemo: Run = async (_args, options, output) => {
       { role: 'gateway', slot: 0, atMs: runMs * 0.75 },
     ],
     runMs,
-    sabotage: sabotage as 'lose' | undefined,
+    sabotage,
     onReady: async (session) => {
       const { processes } = await session.status()
       live.say(`ready: ${processes.map(({ role, slot, pid }) => `${role}${slot === null ? ' spare' : `/${slot}`} ${pid}`).join(', ')}`)
@@ -63,11 +63,15 @@ function measureBusRtt(): Promise<number | undefined> {
   return new Promise((resolve) => {
     child.on('error', () => resolve(undefined))
     child.on('close', () => {
-      try {
-        resolve((JSON.parse(text.trim().split('\n').at(-1) ?? '') as { p50Ns: number }).p50Ns)
-      } catch {
-        resolve(undefined)
-      }
+      resolve(p50Of(text.trim().split('\n').at(-1) ?? ''))
     })
   })
+}
+
+function p50Of(line: string): number | undefined {
+  try {
+    return (JSON.parse(line) as { p50Ns?: number }).p50Ns
+  } catch {
+    return undefined
+  }
 }

@@ -17,7 +17,8 @@ export const runIngestCsv: Run = async (args, options, output) => {
   const [file = ''] = args
   if (options['infer'] === true) return runInfer(args, options, output)
   const mapFile = textOption(options, 'map')
-  if (mapFile === undefined) throw usageError('which column is what? there is no --map', { file }, 'name a map file, or let --infer --write propose one')
+  if (mapFile === undefined)
+    throw usageError('which column is what? there is no --map', { file }, 'name a map file, or let --infer --write propose one')
   const map = await readMapFile(mapFile)
   const place = placeOf(options)
   const source = await openCsvSource(resolve(file), map)
@@ -74,6 +75,7 @@ function speedOf(text: string | undefined): Speed {
   if (text === undefined || text === 'max') return 'max'
   if (text === 'real') return 'real'
   const factor = Number(text)
-  if (!(factor > 0) || !Number.isFinite(factor)) throw usageError('not a speed', { '--speed': text }, 'use max, real, or how many times faster than real')
+  if (!(factor > 0) || !Number.isFinite(factor))
+    throw usageError('not a speed', { '--speed': text }, 'use max, real, or how many times faster than real')
   return factor
 }

@@ -31,7 +31,13 @@ export const runSend: Run = async ([id = '', command = '', json = '{}'], options
       const answer = answerOf(settlement)
       if (output.isJson) output.line(exactJson(answer))
       else if (answer.ok) output.line(`done, version ${answer.version}${answer.reply === undefined ? '' : `: ${exactJson(answer.reply)}`}`)
-      else output.line(output.tone('red', answer.refused === undefined ? `failed: ${answer.error}` : `refused: ${answer.refused} ${exactJson(answer.detail)}`))
+      else
+        output.line(
+          output.tone(
+            'red',
+            answer.refused === undefined ? `failed: ${answer.error}` : `refused: ${answer.refused} ${exactJson(answer.detail)}`,
+          ),
+        )
       return answer.ok ? 0 : 1
     } finally {
       await door.close()
@@ -70,6 +76,7 @@ function parseData(json: string): Record<string, unknown> {
   } catch (error) {
     throw usageError('the data of the command is not JSON', { data: json.slice(0, 200) }, messageOf(error))
   }
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) throw usageError('the data of the command is not a JSON object', { data: json.slice(0, 200) })
+  if (typeof data !== 'object' || data === null || Array.isArray(data))
+    throw usageError('the data of the command is not a JSON object', { data: json.slice(0, 200) })
   return data as Record<string, unknown>
 }

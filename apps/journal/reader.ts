@@ -1,6 +1,6 @@
 import { serveControl } from '#processes/control-socket.js'
 import { openToolLifeline } from '#processes/tool-process.js'
-import { openDataDirectory } from '#runtime/data-directory.js'
+import { openLog } from '#runtime/data-directory.js'
 import { journalMethods } from '#runtime/journal-service.js'
 
 /**
@@ -8,7 +8,7 @@ import { journalMethods } from '#runtime/journal-service.js'
  * Arguments: data directory, socket path.
  */
 const [dataDirectory, socketPath] = process.argv.slice(2) as [string, string]
-const journal = await openDataDirectory(dataDirectory, { isReadOnly: true })
+const journal = await openLog(dataDirectory, { isReadOnly: true })
 const control = await serveControl(socketPath, journalMethods(journal))
 openToolLifeline(() => {
   void control

@@ -6,6 +6,7 @@ import { Prng } from '#base/prng.js'
 import { type Beat, beatAt } from '#processes/beat.js'
 import type { Assignment } from '#processes/control-message.js'
 import { type ControlServer, serveControl } from '#processes/control-socket.js'
+import { takeDataDirectory } from '#processes/plant-lock.js'
 import { fenceLeftovers, recordProcessesSync } from '#processes/process-record.js'
 import type { ProcessCounters } from '#processes/process-counters.js'
 import type { ChildRole, Seat } from '#processes/process-role.js'
@@ -20,7 +21,6 @@ import { decide } from './decision.js'
 import { EventFeed } from './event-feed.js'
 import { type LoggedRecovery, RecoveryLog } from './recovery-log.js'
 
-export const PLANT_LOCK_NAME = 'plant.lock'
 export const PROCESS_TABLE_NAME = 'processes.table'
 export const SUPERVISOR_SOCKET_NAME = join('run', 'supervisor.sock')
 
@@ -142,7 +142,7 @@ export class PlantSupervisor {
     const { dataDirectory, clock } = options
     for (const path of [dataDirectory, join(dataDirectory, 'run'), join(dataDirectory, 'logs')])
       mkdirSync(path, { recursive: true, mode: 0o700 })
-    const lock = takeDirectory(dataDirectory)
+    const lock = takeDataDirectory(dataDirectory)
     let runtimeDirectory: string | undefined
     let supervisor: PlantSupervisor | undefined
     try {
@@ -267,20 +267,4 @@ export class PlantSupervisor {
 
 function recordPathOf(dataDirectory: string): string {
   return join(dataDirectory, 'run', 'processes.json')
-}
-
-function takeDirectory(dataDirectory: string): FileLock {
-  const path = join(dataDirectory, PLANT_LOCK_NAME)
-  try {
-    return FileLock.acquire(path)
-  } catch (error) {
-    if (!isMillraceError(error, 'ERR_LOCK_HELD')) throw error
-    throw new MillraceError('ERR_PLANT_RUNNING', {
-      fact: 'a plant runs on this data directory already',
-      action: 'operator',
-      values: { data: dataDirectory, pid: error.values.pid },
-      next: 'stop it with `millrace down`, or choose another directory with --data',
-      cause: error,
-    })
-  }
 }

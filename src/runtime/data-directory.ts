@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PlantModel } from '#entity/index.js'
 import type { EventTypeDeclaration, Journal } from '#journal/journal.js'
@@ -26,10 +27,21 @@ export function dataPaths(directory: string): {
   }
 }
 
-/** Opens the log of a data directory for writing in this process. */
-export async function openDataDirectory(directory: string, options: { readonly isReadOnly?: boolean } = {}): Promise<Journal> {
+export interface OpenLogOptions {
+  readonly isReadOnly?: boolean
+  readonly reserveBytes?: number
+  readonly segmentBytesMax?: number
+}
+
+/** Opens the log of a data directory in this process. */
+export async function openLog(dataDirectory: string, options: OpenLogOptions = {}): Promise<Journal> {
   const { openLmdbJournal } = await import('#journal/lmdb/index.js')
-  return openLmdbJournal({ directory: dataPaths(directory).journal, ...options })
+  return openLmdbJournal({ directory: dataPaths(dataDirectory).journal, ...options })
+}
+
+/** Whether there is a log; only without one may terms start from 1. */
+export function hasLog(dataDirectory: string): boolean {
+  return existsSync(join(dataPaths(dataDirectory).journal, 'format.json'))
 }
 
 /** The event types of a plant as the journal numbers them. */

@@ -14,13 +14,13 @@ import {
 import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import type { Door, RunningSource, Settlement, SourceDefinition } from '#ingest/index.js'
-import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import type { Journal } from '#journal/index.js'
 import type { InputOf } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
-import { eventTypesOf, openDataDirectory } from './data-directory.js'
+import { eventTypesOf } from './data-directory.js'
+import { type InlineStorage, inMemoryStorage, openStorage } from './inline-storage.js'
 import { replayHash } from './replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
 
@@ -69,12 +69,12 @@ const FRAMES_MAX = 16_384
  */
 export async function openPlant(options: OpenPlantOptions): Promise<InlinePlant> {
   const plant = new PlantModel(options.entities)
-  const journal = options.data === undefined ? createInMemoryJournal() : await openDataDirectory(options.data)
+  const storage = options.data === undefined ? inMemoryStorage() : await openStorage(options.data)
   try {
-    await journal.register(eventTypesOf(plant))
-    return await InlinePlant.start(plant, journal, options)
+    await storage.journal.register(eventTypesOf(plant))
+    return await InlinePlant.start(plant, storage, options)
   } catch (error) {
-    await journal.close()
+    await storage.close()
     throw error
   }
 }
@@ -84,6 +84,7 @@ export class InlinePlant {
   readonly door: Door
   readonly journal: Journal
   readonly model: PlantModel
+  readonly #storage: InlineStorage
   readonly #clock: Clock
   readonly #workers: readonly Worker[]
   readonly #busDoor: BusDoor
@@ -91,10 +92,10 @@ export class InlinePlant {
   readonly #running: readonly RunningDutyCycle[]
   readonly #schedule: Schedule
   #sources: RunningSource[] = []
-  #failure: unknown
+  #failure: Error | undefined
 
-  static async start(model: PlantModel, journal: Journal, options: OpenPlantOptions): Promise<InlinePlant> {
-    const plant = new InlinePlant(model, journal, options)
+  static async start(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions): Promise<InlinePlant> {
+    const plant = new InlinePlant(model, storage, options)
     await plant.#until(() => plant.#workers.every((worker) => worker.isLoaded))
     for (const source of options.sources ?? []) {
       const directory = options.data ?? process.cwd()
@@ -103,9 +104,11 @@ export class InlinePlant {
     return plant
   }
 
-  private constructor(model: PlantModel, journal: Journal, options: OpenPlantOptions) {
+  private constructor(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions) {
+    const { journal } = storage
     this.model = model
     this.journal = journal
+    this.#storage = storage
     const clock = options.clock ?? systemClock
     this.#clock = clock
     this.#schedule = options.schedule ?? setImmediate
@@ -124,7 +127,7 @@ export class InlinePlant {
     let serverCycle: RunningDutyCycle | undefined
     this.#server = new JournalServer({
       journal,
-      links: wireJournal(access, shape, holder(1)),
+      links: wireJournal(access, shape, holder(storage.nextTerm())),
       clock,
       framesMax: FRAMES_MAX,
       bytesMax: capacityBytes,
@@ -133,9 +136,8 @@ export class InlinePlant {
     })
     serverCycle = run(this.#server, access.bell('journal', 0))
 
-    const firstTerm = firstFreeTerm(journal, shape.workers)
     this.#workers = Array.from({ length: shape.workers }, (_, slot) => {
-      const term = firstTerm + slot
+      const term = storage.nextTerm()
       const wired = wireWorker(access, slot, shape, holder(term))
       let workerCycle: RunningDutyCycle | undefined
       const worker = new Worker({
@@ -162,11 +164,12 @@ export class InlinePlant {
     })
 
     let doorCycle: RunningDutyCycle | undefined
+    const doorTerm = storage.nextTerm()
     this.#busDoor = new BusDoor({
       plant: model,
-      channels: wireGateway(access, 0, shape, holder(firstTerm + shape.workers)),
+      channels: wireGateway(access, 0, shape, holder(doorTerm)),
       shardCount: journal.shardCount,
-      term: firstTerm + shape.workers,
+      term: doorTerm,
       clock,
       wake: () => doorCycle?.wake(),
     })
@@ -200,7 +203,7 @@ export class InlinePlant {
     }
     return new Promise((resolve, reject) => {
       const offer = () => {
-        if (this.#failure !== undefined) return reject(this.#failure as Error)
+        if (this.#failure !== undefined) return reject(this.#failure)
         const offered = this.door.offer(envelope, 'always', (settlement) => settle(settlement, id, command, resolve, reject))
         if (offered === 'full') this.door.onRoom(offer)
         else if (offered !== 'accepted') reject(commandError('ERR_COMMAND', offered.rejected, id, command))
@@ -240,18 +243,18 @@ export class InlinePlant {
     this.#busDoor.close()
     if (this.#failure === undefined) await this.drain()
     for (const cycle of this.#running) cycle.stop()
-    await this.journal.close()
+    await this.#storage.close()
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
     for (const cycle of this.#running) cycle.stop()
   }
 
   #until(condition: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
-        if (this.#failure !== undefined) reject(this.#failure as Error)
+        if (this.#failure !== undefined) reject(this.#failure)
         else if (condition()) resolve()
         else this.#schedule(look)
       }
@@ -285,15 +288,6 @@ function inProcessBus(
   }
   return { memory: (channel) => memories.get(channel) as ArrayBufferLike, peer: bell, bell }
 }
-
-/** In an inline plant nobody else writes the log, so that the marks in it are all the terms there were. */
-function firstFreeTerm(journal: Journal, workers: number): number {
-  let highest = 0
-  for (let slot = 0; slot < Math.max(workers, MARKED_SLOTS); slot++) highest = Math.max(highest, journal.mark(slot)?.term ?? 0)
-  return highest + 1
-}
-
-const MARKED_SLOTS = 64
 
 function settle(
   settlement: Settlement,

@@ -1,6 +1,6 @@
 import { serveControl } from '#processes/control-socket.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { dataPaths, openDataDirectory } from './data-directory.js'
+import { dataPaths, openLog } from './data-directory.js'
 import { journalMethods } from './journal-service.js'
 import { runRole, settled } from './role-process.js'
 import { wireJournal } from './wiring.js'
@@ -15,7 +15,10 @@ export function runJournalProcess(): Promise<void> {
     async (context) => {
       const { settings, clock, log } = context
       const startedMs = clock.monotonicMs()
-      const journal = await openDataDirectory(settings.dataDirectory)
+      const journal = await openLog(settings.dataDirectory, {
+        reserveBytes: settings.config.journal.reserveBytes,
+        segmentBytesMax: settings.config.journal.mapBytes,
+      })
       const openMs = clock.monotonicMs() - startedMs
       await journal.register(
         settings.schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))),
@@ -28,7 +31,7 @@ export function runJournalProcess(): Promise<void> {
         clock,
         framesMax: settings.config.journal.batchRowsMax,
         bytesMax: settings.config.journal.batchBytesMax,
-        onFatal: context.fail,
+        onFatal: (error) => context.fail(error),
         wake: () => cycle?.wake(),
         onDurable: (rowCount, frameCount, micros) => {
           counters.add('appendsTaken', frameCount)

@@ -1,6 +1,6 @@
 import { deserialize, serialize } from 'node:v8'
 import type { EntityId } from '#base/ids.js'
-import type { Journal, Row, Snapshot } from '#journal/index.js'
+import type { Finding, Journal, Row, Snapshot } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { queryRows, type RowQuery } from '#reading/row-query.js'
 
@@ -15,7 +15,7 @@ export interface JournalSummary {
 /** Of `verify`: progress in bytes or blocks, and what was found. */
 export type VerifyItem =
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
-  | { readonly kind: 'finding'; readonly finding: import('#journal/index.js').Finding }
+  | { readonly kind: 'finding'; readonly finding: Finding }
 
 const ROWS_PER_ITEM = 512
 
@@ -72,11 +72,8 @@ export function unpackExact<T>(text: string): T {
   return deserialize(Buffer.from(text, 'base64')) as T
 }
 
-export type PackedRows = readonly Row[]
-export type PackedSnapshot = Snapshot | undefined
-
 function summarise(journal: Journal): JournalSummary {
   let entities = 0
-  for (let shard = 0; shard < journal.shardCount; shard++) for (const _ of journal.heads(shard)) entities++
+  for (let shard = 0; shard < journal.shardCount; shard++) entities += [...journal.heads(shard)].length
   return { endPosition: journal.endPosition, entities, storedBytes: journal.storedBytes(), shardCount: journal.shardCount }
 }

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { systemClock } from '#base/clock.js'
 import { channelBytes, createChannel } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
@@ -9,7 +8,7 @@ import { PlantSupervisor } from '#recovery/plant-supervisor.js'
 import { Bell, Mapping } from '#shm/index.js'
 import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
 import type { Config } from './config.js'
-import { dataPaths } from './data-directory.js'
+import { hasLog } from './data-directory.js'
 import { programEntry } from './package-root.js'
 import { importPlant } from './plant-module.js'
 import type { PlantSettings } from './plant-settings.js'
@@ -75,7 +74,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       stopWithinMs: config.stop.drainMs,
       backOff: { ...SUPERVISION_LIMITS.backOff, firstMs: config.processes.backoffMs, delayMsMax: config.processes.backoffMsMax },
     },
-    isNew: (directory) => !existsSync(join(dataPaths(directory).journal, 'format.json')),
+    isNew: (directory) => !hasLog(directory),
     neededBytes: channels.reduce((sum, { capacityBytes }) => sum + channelBytes(capacityBytes), 0),
     beforeStart,
     // The journal is ready before any other seat is given away.

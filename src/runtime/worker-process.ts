@@ -48,7 +48,7 @@ export function runWorkerProcess(): Promise<void> {
           }
         },
         wake: () => cycle?.wake(),
-        onFatal: context.fail,
+        onFatal: (error) => context.fail(error),
       })
       cycle = context.run(worker)
       await settled(() => worker.isLoaded, Number.POSITIVE_INFINITY, clock)

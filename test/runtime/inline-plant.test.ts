@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { FakeClock } from '#base/clock.js'
 import { defineEntity, f64, label } from '#entity/index.js'
@@ -38,6 +41,15 @@ async function withPlant<T>(options: Partial<OpenPlantOptions>, use: (plant: Inl
     return await use(plant)
   } finally {
     await plant.close()
+  }
+}
+
+async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-inline-'))
+  try {
+    return await use(join(directory, 'data'))
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 
@@ -174,5 +186,26 @@ describe('an inline plant', () => {
 
     expect(second).toEqual(first)
     expect(first.rows.length).toBeGreaterThan(300)
+  })
+})
+
+describe('an inline plant with a data directory', () => {
+  test('goes on from its log, and remembers what it answered', async () => {
+    await withDirectory(async (data) => {
+      const send = (plant: InlinePlant) => plant.entity(Press, 'press-1').sample({ temperature: 95, force: -0 }, { source: 'plc-7', sequence: 1 })
+      const first = await withPlant({ data }, send)
+
+      const again = await withPlant({ data }, async (plant) => ({ answer: await send(plant), state: await plant.state(Press, 'press-1') }))
+
+      expect(again).toEqual({ answer: first, state: { temperature: 95, force: -0, alarms: 1 } })
+    })
+  })
+
+  test('has it alone', async () => {
+    await withDirectory(async (data) => {
+      await withPlant({ data }, async () => {
+        await expect(openPlant({ entities: [Press], data })).rejects.toMatchObject({ code: 'ERR_PLANT_RUNNING' })
+      })
+    })
   })
 })

@@ -1,0 +1,44 @@
+import { mkdirSync } from 'node:fs'
+import { createInMemoryJournal } from '#journal/in-memory/index.js'
+import type { Journal } from '#journal/index.js'
+import { takeDataDirectory } from '#processes/plant-lock.js'
+import { TermCounter } from '#processes/term-counter.js'
+import { hasLog, openLog } from './data-directory.js'
+
+/** What an inline plant stands on: a log, and terms that no other plant on it ever had. */
+export interface InlineStorage {
+  readonly journal: Journal
+  nextTerm(): number
+  close(): Promise<void>
+}
+
+/** Gone with the process. */
+export function inMemoryStorage(): InlineStorage {
+  const journal = createInMemoryJournal()
+  let term = 0
+  return { journal, nextTerm: () => ++term, close: () => journal.close() }
+}
+
+/**
+ * A data directory, made when it is not there, taken for this plant and locked against any other. Throws ERR_PLANT_RUNNING, and what keeps the log from
+ * being opened.
+ */
+export async function openStorage(dataDirectory: string): Promise<InlineStorage> {
+  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 })
+  const lock = takeDataDirectory(dataDirectory)
+  try {
+    const terms = TermCounter.openSync(dataDirectory, !hasLog(dataDirectory))
+    const journal = await openLog(dataDirectory)
+    return {
+      journal,
+      nextTerm: () => terms.next(),
+      close: async () => {
+        await journal.close()
+        lock.close()
+      },
+    }
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+}
