@@ -39,7 +39,7 @@ export async function openCsvFile(givenPath: string, layout: CsvLayout): Promise
   if (!about.isFile())
     throw badFile(path, 'not a file', about.isDirectory() ? 'give the files in this directory one by one' : 'give a regular file')
   if (about.size === 0) throw emptyFile(path)
-  const isGzip = await hasGzipMark(path)
+  const isGzip = await isGzipFile(path)
   if (layout.gzip === true && !isGzip) throw badFile(path, 'the map says gzip: true, the file is not gzip', 'leave gzip out of the map')
   if (layout.gzip === false && isGzip) throw badFile(path, 'the map says gzip: false, the file is gzip', 'leave gzip out of the map')
   if (layout.gzip === 'auto' && path.endsWith('.gz') && !isGzip)
@@ -121,7 +121,8 @@ function isUtf16(chunk: Buffer): boolean {
   return (chunk[0] === 0xff && chunk[1] === 0xfe) || (chunk[0] === 0xfe && chunk[1] === 0xff)
 }
 
-async function hasGzipMark(path: string): Promise<boolean> {
+/** By its first two bytes. */
+export async function isGzipFile(path: string): Promise<boolean> {
   const file = await open(path, 'r')
   try {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0)
@@ -141,7 +142,7 @@ function badFile(path: string, fact: string, next: string, cause?: unknown): Mil
   })
 }
 
-function emptyFile(path: string): MillraceError {
+export function emptyFile(path: string): MillraceError {
   return new MillraceError('ERR_CSV_EMPTY', {
     fact: 'the file is empty',
     action: 'operator',

@@ -2,6 +2,7 @@ export { type CheckpointStore, fileCheckpointStore, type IngestCheckpoint } from
 export { csv, type CsvOptions } from './csv.js'
 export { type CsvMark, type CsvRow, type CsvSource, openCsvSource, ROW_BYTES_MAX_DEFAULT } from './csv-source.js'
 export * from './door.js'
+export { inferMap, type InferredMap } from './infer.js'
 export type { IngestMap } from './ingest-map.js'
 export { type IngestOptions, type IngestProgress, type IngestSummary, runIngest } from './ingest-run.js'
 export { parseMap, readMapFile } from './map-file.js'

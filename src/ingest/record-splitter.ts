@@ -213,7 +213,7 @@ export class RecordSplitter {
     const { delimiter, quote, encoding } = this.#options.layout
     try {
       const text = data.toString(encoding === 'latin1' ? 'latin1' : 'utf8', at, end)
-      const [cells] = parse(text, { delimiter, quote, escape: quote, relax_column_count: true }) as string[][]
+      const [cells] = parse(text, { delimiter, quote, escape: quote, relax_column_count: true })
       return cells ?? 'a row without cells'
     } catch (error) {
       return `its quotes do not fit: ${(error as Error).message.split(':')[0]}`

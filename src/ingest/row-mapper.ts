@@ -20,7 +20,7 @@ interface FieldColumn {
 
 /**
  * Rows of one file as commands. The columns are matched with the map once: throws ERR_CSV_COLUMN when the map names one that the file does not
- * have or has twice, or when the file has one that the map neither uses nor skips.
+ * have or has twice, or when the file has one that the map neither uses nor skips; ERR_ENTITY_ID when the file's name cannot name an entity.
  */
 export class RowMapper {
   readonly columnCount: number
@@ -80,6 +80,7 @@ export class RowMapper {
   #nameReader(name: NameFrom, path: string): (cells: readonly string[]) => string {
     if (name.kind === 'constant' || name.kind === 'file') {
       const fixed = fixedName(name, path)
+      entityId(this.#map.entityType, fixed)
       return () => fixed
     }
     const index = this.#columns.indexOf(refOf(name), false)

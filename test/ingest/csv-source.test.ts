@@ -144,7 +144,7 @@ describe('a file that does not fit its map', () => {
     ['has a mapped column twice', () => fileOf('time,press,T,mode,T\n'), '', 'ERR_CSV_COLUMN', /has twice column=T .*by its number/],
     ['is empty', () => fileOf(''), '', 'ERR_CSV_EMPTY', /the file is empty/],
     ['is empty inside gzip', () => fileOf('', 'x.csv.gz'), '', 'ERR_CSV_EMPTY', /the file is empty/],
-    ['is named .gz and is plain', () => `${writeAs('x.csv.gz', HEADER)}`, '', 'ERR_CSV_FILE', /the file is not gzip/],
+    ['is named .gz and is plain', () => writeAs('x.csv.gz', HEADER), '', 'ERR_CSV_FILE', /the file is not gzip/],
     ['is not there', () => '/nowhere/x.csv', '', 'ERR_CSV_FILE', /ENOENT/],
     ['is a directory', () => temporaryDirectory(), '', 'ERR_CSV_FILE', /directory/],
     ['is UTF-16', () => fileOf(Buffer.from(`\ufeff${HEADER}`, 'utf16le')), '', 'ERR_CSV_FILE', /UTF-16/],
