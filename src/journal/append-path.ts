@@ -1,5 +1,5 @@
 import { assert } from '#base/assert.js'
-import { hash32, sha256 } from '#base/hash.js'
+import { sha256 } from '#base/hash.js'
 import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import { AppendReader } from './append-frame.js'
 import { BlockBuilder } from './block-builder.js'
@@ -115,12 +115,10 @@ export class AppendPath {
     const { entities, marks, recent, types } = this.#state
     const { term, number, expectedVersion, entityOffset, entityBytes } = frame
     assert(entityBytes > 0 && entityBytes <= ENTITY_ID_BYTES_MAX, 'an append names its entity')
-    const hash = hash32(frame.bytes, entityOffset, entityOffset + entityBytes)
-    assert(hash % entities.shardCount === frame.shard, 'an append names the shard of its entity')
     assert(term > 0, 'terms begin at 1')
     const markTerm = marks.term(slot)
     if (term < markTerm) return FENCED
-    let entity = entities.find(frame.bytes, entityOffset, entityBytes, hash)
+    let entity = entities.find(frame.view, entityOffset, entityBytes)
     if (term === markTerm && number <= marks.number(slot)) {
       return entity >= 0 && recent.has(term, number, entity, expectedVersion + 1) ? KNOWN : CONFLICT
     }
@@ -128,7 +126,7 @@ export class AppendPath {
     this.#batchMarks.set(slot, term, number)
     if (entity < 0) {
       if (expectedVersion !== 0 || frame.baseTerm !== 0 || frame.baseNumber !== 0) return CONFLICT
-      entity = entities.add(frame.bytes, entityOffset, entityBytes, hash)
+      entity = entities.add(frame.bytes, entityOffset, entityBytes)
       this.#created.push(entity)
     } else if (
       entities.nextVersion[entity] !== expectedVersion ||
@@ -137,6 +135,7 @@ export class AppendPath {
     ) {
       return CONFLICT
     }
+    assert(entities.shardOf(entity) === frame.shard, 'an append names the shard of its entity')
     this.#builder.rows.add(frame, memory, entities.numberOf(entity), types)
     entities.nextVersion[entity] = expectedVersion + frame.rowCount
     entities.nextTerm[entity] = term
@@ -150,7 +149,7 @@ export class AppendPath {
     const { entities } = this.#state
     const name = new Uint8Array(frame.entityBytes)
     name.set(frame.bytes.subarray(frame.entityOffset, frame.entityOffset + frame.entityBytes))
-    const entity = entities.find(name, 0, name.length, hash32(name))
+    const entity = entities.findBytes(name)
     return {
       index,
       kind,

@@ -1,6 +1,6 @@
 import { assert } from '#base/assert.js'
-import { hash32 } from '#base/hash.js'
-import type { EntityId } from '#base/ids.js'
+import { type EntityId, shardOf } from '#base/ids.js'
+import { isSameKey, keyHash } from './byte-key.js'
 import type { EntityHead } from './journal.js'
 
 /**
@@ -12,11 +12,12 @@ export class EntityTable {
   readonly shardCount: number
   #count = 0
   #arena = Buffer.alloc(1 << 16)
+  #arenaView = viewOf(this.#arena)
   #arenaEnd = 0
   #slots = new Int32Array(1 << 10).fill(-1)
   #shard = new Uint16Array(0)
   #number = new Uint32Array(0)
-  #hash = new Uint32Array(0)
+  #hash = new Int32Array(0)
   #nameStart = new Uint32Array(0)
   #nameBytes = new Uint8Array(0)
   nextVersion = new Uint32Array(0)
@@ -37,38 +38,43 @@ export class EntityTable {
     return this.#count
   }
 
-  /** Index of the entity named by these bytes, or -1. `hash` is their hash32. */
-  find(bytes: Uint8Array, offset: number, length: number, hash: number): number {
+  /** Index of the entity named by these bytes, or -1. */
+  find(view: DataView, offset: number, length: number): number {
+    const hash = keyHash(view, offset, length)
     const mask = this.#slots.length - 1
-    let slot = mix(hash) & mask
+    let slot = hash & mask
     for (;;) {
       const index = this.#slots[slot] as number
       if (index < 0) return -1
-      if (this.#hash[index] === hash && this.#isNamed(index, bytes, offset, length)) return index
+      if (this.#hash[index] === hash && this.#isNamed(index, view, offset, length)) return index
       slot = (slot + 1) & mask
     }
   }
 
+  findBytes(bytes: Uint8Array): number {
+    return this.find(viewOf(bytes), 0, bytes.length)
+  }
+
   findId(id: string): number {
-    const bytes = utf8.encode(id)
-    return this.find(bytes, 0, bytes.length, hash32(bytes))
+    return this.findBytes(utf8.encode(id))
   }
 
   /** Adds an entity that is not there yet and gives it the next number of its shard. */
-  add(bytes: Uint8Array, offset: number, length: number, hash: number): number {
+  add(bytes: Uint8Array, offset: number, length: number): number {
     if (this.#count === this.#shard.length) this.#grow()
     if (this.#count * 2 >= this.#slots.length) this.#rehash()
-    const shard = hash % this.shardCount
+    const shard = shardOf(bytes, this.shardCount, offset, offset + length)
     const index = this.#count++
     const own = this.#byNumber[shard] as number[]
     this.#shard[index] = shard
     this.#number[index] = own.length
-    this.#hash[index] = hash
-    while (this.#arenaEnd + length > this.#arena.length) this.#arena = Buffer.concat([this.#arena], this.#arena.length * 2)
-    this.#nameStart[index] = this.#arenaEnd
+    while (this.#arenaEnd + length > this.#arena.length) this.#growArena()
+    const start = this.#arenaEnd
+    this.#nameStart[index] = start
     this.#nameBytes[index] = length
-    for (let at = 0; at < length; at++) this.#arena[this.#arenaEnd + at] = bytes[offset + at] as number
+    for (let at = 0; at < length; at++) this.#arena[start + at] = bytes[offset + at] as number
     this.#arenaEnd += length
+    this.#hash[index] = keyHash(this.#arenaView, start, length)
     own.push(index)
     this.#enter(index)
     return index
@@ -136,17 +142,20 @@ export class EntityTable {
     }
   }
 
-  #isNamed(index: number, bytes: Uint8Array, offset: number, length: number): boolean {
-    if (this.#nameBytes[index] !== length) return false
-    const start = this.#nameStart[index] as number
-    const arena = this.#arena
-    for (let at = 0; at < length; at++) if (arena[start + at] !== bytes[offset + at]) return false
-    return true
+  #isNamed(index: number, view: DataView, offset: number, length: number): boolean {
+    return this.#nameBytes[index] === length && isSameKey(this.#arenaView, this.#nameStart[index] as number, view, offset, length)
+  }
+
+  #growArena(): void {
+    const grown = Buffer.alloc(this.#arena.length * 2)
+    grown.set(this.#arena)
+    this.#arena = grown
+    this.#arenaView = viewOf(grown)
   }
 
   #enter(index: number): void {
     const mask = this.#slots.length - 1
-    let slot = mix(this.#hash[index] as number) & mask
+    let slot = (this.#hash[index] as number) & mask
     while ((this.#slots[slot] as number) >= 0) slot = (slot + 1) & mask
     this.#slots[slot] = index
   }
@@ -170,7 +179,9 @@ export class EntityTable {
     nameBytes.set(this.#nameBytes)
     this.#nameBytes = nameBytes
     this.#number = grown(this.#number)
-    this.#hash = grown(this.#hash)
+    const hash = new Int32Array(count)
+    hash.set(this.#hash)
+    this.#hash = hash
     this.#nameStart = grown(this.#nameStart)
     this.nextVersion = grown(this.nextVersion)
     this.nextTerm = grown(this.nextTerm)
@@ -183,8 +194,6 @@ export class EntityTable {
 
 const utf8 = new TextEncoder()
 
-/** The low bits of the hash choose the shard, so they are not spread enough within one. */
-function mix(hash: number): number {
-  const spread = Math.imul(hash, 0x9e3779b1)
-  return spread ^ (spread >>> 15)
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -1,10 +1,12 @@
 import { assert } from '#base/assert.js'
-import { crc32, hash32 } from '#base/hash.js'
+import { crc32 } from '#base/hash.js'
 import { isVariable, type PayloadSlot } from '#schema/index.js'
 import { RECEIPT_TYPE } from './append-frame.js'
+import { isSameKey } from './byte-key.js'
 import { ByteWriter } from './bytes.js'
 import { ChunkEncoder, ENCODING_CONSTANT, ENCODING_RAW } from './column-chunk.js'
 import type { EventTypes } from './event-types.js'
+import { type Memory, NameTable } from './name-table.js'
 import type { PendingRows } from './pending-rows.js'
 import {
   COLUMN_ACCEPTED,
@@ -125,8 +127,8 @@ export class GroupEncoder {
     for (let index = 0; index < count; index++) {
       const append = rows.append[order[start + index] as number] as number
       const length = rows.sourceBytes[append] as number
-      const bytes = rows.memories[rows.memory[append] as number]?.bytes as Uint8Array
-      any |= words[index] = length === 0 ? 0 : names.number(bytes, rows.sourceOffset[append] as number, length)
+      const memory = rows.memories[rows.memory[append] as number] as Memory
+      any |= words[index] = length === 0 ? 0 : names.number(memory, rows.sourceOffset[append] as number, length)
     }
     if (any === 0) return
     this.#chunks.narrowChunk(COLUMN_SOURCE, count, 'unsigned', false)
@@ -273,7 +275,7 @@ export class GroupEncoder {
       cursors[row] = offset + length
       const at = data.length
       data.copy(bytes, offset, offset + length)
-      if (isConstant && index > 0) isConstant = length === firstLength && isSame(data.bytes, first, at, length)
+      if (isConstant && index > 0) isConstant = length === firstLength && isSameKey(data.view, first, data.view, at, length)
     }
     if (isConstant) data.length = first + firstLength
     chunks.byteChunk(column + PART_VALUES, isConstant ? ENCODING_CONSTANT : ENCODING_RAW, first)
@@ -313,77 +315,4 @@ export class GroupEncoder {
     this.#directory.varint(this.#chunks.count)
     this.#directory.copy(this.#entries.bytes, 0, this.#entries.length)
   }
-}
-
-/** The distinct names of a group in order of appearance, already in the form of COLUMN_SOURCE_NAMES. Open addressing, linear probing. */
-class NameTable {
-  readonly content = new ByteWriter(4096)
-  count = 0
-  #slots = new Uint32Array(1024)
-  #starts = new Uint32Array(256)
-  #lengths = new Uint32Array(256)
-  #last = 0
-
-  clear(): this {
-    if (this.count > 0) this.#slots.fill(0)
-    this.content.clear()
-    this.count = 0
-    this.#last = 0
-    return this
-  }
-
-  /** From 1. */
-  number(bytes: Uint8Array, offset: number, length: number): number {
-    if (this.#last > 0 && this.#is(this.#last, bytes, offset, length)) return this.#last
-    if (this.count * 2 >= this.#slots.length) this.#grow()
-    const mask = this.#slots.length - 1
-    let slot = hash32(bytes, offset, offset + length) & mask
-    for (;;) {
-      const number = this.#slots[slot] as number
-      if (number === 0) break
-      if (this.#is(number, bytes, offset, length)) {
-        this.#last = number
-        return number
-      }
-      slot = (slot + 1) & mask
-    }
-    const number = ++this.count
-    this.content.varint(length)
-    this.#starts[number - 1] = this.content.length
-    this.#lengths[number - 1] = length
-    this.content.copy(bytes, offset, offset + length)
-    this.#slots[slot] = number
-    this.#last = number
-    return number
-  }
-
-  #is(number: number, bytes: Uint8Array, offset: number, length: number): boolean {
-    if (this.#lengths[number - 1] !== length) return false
-    const start = this.#starts[number - 1] as number
-    const { bytes: content } = this.content
-    for (let index = 0; index < length; index++) if (content[start + index] !== bytes[offset + index]) return false
-    return true
-  }
-
-  #grow(): void {
-    const mask = this.#slots.length * 2 - 1
-    this.#slots = new Uint32Array(mask + 1)
-    const starts = new Uint32Array(mask + 1)
-    starts.set(this.#starts)
-    this.#starts = starts
-    const lengths = new Uint32Array(mask + 1)
-    lengths.set(this.#lengths)
-    this.#lengths = lengths
-    for (let number = 1; number <= this.count; number++) {
-      const start = starts[number - 1] as number
-      let slot = hash32(this.content.bytes, start, start + (lengths[number - 1] as number)) & mask
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-      this.#slots[slot] = number
-    }
-  }
-}
-
-function isSame(bytes: Uint8Array, first: number, second: number, length: number): boolean {
-  for (let index = 0; index < length; index++) if (bytes[first + index] !== bytes[second + index]) return false
-  return true
 }

@@ -1,5 +1,5 @@
-import { hash32, sha256 } from '#base/hash.js'
-import type { EntityId } from '#base/ids.js'
+import { sha256 } from '#base/hash.js'
+import { type EntityId, shardOf } from '#base/ids.js'
 import { type BlockMark, HASH_BYTES, readNewEntities } from './block-format.js'
 import type { BlockReader } from './block-reader.js'
 import type { BlockNames } from './block-rows.js'
@@ -59,10 +59,9 @@ export class LogState implements BlockNames {
       if (Buffer.compare(entities.nameBytes(known), name) !== 0) throw new Damage('it gives the number of an entity to another')
       return known
     }
-    const hash = hash32(name)
-    if (hash % entities.shardCount !== shard) throw new Damage('it has an entity of another shard')
-    if (entities.find(name, 0, name.length, hash) >= 0) throw new Damage('it gives an entity a second number')
-    const index = entities.add(name, 0, name.length, hash)
+    if (shardOf(name, entities.shardCount) !== shard) throw new Damage('it has an entity of another shard')
+    if (entities.findBytes(name) >= 0) throw new Damage('it gives an entity a second number')
+    const index = entities.add(name, 0, name.length)
     if (entities.numberOf(index) !== number) throw new Damage('its entities do not follow those before')
     return index
   }
