@@ -17,7 +17,7 @@ export class ByteWriter {
     return this
   }
 
-  /** Makes room for `count` bytes behind `length` and returns where they begin. Does not move `length`. */
+  /** Makes room for `count` bytes behind `length` and returns where they begin. Does not move `length`. May replace `bytes` and `view`: call it before naming them. */
   reserve(count: number): number {
     if (this.length + count > this.bytes.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + count))
@@ -41,22 +41,26 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.bytes[this.reserve(1)] = value
+    const at = this.reserve(1)
+    this.bytes[at] = value
     this.length += 1
   }
 
   u16(value: number): void {
-    this.view.setUint16(this.reserve(2), value, true)
+    const at = this.reserve(2)
+    this.view.setUint16(at, value, true)
     this.length += 2
   }
 
   u32(value: number): void {
-    this.view.setUint32(this.reserve(4), value, true)
+    const at = this.reserve(4)
+    this.view.setUint32(at, value, true)
     this.length += 4
   }
 
   f64(value: number): void {
-    this.view.setFloat64(this.reserve(8), value, true)
+    const at = this.reserve(8)
+    this.view.setFloat64(at, value, true)
     this.length += 8
   }
 

@@ -137,6 +137,30 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
       await journal.close()
     })
 
+    test('grows with it, however large it is', async () => {
+      const journal = await adapter.open()
+      const types = await journal.register([{ entity: 'press', event: 'Noted', fields: [field('note', 'text'), field('more', 'json')] }])
+      const writer = new TestWriter(types)
+      const note = (row: number) => `${row}-${'abcdefghij'.repeat((row * 37) % 300)}`
+      const frames = Array.from({ length: 3000 }, (_, row) =>
+        writer.append({
+          entity: `press/press-${row}`,
+          rows: [{ event: 'Noted', data: { note: note(row), more: { row } } }],
+          source: `device-${row}`,
+        }),
+      )
+
+      await journal.append(batchOf(frames))
+
+      const again = await adapter.reopen(journal)
+      const found = await rowsOf(again)
+      expect(found.map((row) => row.position)).toEqual(found.map((_, index) => index))
+      expect(new Map(found.map((row) => [row.source, row.data]))).toEqual(
+        new Map(frames.map((_, row) => [`device-${row}`, { note: note(row), more: { row } }])),
+      )
+      await again.close()
+    })
+
     test('gives blocks that are the caller’s to change', async () => {
       const { journal, writer } = await start()
       await journal.append(batchOf([writer.sample(PRESS, 1)]))

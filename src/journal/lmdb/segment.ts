@@ -29,6 +29,7 @@ export class Segment {
 
   /** Base position of the newest block, or -1. */
   last(): number {
+    this.#database.resetReadTxn()
     return this.atOrBefore(Number.MAX_SAFE_INTEGER)
   }
 
@@ -47,6 +48,8 @@ export class Segment {
    * ERR_BLOCK_DAMAGED naming the first that should be there and is not, since a damaged page of LMDB can lose keys in silence.
    */
   *blocks(from: number, end: number): Generator<BlockReader> {
+    // A read transaction from earlier in this turn would not see what was appended since.
+    this.#database.resetReadTxn()
     let next = Math.max(0, this.atOrBefore(from))
     while (next < end) {
       const bases = this.bases(next, end - 1, BASES_PER_STEP)

@@ -48,7 +48,7 @@ export async function* verifyLog(options: VerifyOptions): AsyncGenerator<Finding
       await nextTurn()
     }
     yield* verifier.end(segment.name)
-    if ((found.get(end) ?? []).some((block) => block.isIntact)) {
+    if (segment.last() === newest && (found.get(end) ?? []).some((block) => block.isIntact)) {
       const what = 'behind the last block the file has another: written and never committed, or cut off by damage to the index'
       yield { severity: 'note', segment: segment.name, block: end, what, entities: [] }
     }
