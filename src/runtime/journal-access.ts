@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isMillraceError, MillraceError } from '#base/errors.js'
@@ -46,6 +46,8 @@ export class JournalAccess implements EntityRows {
       if (Date.now() > deadline) throw journalAway(dataDirectory)
       await delay(LOOK_EVERY_MS)
     }
+    // An inline plant has no sockets, so that its data directory has no place for them.
+    mkdirSync(paths.run, { recursive: true, mode: 0o700 })
     const socket = join(paths.run, `reader-${process.pid}.sock`)
     const reader = await startToolProcess({ entry: programEntry('journal', 'reader'), args: [dataDirectory, socket] })
     return new JournalAccess(socket, reader)
