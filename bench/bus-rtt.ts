@@ -11,16 +11,16 @@
  * neither process had an involuntary context switch. Every answer is checked. Needs two cores of its own for some seconds.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { MillraceError, messageOf } from '#base/errors.js'
 import { channelBytes, createChannel } from '#bus/index.js'
 import { allowedCores, Mapping } from '#shm/index.js'
 import { type CProgram, compileC } from './harness/c-program.js'
 import { compiledPath } from './harness/compiled.js'
 import { RTT_SCHEMA, type RttEndSetup, type RttOrder, type RttReport, type RttRound } from './harness/rtt-end.js'
+import { benchMain } from './harness/bench-main.js'
 import { median } from './harness/samples.js'
 
 export interface BusRttOptions {
@@ -236,14 +236,4 @@ function ns(value: number): string {
   return `${Math.round(value)} ns`
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  const result = await measureBusRtt(args.includes('--smoke') ? BUS_RTT_SMOKE : BUS_RTT_FULL)
-  process.stdout.write(args.includes('--json') ? `${JSON.stringify(result)}\n` : `${describeBusRtt(result)}\n`)
-}
-
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  main(process.argv.slice(2)).catch((error: unknown) => {
-    process.stderr.write(`bus-rtt: ${messageOf(error)}\n`)
-    process.exitCode = 1
-  })
-}
+benchMain(import.meta.url, { name: 'bus-rtt', full: BUS_RTT_FULL, smoke: BUS_RTT_SMOKE, measure: measureBusRtt, describe: describeBusRtt })

@@ -7,14 +7,12 @@
  * summed up and checked against what went in. Times are the median of rounds, each a loop timed as a whole, ours and the references in
  * turns. References: msgpackr with records, which the schema is known to, and JSON.
  */
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { Packr } from 'msgpackr'
 import { assert } from '#base/assert.js'
-import { messageOf } from '#base/errors.js'
 import { compileEntity } from '#entity/index.js'
 import { Machine } from '#plant/machine.js'
 import { bool, type Codec, createCodec, f64, type Fields, fieldSchemas, i32, label } from '#schema/index.js'
+import { benchMain } from './harness/bench-main.js'
 import { median } from './harness/samples.js'
 
 export interface CodecBenchOptions {
@@ -211,16 +209,4 @@ function sumOf(count: number, valueOf: (at: number) => number): number {
   return sum
 }
 
-function main(args: readonly string[]): void {
-  const result = measureCodec(args.includes('--smoke') ? CODEC_SMOKE : CODEC_FULL)
-  process.stdout.write(args.includes('--json') ? `${JSON.stringify(result)}\n` : `${describeCodec(result)}\n`)
-}
-
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  try {
-    main(process.argv.slice(2))
-  } catch (error) {
-    process.stderr.write(`codec: ${messageOf(error)}\n`)
-    process.exitCode = 1
-  }
-}
+benchMain(import.meta.url, { name: 'codec', full: CODEC_FULL, smoke: CODEC_SMOKE, measure: measureCodec, describe: describeCodec })
