@@ -1,5 +1,4 @@
 import { type EntityId, parseEntityId } from '#base/ids.js'
-import { RECEIPT_TYPE } from './append-frame.js'
 import { type RowFilter, rowsOf } from './block-rows.js'
 import type { BlockRange, Journal, Row } from './journal.js'
 
@@ -34,29 +33,6 @@ export async function* readRows(journal: Journal, range: RowRange): AsyncGenerat
   for await (const block of journal.blocks(blocks)) {
     for (const row of rowsOf(block, { eventTypes: journal.eventTypes, entityName: names }, filter)) yield row
   }
-}
-
-/** A row as plain data for JSON lines: event and fields by name. `outcome` is the caller's to unpack. */
-export function plainRow(row: Row): Record<string, unknown> {
-  const { position, entity, version, event, at, accepted, isLate, source, sequence, correlation, causation, data, typeNumber } = row
-  return {
-    position,
-    entity,
-    version,
-    event: typeNumber === RECEIPT_TYPE ? null : event,
-    at,
-    accepted,
-    ...(isLate ? { late: true } : {}),
-    ...(source === '' ? {} : { source, sequence }),
-    ...(correlation === '' ? {} : { correlation }),
-    ...(causation === '' ? {} : { causation }),
-    data: Object.fromEntries(Object.entries(data).map(([name, value]) => [name, plainValue(value)])),
-  }
-}
-
-/** JSON has no NaN and no infinities: they become text. */
-function plainValue(value: unknown): unknown {
-  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
 
 /** Looks names up shard by shard, and again when a number is not there yet. */

@@ -114,8 +114,8 @@ export class InMemoryJournal implements Journal {
     for (let index = 0; index < count; index++) {
       const end = index + 1 < count ? (this.#bases[index + 1] as number) : Infinity
       if (end <= range.from) continue
-      const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index]).check()
-      if (isWanted(reader.header, range, this.#state)) yield new Uint8Array(reader.bytes)
+      const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index])
+      if (isWanted(reader.header, range, this.#state)) yield new Uint8Array(reader.check().bytes)
     }
   }
 

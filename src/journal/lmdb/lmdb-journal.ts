@@ -206,7 +206,7 @@ class LmdbJournal implements Journal {
     const { segment } = this.#parts
     if (range.entity !== undefined) this.learn()
     for (const reader of segment.blocks(Math.max(0, range.from), this.endPosition)) {
-      if (isWanted(reader.header, range, this.#state)) yield reader.bytes
+      if (isWanted(reader.header, range, this.#state)) yield reader.check().bytes
     }
   }
 
