@@ -20,8 +20,8 @@ export interface DeviceScript {
 
 /** Devices stop being polled above so many commands that the door has not taken: their own buffers are full, as a device's would be. */
 const BUFFERED_MAX = 100_000
-/** The command of the run, counted from 1, at which sabotage strikes. */
-const SABOTAGED_COMMAND = 500
+/** The command of the run, counted from 1, at which sabotage strikes: the plant is under way by then. A run that does not get there proves nothing. */
+export const SABOTAGED_COMMAND = 500
 
 interface Buffered {
   readonly command: IngestCommand
@@ -46,6 +46,9 @@ export class DeviceFleet {
   #isWaitingForRoom = false
   #sabotage: Sabotage | undefined
   #heldBack: DeviceCommand | undefined
+  /** Commands offered that no device sent and the ledger must not know of. */
+  #smuggledCount = 0
+  #failure: string | undefined
   #commandCount = 0
   #refusedCount = 0
   #fullCount = 0
@@ -81,7 +84,17 @@ export class DeviceFleet {
 
   /** Everything that was sent is acknowledged and nothing is buffered. */
   get isSettled(): boolean {
-    return this.bufferedCount === 0 && this.#heldBack === undefined && this.#ledger.openCount === 0
+    return this.bufferedCount === 0 && this.#heldBack === undefined && this.#ledger.openCount === 0 && this.#smuggledCount === 0
+  }
+
+  /** The sabotage that was asked for and has not been done: its command has not come, or not the one that it is to come behind. */
+  get openSabotage(): Sabotage | undefined {
+    return this.#heldBack === undefined ? this.#sabotage : 'reorder'
+  }
+
+  /** Why a command came to nothing: the plant cannot take it, the entity's code is at fault, or the door is gone. No device was told that it is durable. */
+  get failure(): string | undefined {
+    return this.#failure
   }
 
   /** Lets the devices send what is due by now. */
@@ -133,6 +146,7 @@ export class DeviceFleet {
       return true
     }
     this.#enqueue(command)
+    this.#smuggledCount++
     this.#buffer.push({ command: { ...command, source: `${command.entity}:again`, sequence: 1 }, dueMs: Number.NaN })
     return true
   }
@@ -156,8 +170,15 @@ export class DeviceFleet {
     while (this.#head < this.#buffer.length) {
       const { command, dueMs } = this.#buffer[this.#head] as Buffered
       const offered = this.#door.offer(command, 'refused', (settlement) => {
-        if (settlement.kind === 'refused' || settlement.kind === 'failed') this.#refusedCount++
-        if (Number.isNaN(dueMs)) return
+        if (settlement.kind === 'failed') {
+          this.#failure ??= `${command.entity} ${command.command}: ${settlement.message}`
+          return
+        }
+        if (Number.isNaN(dueMs)) {
+          this.#smuggledCount--
+          return
+        }
+        if (settlement.kind === 'refused') this.#refusedCount++
         const { number } = command as IngestCommand & { readonly number: number }
         this.#ledger.recordAcked(command.entity, number, (this.#clock.monotonicMs() - dueMs) * 1000)
       })
@@ -170,8 +191,8 @@ export class DeviceFleet {
         })
         break
       }
-      if (offered !== 'accepted') throw new TypeError(`a simulated device sent what the plant cannot take: ${offered.rejected}`)
       this.#head++
+      if (offered !== 'accepted') this.#failure ??= `${command.entity} ${command.command}: ${offered.rejected}`
     }
     if (this.#head > 4096 && this.#head * 2 > this.#buffer.length) this.#buffer.splice(0, this.#head)
     else return

@@ -2,8 +2,9 @@ import type { Clock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import type { Role } from '#processes/process-role.js'
 import { percentile, type PlantReport, type Recovery, rtoOf, type StateHashes } from '#recovery/report.js'
-import type { DeviceFleet } from './device-fleet.js'
+import { type DeviceFleet, SABOTAGED_COMMAND } from './device-fleet.js'
 import type { Ledger, LoggedCommand } from './ledger.js'
+import type { Sabotage } from './sabotage.js'
 
 /** The plant as a drill sees it: something to break, and something to look into afterwards. */
 export interface PlantUnderTest {
@@ -62,7 +63,8 @@ const SETTLE_WITHIN_MS = 30_000
 
 /**
  * Sends, breaks, waits for the recovery, sends on; then lets everything settle and holds the log against the ledger. Throws ERR_DRILL_UNSETTLED when
- * what was sent is not acknowledged in the end.
+ * what was sent is not acknowledged in the end, ERR_DRILL_COMMAND when a command came to nothing, ERR_DRILL_TOO_SHORT when the devices sent too little
+ * for the sabotage asked for: a check that had nothing to find must not look like one that found nothing.
  */
 export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   const { plant, fleet, ledger, clock, faults } = options
@@ -78,6 +80,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
 
   while (failure === undefined && (elapsedMs() < options.runMs || waiting.length > 0 || breaking !== undefined)) {
     fleet.step(clock.nowMicros())
+    if (fleet.failure !== undefined) throw failedCommand(fleet.failure)
     progress.look()
     const next = waiting[0]
     if (breaking === undefined && next !== undefined && elapsedMs() >= (next.atMs ?? calmFromMs + CALM_MS)) {
@@ -98,12 +101,14 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     await pause(clock, STEP_MS)
   }
   if (failure !== undefined) throw failure
+  if (fleet.openSabotage !== undefined) throw tooShort(fleet.openSabotage, ledger.sent)
   const sendingMs = elapsedMs()
   const ackedWhileSending = ledger.acked
 
   const settleByMs = elapsedMs() + SETTLE_WITHIN_MS
   fleet.flush()
   while (!fleet.isSettled) {
+    if (fleet.failure !== undefined) throw failedCommand(fleet.failure)
     if (elapsedMs() > settleByMs) throw unsettled(ledger, fleet)
     progress.look()
     await pause(clock, STEP_MS)
@@ -188,5 +193,23 @@ function unsettled(ledger: Ledger, fleet: DeviceFleet): MillraceError {
     action: 'operator',
     values: { open: ledger.openCount, buffered: fleet.bufferedCount },
     next: 'look at the logs folder of the data directory',
+  })
+}
+
+function failedCommand(what: string): MillraceError {
+  return new MillraceError('ERR_DRILL_COMMAND', {
+    fact: 'a command of a simulated device came to nothing',
+    action: 'operator',
+    values: { what },
+    next: 'look at the logs folder of the data directory',
+  })
+}
+
+function tooShort(sabotage: Sabotage, sent: number): MillraceError {
+  return new MillraceError('ERR_DRILL_TOO_SHORT', {
+    fact: 'the run was too short for its sabotage, so that the check had nothing to find',
+    action: 'operator',
+    values: { sabotage, sent, strikesAt: SABOTAGED_COMMAND },
+    next: 'let more machines send for longer: --machines, --seconds',
   })
 }
