@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -125,32 +126,44 @@ class HttpRequests {
   async #takeCommands(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const encoding = request.headers['content-encoding'] ?? 'identity'
     if (encoding !== 'identity') return answer(response, 415, { error: 'send the body without content-encoding' })
-    const body = await readBody(request, this.#options.bodyBytesMax)
-    if (body === 'too-large') {
-      response.shouldKeepAlive = false
-      return answer(response, 413, { error: `a body has at most ${this.#options.bodyBytesMax} bytes; send less at a time` })
-    }
-    if (body === 'not-utf8') return answer(response, 400, { error: 'the body is not UTF-8' })
     const numbering = numberingOf(request)
     if (typeof numbering === 'string') return answer(response, 400, { error: numbering })
     const { source, sequence } = numbering
+    const bytes = await readBody(request, this.#options.bodyBytesMax)
+    if (bytes === undefined) {
+      response.shouldKeepAlive = false
+      await this.#inTurn(source, () => this.#refused(source, sequence))
+      return answer(response, 413, { error: `a body has at most ${this.#options.bodyBytesMax} bytes; send less at a time`, taken: 0 })
+    }
+    const body = textOf(bytes)
+    if (body === undefined) return answer(response, 400, { error: 'the body is not UTF-8' })
     const commands = parseCommands(body, source, sequence)
     if (!Array.isArray(commands)) return answer(response, 400, { error: commands.error, line: commands.line, taken: 0 })
-    const waitSeconds = this.#rate.take(request.socket.remoteAddress ?? '', commands.length)
-    if (waitSeconds > 0) return tooMany(response, Math.ceil(waitSeconds), 'more commands a second than this door allows', [])
-
-    const take = async () => {
+    await this.#inTurn(source, async () => {
       const awaited = source === '' ? undefined : this.#order.awaitedBefore(source, sequence)
       if (awaited !== undefined)
         return tooMany(response, RETRY_AFTER_SECONDS, `number ${awaited} of this source was not taken and must come first`, [])
+      const waitSeconds = this.#rate.take(request.socket.remoteAddress ?? '', commands.length)
+      if (waitSeconds > 0) {
+        this.#refused(source, sequence)
+        return tooMany(response, Math.ceil(waitSeconds), 'more commands a second than this door allows', [])
+      }
       const { kind, answers, reason } = await takeCommands(this.#options.door, commands, this.#options.clock)
       // A command that can never be taken keeps its number: whoever sends it mends it under the same one.
       if (source !== '') this.#order.taken(source, sequence + answers.length, kind === 'done')
       if (kind === 'full') return tooMany(response, RETRY_AFTER_SECONDS, 'the plant is full', answers)
       if (kind === 'rejected') return answer(response, 400, { error: reason, line: answers.length + 1, taken: answers.length, answers })
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(answers.map((one) => `${exactJson(one)}\n`).join(''))
-    }
-    await (source === '' ? take() : this.#order.inTurn(source, take))
+    })
+  }
+
+  #inTurn(source: string, take: () => Promise<void> | void): Promise<void> {
+    return source === '' ? Promise.resolve(take()) : this.#order.inTurn(source, async () => take())
+  }
+
+  /** Was told to come again: until it does, nothing later of the source may overtake it. */
+  #refused(source: string, sequence: number): void {
+    if (source !== '' && this.#order.awaitedBefore(source, sequence) === undefined) this.#order.taken(source, sequence, false)
   }
 }
 
@@ -164,20 +177,25 @@ function numberingOf(request: IncomingMessage): { readonly source: string; reado
   return { source: `http:${source}`, sequence }
 }
 
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<string | 'too-large' | 'not-utf8'> {
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) return 'too-large'
-  const pieces: Buffer[] = []
-  let byteCount = 0
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    byteCount += piece.length
-    if (byteCount > bytesMax) return 'too-large'
-    pieces.push(piece)
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces))
-  } catch {
-    return 'not-utf8'
-  }
+/** Undefined for more than `bytesMax`: then nothing more of the request is kept, and its connection can still be answered. */
+function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = []
+    let byteCount = Number(request.headers['content-length'] ?? 0) > bytesMax ? Number.POSITIVE_INFINITY : 0
+    if (byteCount > bytesMax) resolve(undefined)
+    request.on('data', (piece: Buffer) => {
+      byteCount += piece.length
+      if (byteCount <= bytesMax) pieces.push(piece)
+      else resolve(undefined)
+    })
+    request.on('end', () => resolve(Buffer.concat(pieces)))
+    request.on('error', reject)
+    request.on('close', () => reject(new Error('the connection ended within the body')))
+  })
+}
+
+function textOf(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString('utf8').replace(/^\ufeff/, '') : undefined
 }
 
 function tooMany(response: ServerResponse, retryAfterSeconds: number, error: string, answers: readonly unknown[]): void {

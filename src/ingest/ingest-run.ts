@@ -1,59 +1,13 @@
-import type { Cancel, Clock } from '#base/clock.js'
-import type { CheckpointStore, IngestCheckpoint } from './checkpoint-store.js'
-import type { CsvMark, CsvRow, CsvSource } from './csv-source.js'
-import type { Door, IngestCommand, Settlement } from './door.js'
-import { Pacer, type Speed } from './pacing.js'
+import type { Cancel } from '#base/clock.js'
+import type { IngestCheckpoint } from './checkpoint-store.js'
+import type { CsvMark, CsvRow } from './csv-source.js'
+import type { IngestCommand, Settlement } from './door.js'
+import { IN_FLIGHT_MAX_DEFAULT, type IngestOptions, type IngestSummary } from './ingest-options.js'
+import { Pacer } from './pacing.js'
 import { noRejectLog, openRejectFile, type RejectLog } from './reject-file.js'
 import { type RowEnd, SettledPrefix } from './settled-prefix.js'
 import { Verdicts } from './verdicts.js'
 
-export interface IngestOptions {
-  readonly source: CsvSource
-  readonly door: Door
-  readonly clock: Clock
-  readonly speed: Speed
-  /** Undefined: every run starts from the first row. */
-  readonly checkpoints: CheckpointStore | undefined
-  /** Undefined: rejected rows are counted and kept nowhere. */
-  readonly rejectFile: string | undefined
-  /** After each group of rows and at the end, at most every 100 ms in between. */
-  readonly onProgress?: (progress: IngestProgress) => void
-  /** Rows offered and not settled. */
-  readonly inFlightMax?: number
-  readonly checkpointEveryMs?: number
-  /** Stops offering; what is in flight has `drainMs` to settle. What has not is taken again by the next run. */
-  readonly signal?: AbortSignal
-  readonly drainMs?: number
-}
-
-/** Counts go on over interruptions: they tell of the whole file. `rows` = `accepted` + `rejected` once all is settled. */
-export interface IngestSummary {
-  /** Rows up to the last one that is settled together with all before it. */
-  readonly rows: number
-  readonly accepted: number
-  /** Malformed, unfit for the plant, refused by the entity, or failed there. */
-  readonly rejected: number
-  /** Of the accepted ones: all that the plant made durable, which is all. */
-  readonly durable: number
-  /** False when the run was stopped before the end of the file. */
-  readonly isComplete: boolean
-  /** The last row of earlier runs, 0 for none. */
-  readonly resumedAfter: number
-}
-
-export interface IngestProgress {
-  readonly rows: number
-  readonly accepted: number
-  readonly rejected: number
-  readonly inFlight: number
-  /** Times the door had no room. */
-  readonly full: number
-  /** Of the file as it lies on the disk. */
-  readonly bytesRead: number
-  readonly bytesTotal: number
-}
-
-export const IN_FLIGHT_MAX_DEFAULT = 4096
 const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 const PROGRESS_EVERY_MS = 100
 
@@ -61,7 +15,7 @@ const PROGRESS_EVERY_MS = 100
  * Takes a file into the plant: offers its rows in order, waits where the door is full, and keeps a checkpoint that never runs ahead of what is
  * durable. Interrupted at any point, even by SIGKILL, the next run goes on behind the checkpoint; the rows between are offered again, the
  * plant knows them by source and sequence, and the counts come out the same. Throws what the source throws (ERR_FILE_REPLACED, ERR_CSV_FILE)
- * after all rows before have settled, ERR_REJECT_FILE, ERR_CHECKPOINT_DAMAGED, and errors of saving a checkpoint.
+ * after all rows before have settled, ERR_REJECT_FILE, ERR_CHECKPOINT_DAMAGED, the door's failure, and errors of saving a checkpoint.
  */
 export async function runIngest(options: IngestOptions): Promise<IngestSummary> {
   const { source, checkpoints, rejectFile } = options
@@ -191,6 +145,7 @@ class IngestRun {
 
   /** False when the door is full: then the row is not on its way. */
   #tryOffer(row: CsvRow, command: IngestCommand): boolean {
+    if (this.#isDoorLost()) return false
     let end: ((rowEnd: RowEnd) => void) | undefined
     let early: Settlement | undefined
     const offered = this.#options.door.offer(command, 'refused', (settlement) => {
@@ -210,8 +165,17 @@ class IngestRun {
     return true
   }
 
+  /** What a lost door settles is its guess: the rows stay open, and the next run offers them again. */
+  #isDoorLost(): boolean {
+    const { failure } = this.#options.door
+    if (failure === undefined) return false
+    this.#failure ??= { error: failure }
+    this.#wake()
+    return true
+  }
+
   #settle(row: CsvRow, end: (rowEnd: RowEnd) => void, settlement: Settlement): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#isDoorLost()) return
     this.#inFlight--
     this.#end(end, () => this.#verdicts.settled(row, settlement))
     this.#wake()

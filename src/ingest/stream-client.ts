@@ -12,6 +12,7 @@ import {
   KIND_FORGOTTEN,
   KIND_REFUSED,
   packFrame,
+  REJECTED_PREFIX,
   SETTLED,
   STREAM_VERSION,
   type StreamCommand,
@@ -198,7 +199,7 @@ export class StreamDoorClient implements Door {
     if (kind === KIND_DONE) this.#settle(id, { kind: 'done', version, reply: b === true ? undefined : a })
     else if (kind === KIND_REFUSED) this.#settle(id, { kind: 'refused', version, code: String(a), detail: b ?? undefined })
     else if (kind === KIND_FORGOTTEN) this.#settle(id, { kind: 'forgotten' })
-    else this.#settle(id, { kind: 'failed', message: kind === KIND_FAILED ? String(a) : `rejected: ${String(a)}` })
+    else this.#settle(id, { kind: 'failed', message: kind === KIND_FAILED ? String(a) : REJECTED_PREFIX + String(a) })
   }
 
   #settle(id: number, settlement: Settlement): void {

@@ -30,6 +30,9 @@ export const KIND_FAILED = 4
 /** The plant can never take the command; `a` says why. */
 export const KIND_REJECTED = 5
 
+/** Before the reason of a rejected command, which its client hears of as a failed one: an offer over a socket cannot wait for the answer. */
+export const REJECTED_PREFIX = 'rejected: '
+
 export type StreamCommand = readonly [
   source: string,
   sequence: number,

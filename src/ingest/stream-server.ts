@@ -38,7 +38,8 @@ interface Pending {
  * trusted: anything that is no command ends the connection with a message, and nothing else.
  */
 export function serveStreamDoor(socket: Duplex, options: StreamDoorOptions): void {
-  new StreamConnection(socket, options)
+  const connection = new StreamConnection(socket, options)
+  connection.start()
 }
 
 class StreamConnection {
@@ -52,12 +53,17 @@ class StreamConnection {
   #done: number[] = []
   #isGreeted = false
   #isWaitingForRoom = false
+  #isDraining = false
   #isClosed = false
 
   constructor(socket: Duplex, options: StreamDoorOptions) {
     this.#socket = socket
     this.#door = options.door
     this.#credit = options.credit ?? CREDIT
+  }
+
+  start(): void {
+    const socket = this.#socket
     socket.on('data', (piece: Buffer) => this.#take(piece))
     socket.on('error', () => this.#close())
     socket.on('close', () => this.#close())
@@ -65,6 +71,7 @@ class StreamConnection {
   }
 
   #take(piece: Buffer): void {
+    if (this.#isClosed) return
     try {
       for (const message of this.#reader.read(piece)) {
         if (message[0] === HELLO) this.#greet(message[1])
@@ -105,7 +112,7 @@ class StreamConnection {
         this.#socket.pause()
         this.#door.onRoom(() => {
           this.#isWaitingForRoom = false
-          this.#socket.resume()
+          this.#readOn()
           this.#offer()
         })
         return
@@ -117,6 +124,10 @@ class StreamConnection {
       this.#pending = []
       this.#next = 0
     }
+  }
+
+  #readOn(): void {
+    if (!this.#isWaitingForRoom && !this.#isDraining && !this.#isClosed) this.#socket.resume()
   }
 
   #settled(id: number, answer: 'refused' | 'always', settlement: Settlement): void {
@@ -149,13 +160,21 @@ class StreamConnection {
   }
 
   #write(message: readonly unknown[]): void {
-    if (!this.#isClosed) this.#socket.write(packFrame(message))
+    if (this.#isClosed || this.#socket.write(packFrame(message)) || this.#isDraining) return
+    // A client that sends and does not read what it is told must not fill this process.
+    this.#isDraining = true
+    this.#socket.pause()
+    this.#socket.once('drain', () => {
+      this.#isDraining = false
+      this.#readOn()
+    })
   }
 
   #fail(message: string): void {
     this.#write([ERROR, message])
     this.#close()
-    this.#socket.end()
+    // Whoever sent that may go on sending: once the message is out, nothing more is read.
+    this.#socket.end(() => this.#socket.destroy())
   }
 
   /** What the door has taken goes on; nobody is told. */

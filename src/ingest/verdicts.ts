@@ -2,6 +2,7 @@ import { type CsvRow, rawPrefix } from './csv-source.js'
 import type { Settlement } from './door.js'
 import type { Reject, RejectLog } from './reject-file.js'
 import type { RowEnd } from './settled-prefix.js'
+import { REJECTED_PREFIX } from './stream-frames.js'
 
 /** Says what became of a row, and writes down those that were rejected. Throws ERR_REJECT_FILE where that fails. */
 export class Verdicts {
@@ -30,7 +31,9 @@ export class Verdicts {
           settlement.detail === undefined ? settlement.code : `${settlement.code} ${JSON.stringify(settlement.detail)}`,
         )
       case 'failed':
-        return this.#reject(row, 'failed', settlement.message)
+        return settlement.message.startsWith(REJECTED_PREFIX)
+          ? this.unfit(row, settlement.message.slice(REJECTED_PREFIX.length))
+          : this.#reject(row, 'failed', settlement.message)
       case 'forgotten':
         // An earlier run, killed before its checkpoint, was told: had the row been refused, it would have written so.
         return this.#rejects.has(row.number) ? 'rejected' : 'accepted'
