@@ -12,8 +12,11 @@ import { Marks } from './marks.js'
 export interface BlockStore {
   /** Throws ERR_JOURNAL_FULL when a block of up to so many bytes cannot be stored. Asked before anything changes. */
   checkRoom(bytesMax: number): void
-  /** Stores a block and resolves once it is durable. The bytes stay as they are until then. Any rejection is final. */
-  put(basePosition: number, block: Buffer): Promise<void>
+  /**
+   * Stores a block and resolves once it is durable. The bytes stay as they are until then. Any rejection is final. Calls `whileBusy` once,
+   * when the disk has its work and this thread has none.
+   */
+  put(basePosition: number, block: Buffer, whileBusy: () => void): Promise<void>
 }
 
 /** What a block costs besides the bytes of the frames it is made of. */
@@ -92,10 +95,10 @@ export class AppendPath {
     if (rowCount > 0) {
       const marks = [...this.#batchMarks]
       const block = this.#builder.finish({ basePosition, previousHash: state.lastHash, marks, newEntities: this.#newEntities() })
-      const durable = this.#store.put(basePosition, block)
-      // While the disk is busy.
-      const hash = sha256(block)
-      await durable
+      let hash = state.lastHash
+      await this.#store.put(basePosition, block, () => {
+        hash = sha256(block)
+      })
       state.lastHash = hash
       state.endPosition = basePosition + rowCount
       for (const mark of marks) state.storedMarks.raise(mark)

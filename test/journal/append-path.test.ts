@@ -6,7 +6,7 @@ import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
 function pathOver(store: Partial<BlockStore>) {
   const state = new LogState(64, 100, [{ ...SAMPLED, number: 1 }])
-  const path = new AppendPath(state, { checkRoom() {}, put: async () => undefined, ...store })
+  const path = new AppendPath(state, { checkRoom() {}, put: async (_, __, whileBusy) => whileBusy(), ...store })
   return { state, path, writer: new TestWriter(state.eventTypes) }
 }
 

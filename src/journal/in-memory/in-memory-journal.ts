@@ -60,9 +60,10 @@ export class InMemoryJournal implements Journal {
     }
     this.#path = new AppendPath(this.#state, {
       checkRoom() {},
-      put: async (basePosition, block) => {
+      put: async (basePosition, block, whileBusy) => {
         const copy = new Uint8Array(block)
         await Promise.resolve()
+        whileBusy()
         if (this.#isClosed) throw new Error('the journal is closed')
         this.#bases.push(basePosition)
         this.stored.blocks.push(copy)

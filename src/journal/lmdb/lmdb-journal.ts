@@ -140,7 +140,7 @@ class LmdbJournal implements Journal {
     this.#state = new LogState(format.shardCount, isReadOnly ? 1 : (parts.recentAppends ?? RECENT_APPENDS_DEFAULT), types)
     this.#path = new AppendPath(this.#state, {
       checkRoom: (bytes) => this.#checkRoom(bytes),
-      put: (base, block) => segment.put(base, block),
+      put: (base, block, whileBusy) => segment.put(base, block, whileBusy),
     })
     if (isReadOnly) this.#readOnlyEnd = this.#findEnd()
   }

@@ -63,9 +63,11 @@ export class Segment {
     }
   }
 
-  async put(base: number, block: Buffer): Promise<void> {
+  /** As BlockStore.put. LMDB begins to write in the next immediate, so what is to be done meanwhile comes in the one behind it. */
+  async put(base: number, block: Buffer, whileBusy: () => void): Promise<void> {
     try {
-      await this.#database.put(keyOf(base), block)
+      const durable = this.#database.put(keyOf(base), block)
+      await Promise.all([durable, new Promise((resolve) => setImmediate(resolve)).then(whileBusy)])
     } catch (error) {
       throw diskFailed(error, this.#file)
     }
