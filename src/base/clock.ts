@@ -52,7 +52,9 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const target = this.#micros + Math.round(ms * 1000)
     for (;;) {
-      const due = this.#timers.filter((timer) => timer.dueMicros <= target).sort((a, b) => a.dueMicros - b.dueMicros || a.order - b.order)[0]
+      const due = this.#timers
+        .filter((timer) => timer.dueMicros <= target)
+        .sort((a, b) => a.dueMicros - b.dueMicros || a.order - b.order)[0]
       if (due === undefined) break
       this.#timers = this.#timers.filter((timer) => timer !== due)
       this.#micros = Math.max(this.#micros, due.dueMicros)

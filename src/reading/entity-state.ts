@@ -1,6 +1,6 @@
 import type { EntityId } from '#base/ids.js'
 import { decodeSnapshot, type EntityModel } from '#entity/index.js'
-import { type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
+import type { Row, Snapshot } from '#journal/index.js'
 
 /** What an entity was: folded from the newest snapshot that fits and the rows above it. */
 export interface EntityState {
@@ -11,17 +11,10 @@ export interface EntityState {
   readonly state: unknown
 }
 
-/** Where rows and snapshots come from: a journal in this process, or one behind a socket. */
+/** Where rows and snapshots come from: a journal, here or behind a socket. */
 export interface EntityRows {
   snapshot(entity: EntityId, versionMax: number): Promise<Snapshot | undefined>
   rows(entity: EntityId, from: number): AsyncIterable<Row>
-}
-
-export function entityRowsOf(journal: Journal): EntityRows {
-  return {
-    snapshot: (entity, versionMax) => Promise.resolve(journal.snapshot(entity, versionMax)),
-    rows: (entity, from) => readRows(journal, { from, entity }),
-  }
 }
 
 /** The state at a version (default: the newest), or undefined when the entity had no row then. */
