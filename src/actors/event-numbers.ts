@@ -8,7 +8,8 @@ export interface StoredEvent {
   readonly eventIndex: number
 }
 
-/** Translates between the journal's event type numbers and the plant's models. Learnt from the journal at the beginning of each load. */
+/** Translates between the journal's event type numbers and the plant's models. Learnt from the journal at the
+ * beginning of each load of shards. */
 export class EventNumbers {
   readonly #plant: PlantModel
   #types: readonly EventType[] = []
@@ -23,7 +24,9 @@ export class EventNumbers {
     return this.#types
   }
 
+  /** Types are only ever added, so as many as before are the same: then what is kept per array of types stays good. */
   learn(types: readonly EventType[]): void {
+    if (types.length > 0 && types.length === this.#types.length) return
     this.#types = types
     this.#stored = []
     this.#numbers = new Map(this.#plant.models.map((model) => [model, new Array<number>(model.eventNames.length).fill(0)]))

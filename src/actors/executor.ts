@@ -1,4 +1,5 @@
-import { messageOf } from '#base/errors.js'
+import { assert } from '#base/assert.js'
+import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { pack } from '#base/pack.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
@@ -10,6 +11,7 @@ import {
   FLAG_LATE,
   OUTCOME_REFUSAL,
   OUTCOME_REPLY,
+  type OutcomeKind,
   RECEIPT_TYPE,
   ROW_HEADER_BYTES,
   writeAppendHeader,
@@ -23,14 +25,39 @@ import { type InFlight, NO_BYTES } from './in-flight.js'
 import type { Slot } from './slot.js'
 import type { WorkerCounters } from './worker-counters.js'
 
-/** What executing a command came to: `done`, or `no-room` in the appends channel (nothing happened, try again), or its `apply` threw (`broken`). */
+/**
+ * What executing a command came to: `done`; `no-room` in the appends channel, nothing happened and it is to be tried again; or `broken`: its
+ * `apply` threw, so that the slot's state must be dropped and loaded again.
+ */
 export type Executed = 'done' | 'no-room' | 'broken'
 
-/** Rows of one append are counted in 16 bits. */
-const ROWS_PER_COMMAND_MAX = 65_535
+/** `never`: this state cannot be a snapshot, being too large for the bus or not plain data. */
+export type SnapshotSent = 'sent' | 'no-room' | 'never'
+
+/** Of a message that a handler threw, as it stands in a refusal. */
+const MESSAGE_CHARACTERS_MAX = 500
+const APPEND_NUMBER_MAX = 0xffff_ffff
+/** A failed snapshot is tried again after so many more rows. */
+const SNAPSHOT_RETRY_ROWS = 1000
+
+const TOO_LARGE = fault('TOO_LARGE', 'the events or the reply of one command are larger than the bus carries')
+const TOO_LARGE_SHORT = pack(['TOO_LARGE', undefined, true])
 
 /** Mutable twin of AppendHeader, filled anew for each append. */
 type Header = { -readonly [Key in keyof AppendHeader]: AppendHeader[Key] }
+
+export interface ExecutorOptions {
+  readonly plant: PlantModel
+  readonly journal: JournalClient
+  readonly term: number
+  readonly numbers: EventNumbers
+  readonly counters: WorkerCounters
+  readonly snapshotEvery: number
+  /** Largest outcome that an answer frame can carry. */
+  readonly outcomeBytesMax: number
+  /** Of the first append less one: for tests of the numbers' end. */
+  readonly appendNumber?: number
+}
 
 /**
  * Executes one command on a live slot: duplicate? decide, claim an append frame, apply, commit. State advances at once and is speculative until
@@ -48,19 +75,11 @@ export class Executor {
   readonly #envelope = { at: 0, entity: '', source: '', correlation: '' }
   readonly #sizes: number[] = []
   readonly #header: Header
-  #appendNumber = 0
-  #brokenBy = ''
+  #appendNumber: number
+  /** Of the last append. */
+  #eventCount = 0
 
-  constructor(options: {
-    readonly plant: PlantModel
-    readonly journal: JournalClient
-    readonly term: number
-    readonly numbers: EventNumbers
-    readonly counters: WorkerCounters
-    readonly snapshotEvery: number
-    /** Largest outcome that an answer frame can carry. */
-    readonly outcomeBytesMax: number
-  }) {
+  constructor(options: ExecutorOptions) {
     this.#plant = options.plant
     this.#journal = options.journal
     this.#term = options.term
@@ -68,6 +87,7 @@ export class Executor {
     this.#counters = options.counters
     this.#snapshotEvery = options.snapshotEvery
     this.#outcomeBytesMax = options.outcomeBytesMax
+    this.#appendNumber = options.appendNumber ?? 0
     this.#header = {
       number: 0,
       term: options.term,
@@ -89,11 +109,10 @@ export class Executor {
     }
   }
 
-  /** What `apply` threw in the last `broken` execution. */
-  get brokenBy(): string {
-    return this.#brokenBy
-  }
-
+  /**
+   * Throws ERR_APPEND_NUMBERS when the term has no append number left (after 2^32 - 1 of them): then the process must end, and its successor
+   * goes on under the next term.
+   */
   execute(slot: Slot, command: CommandReader, entry: InFlight): Executed {
     const source = this.#strings.get(command.bytes, command.sourceOffset, command.sourceBytes)
     entry.request = command.request
@@ -107,23 +126,8 @@ export class Executor {
     this.#envelope.entity = slot.id
     this.#envelope.source = source.text
     this.#envelope.correlation = correlation.text
-
-    const decision = this.#decide(slot, command, entry)
-    let refusal: readonly [code: string, detail: unknown] | undefined
-    if (decision === undefined) refusal = ['APPLY_FAILED', { message: slot.poison?.message }]
-    else if (decision.kind === 'refused') refusal = [decision.code, decision.detail]
-    else if (decision.kind === 'failed') refusal = ['DECIDE_FAILED', { message: messageOf(decision.error) }]
-    let outcome = this.#packOutcome(refusal, decision)
-    let eventCount = 0
-    if (outcome === undefined || (decision !== undefined && decision.eventCount > ROWS_PER_COMMAND_MAX)) {
-      refusal = ['TOO_LARGE', { message: 'the events or the reply of one command are larger than the bus carries' }]
-      outcome = pack(refusal)
-    } else if (refusal === undefined) {
-      eventCount = (decision as Decision).eventCount
-    }
-
     const header = this.#header
-    header.number = this.#appendNumber + 1
+    header.number = this.#nextNumber()
     header.expectedVersion = slot.version
     header.baseTerm = slot.term
     header.baseNumber = slot.appendNumber
@@ -136,17 +140,46 @@ export class Executor {
     header.correlation = correlation.bytes
     header.causation = this.#strings.get(command.bytes, command.causationOffset, command.causationBytes).bytes
     header.flags = at < slot.latestAt ? FLAG_LATE : 0
-    const isRefused = refusal !== undefined
-    let executed = this.#append(slot, header, outcome, isRefused, isRefused ? undefined : decision, eventCount)
-    if (executed === 'too-large') {
-      outcome = pack(['TOO_LARGE', { message: 'the events of one command are larger than the bus carries' }])
-      executed = this.#append(slot, header, outcome, true, undefined, 0)
-      refusal = ['TOO_LARGE', undefined]
-    }
-    if (executed !== 'done') return executed === 'too-large' ? 'no-room' : executed
 
-    this.#finish(slot, source.text, header, outcome, refusal !== undefined, command, entry)
-    return 'done'
+    const executed = this.#decideAndAppend(slot, command, entry)
+    if (executed === 'done') this.#finish(slot, source.text, command, entry)
+    return executed
+  }
+
+  /**
+   * Hands the state over as a snapshot, best right behind the append that made it: behind a later append of the entity the journal may not be
+   * able to tell any more what it is a snapshot of, and leaves it out.
+   */
+  trySnapshot(slot: Slot): SnapshotSent {
+    let bytes: Uint8Array
+    try {
+      bytes = encodeSnapshot(slot.model, { state: slot.state, outcomes: slot.outcomes, latestAt: slot.latestAt })
+    } catch (error) {
+      if (!isMillraceError(error, 'ERR_STATE_NOT_PLAIN')) throw error
+      return this.#noSnapshot(slot)
+    }
+    const sent = this.#journal.trySnapshot(slot.idBytes, slot.version, slot.term, slot.appendNumber, bytes)
+    if (sent === 'never') return this.#noSnapshot(slot)
+    if (sent === 'no-room') return sent
+    slot.snapshotVersion = slot.version
+    this.#counters.snapshots++
+    return sent
+  }
+
+  #noSnapshot(slot: Slot): SnapshotSent {
+    slot.snapshotTriedVersion = slot.version + SNAPSHOT_RETRY_ROWS
+    this.#counters.snapshotsFailed++
+    return 'never'
+  }
+
+  #nextNumber(): number {
+    if (this.#appendNumber < APPEND_NUMBER_MAX) return this.#appendNumber + 1
+    throw new MillraceError('ERR_APPEND_NUMBERS', {
+      fact: 'the worker has used up the append numbers of its term',
+      action: 'restart',
+      values: { term: this.#term },
+      next: 'start its successor with a higher term',
+    })
   }
 
   #isDuplicate(slot: Slot, source: string, command: CommandReader, entry: InFlight): boolean {
@@ -154,10 +187,11 @@ export class Executor {
     if (known === undefined) return false
     this.#counters.duplicates++
     entry.status = 'waiting'
-    entry.waitPosition = slot.waitPosition ?? this.#journal.releasedPosition()
-    if (known === FORGOTTEN) {
+    // What it repeats may itself not be durable yet.
+    entry.waitPosition = slot.waitPosition
+    // One too large for an answer was stored under larger channels.
+    if (known === FORGOTTEN || known.bytes.length > this.#outcomeBytesMax) {
       entry.answerKind = ANSWER_FORGOTTEN
-      entry.answerVersion = 0
       return true
     }
     const isRefused = known.kind === OUTCOME_REFUSAL
@@ -168,97 +202,127 @@ export class Executor {
     return true
   }
 
-  /** Undefined for the command whose events `apply` could not take before. */
-  #decide(slot: Slot, command: CommandReader, entry: InFlight): Decision | undefined {
-    if (slot.poison?.entry === entry) return undefined
+  #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
+    if (entry.applyFailure !== undefined) return this.#refuse(slot, fault('APPLY_FAILED', entry.applyFailure))
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
+    assert(model === slot.model, 'a command is of the type of its entity')
     const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
-    return model.decide(slot.state, commandIndex, data, this.#envelope)
+    const decision = model.decide(slot.state, commandIndex, data, this.#envelope)
+    if (decision.kind === 'failed') return this.#refuse(slot, fault('DECIDE_FAILED', messageOf(decision.error)))
+    if (decision.kind === 'refused') return this.#refuse(slot, pack([decision.code, decision.detail]))
+    const reply = decision.reply === undefined ? NO_BYTES : pack(decision.reply)
+    if (reply.length > this.#outcomeBytesMax) return this.#refuse(slot, TOO_LARGE)
+    const appended = this.#append(slot, entry, OUTCOME_REPLY, reply, decision)
+    return appended === 'too-large' ? this.#refuse(slot, TOO_LARGE) : appended
   }
 
-  /** Undefined when it cannot be carried. */
-  #packOutcome(refusal: readonly unknown[] | undefined, decision: Decision | undefined): Uint8Array | undefined {
-    const value = refusal ?? decision?.reply
-    if (value === undefined) return NO_BYTES
-    const bytes = pack(value)
-    return bytes.length <= this.#outcomeBytesMax ? bytes : undefined
+  /** A receipt row with the refusal: shortened until it fits, since a command that can be neither done nor refused would stop its channel for ever. */
+  #refuse(slot: Slot, outcome: Uint8Array): Executed {
+    const carried = outcome.length <= this.#outcomeBytesMax ? outcome : TOO_LARGE
+    let appended = this.#append(slot, undefined, OUTCOME_REFUSAL, carried, undefined)
+    if (appended === 'too-large') {
+      this.#header.correlation = NO_BYTES
+      this.#header.causation = NO_BYTES
+      appended = this.#append(slot, undefined, OUTCOME_REFUSAL, TOO_LARGE_SHORT, undefined)
+    }
+    if (appended !== 'too-large') return appended
+    throw new MillraceError('ERR_CHANNEL_TOO_SMALL', {
+      fact: 'the appends channel cannot carry the refusal of a command',
+      action: 'operator',
+      values: { channel: this.#journal.appends.name, frameBytesMax: this.#journal.appends.frameBytesMax },
+      next: 'raise bus.capacityBytes',
+    })
   }
 
+  /** One append with the decision's events, or with a receipt when there are none. */
   #append(
     slot: Slot,
-    header: Header,
+    entry: InFlight | undefined,
+    outcomeKind: OutcomeKind,
     outcome: Uint8Array,
-    isRefused: boolean,
     decision: Decision | undefined,
-    eventCount: number,
   ): Executed | 'too-large' {
+    const header = this.#header
+    const eventCount = decision?.eventCount ?? 0
     header.outcome = outcome
-    header.outcomeKind = isRefused ? OUTCOME_REFUSAL : OUTCOME_REPLY
+    header.outcomeKind = outcomeKind
     header.rowCount = Math.max(1, eventCount)
     const { appends } = this.#journal
-    const model = slot.model
-    let frameBytes = appendHeaderBytes(header) + header.rowCount * ROW_HEADER_BYTES
-    for (let index = 0; index < eventCount; index++) {
-      const size = model.eventCodec((decision as Decision).eventIndexes[index] as number).encodedBytes((decision as Decision).events[index] as object)
-      this.#sizes[index] = size
-      frameBytes += size
-    }
-    const offset = appends.tryClaim(frameBytes, APPEND_FRAME)
+    const offset = appends.tryClaim(this.#frameBytes(slot, decision, eventCount), APPEND_FRAME)
     if (offset === FRAME_TOO_LARGE) return 'too-large'
     if (offset < 0) return 'no-room'
-    const { bytes, view } = appends
-    let end = writeAppendHeader(header, bytes, view, offset)
-    if (eventCount === 0) writeRowHeader(RECEIPT_TYPE, 0, view, end)
-    for (let index = 0; index < eventCount; index++) {
-      const eventIndex = (decision as Decision).eventIndexes[index] as number
-      end = writeRowHeader(this.#numbers.numberOf(model, eventIndex), this.#sizes[index] as number, view, end)
-      end = model.eventCodec(eventIndex).encode((decision as Decision).events[index] as object, bytes, view, end)
-    }
-    try {
-      for (let index = 0; index < eventCount; index++) {
-        model.apply(slot.state, (decision as Decision).eventIndexes[index] as number, (decision as Decision).events[index] as object)
-      }
-    } catch (error) {
+    const end = writeAppendHeader(header, appends.bytes, appends.view, offset)
+    if (eventCount === 0) writeRowHeader(RECEIPT_TYPE, 0, appends.view, end)
+    else if (!this.#tryEvents(slot, entry as InFlight, decision as Decision, end)) {
       appends.abort()
-      this.#brokenBy = messageOf(error)
       return 'broken'
     }
     appends.commit()
+    this.#appendNumber = header.number
+    this.#eventCount = eventCount
     return 'done'
   }
 
-  #finish(slot: Slot, source: string, header: Header, outcome: Uint8Array, isRefused: boolean, command: CommandReader, entry: InFlight): void {
-    const { appends } = this.#journal
-    this.#appendNumber = header.number
+  #frameBytes(slot: Slot, decision: Decision | undefined, eventCount: number): number {
+    const header = this.#header
+    let frameBytes = appendHeaderBytes(header) + header.rowCount * ROW_HEADER_BYTES
+    for (let index = 0; index < eventCount; index++) {
+      const { eventIndexes, events } = decision as Decision
+      const size = slot.model.eventCodec(eventIndexes[index] as number).encodedBytes(events[index] as object)
+      this.#sizes[index] = size
+      frameBytes += size
+    }
+    return frameBytes
+  }
+
+  /** Writes all of them before any is applied: from then on they belong to the state. False when `apply` threw. */
+  #tryEvents(slot: Slot, entry: InFlight, decision: Decision, offset: number): boolean {
+    const { bytes, view } = this.#journal.appends
+    const { model } = slot
+    const { eventCount, eventIndexes, events } = decision
+    let end = offset
+    for (let index = 0; index < eventCount; index++) {
+      const eventIndex = eventIndexes[index] as number
+      end = writeRowHeader(this.#numbers.numberOf(model, eventIndex), this.#sizes[index] as number, view, end)
+      end = model.eventCodec(eventIndex).encode(events[index] as object, bytes, view, end)
+    }
+    try {
+      for (let index = 0; index < eventCount; index++) model.apply(slot.state, eventIndexes[index] as number, events[index] as object)
+      return true
+    } catch (error) {
+      entry.applyFailure = messageOf(error)
+      return false
+    }
+  }
+
+  #finish(slot: Slot, source: string, command: CommandReader, entry: InFlight): void {
+    const header = this.#header
+    const { sentPosition } = this.#journal
     slot.version += header.rowCount
     slot.term = this.#term
     slot.appendNumber = header.number
-    slot.latestAt = Math.max(slot.latestAt, header.at)
-    slot.waitPosition = appends.position
-    slot.poison = undefined
-    if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, outcome, slot.version)
+    if (header.at > slot.latestAt) slot.latestAt = header.at
+    slot.waitPosition = sentPosition
+    if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, header.outcome, slot.version)
+    const isRefused = header.outcomeKind === OUTCOME_REFUSAL
     this.#counters.commands++
-    this.#counters.events += isRefused ? 0 : header.rowCount
     if (isRefused) this.#counters.refusals++
+    this.#counters.events += this.#eventCount
     if (header.flags !== 0) this.#counters.late++
     entry.status = 'waiting'
-    entry.waitPosition = appends.position
+    entry.waitPosition = sentPosition
     entry.appendNumber = header.number
     if (isRefused || command.answer === ANSWER_ALWAYS) {
       entry.answerKind = isRefused ? ANSWER_REFUSED : ANSWER_DONE
       entry.answerVersion = slot.version
-      entry.outcome = outcome
+      entry.outcome = header.outcome
     }
-    if (slot.version - slot.snapshotVersion >= Math.min(this.#snapshotEvery, slot.model.snapshotEvery)) this.trySnapshot(slot)
+    const every = Math.min(this.#snapshotEvery, slot.model.snapshotEvery)
+    if (slot.version - slot.snapshotVersion >= every && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
   }
+}
 
-  /** Hands the state over as a snapshot; it must be called right behind the append that made it. */
-  trySnapshot(slot: Slot): boolean {
-    const bytes = encodeSnapshot(slot.model, { state: slot.state, outcomes: slot.outcomes, latestAt: slot.latestAt })
-    if (!this.#journal.trySnapshot(slot.idBytes, slot.version, slot.term, slot.appendNumber, bytes)) return false
-    slot.snapshotVersion = slot.version
-    slot.waitPosition = this.#journal.appends.position
-    this.#counters.snapshots++
-    return true
-  }
+/** A refusal that stands for a fault rather than for the entity's decision: marked, since entities may refuse with any code. */
+function fault(code: string, message: string): Uint8Array {
+  return pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
 }

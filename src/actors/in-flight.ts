@@ -10,16 +10,28 @@ export class InFlight {
   /** Index of the inbound link that it came by. */
   link = 0
   shard = 0
-  /** Position of the appends channel that must be released before this command may be answered and released. */
+  /** As JournalClient counts: must be released before this command may be answered and released. */
   waitPosition = 0
-  /** Of the append that it caused; 0 when it caused none. */
+  /** Of the append that it caused; 0 when it caused none, since it was done before. */
   appendNumber = 0
+  /** What `apply` threw when it took the events of this command: executed again, it is refused for that. */
+  applyFailure: string | undefined
   request = 0
   doorTerm = 0
   /** 0: released without an answer frame. Otherwise ANSWER_DONE … */
   answerKind = 0
   answerVersion = 0
   outcome: Uint8Array = NO_BYTES
+
+  /** Forgets what executing it came to, so that it can be executed as if for the first time. */
+  takeBack(): void {
+    this.status = 'stalled'
+    this.appendNumber = 0
+    this.applyFailure = undefined
+    this.answerKind = 0
+    this.answerVersion = 0
+    this.outcome = NO_BYTES
+  }
 }
 
 export const NO_BYTES = new Uint8Array(0)
@@ -48,10 +60,7 @@ export class InFlightQueue {
   /** The entry behind the last one, reset; it must not be full. */
   push(): InFlight {
     const entry = this.#entries[this.#tail++ & this.#mask] as InFlight
-    entry.status = 'stalled'
-    entry.appendNumber = 0
-    entry.answerKind = 0
-    entry.outcome = NO_BYTES
+    entry.takeBack()
     return entry
   }
 
@@ -64,7 +73,7 @@ export class InFlightQueue {
   }
 
   /** In read order. */
-  *[Symbol.iterator](): Generator<InFlight> {
-    for (let index = this.#head; index < this.#tail; index++) yield this.#entries[index & this.#mask] as InFlight
+  forEach(each: (entry: InFlight) => void): void {
+    for (let index = this.#head; index < this.#tail; index++) each(this.#entries[index & this.#mask] as InFlight)
   }
 }

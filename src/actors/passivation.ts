@@ -1,11 +1,13 @@
 import type { Clock } from '#base/clock.js'
+import type { SnapshotSent } from './executor.js'
 import type { Slot } from './slot.js'
 import type { WorkerCounters } from './worker-counters.js'
 
-/** Live slots looked at in one sweep step. */
-const LOOKED_AT_PER_STEP = 16
-/** A full round over the live slots takes about so long when nothing presses, milliseconds. */
-const STEP_EVERY_MS = 20
+/** Live slots looked at in one sweep at most. More than a turn can make live, so that the limit of live entities holds at any rate. */
+const LOOKED_AT_MAX = 4096
+/** While nothing presses, the hand goes round in a quarter of the idle time, but not faster or slower than this, milliseconds. */
+const ROUND_MS_MIN = 100
+const ROUND_MS_MAX = 60_000
 
 /**
  * Evicts entities that are idle for long, and above the limit of live ones those that were not used since the hand last came by (the clock
@@ -15,67 +17,98 @@ export class Passivation {
   readonly #clock: Clock
   readonly #counters: WorkerCounters
   readonly #limits: { readonly liveEntitiesMax: number; readonly passivateAfterMs: number }
-  readonly #isDurable: (slot: Slot) => boolean
-  readonly #trySnapshot: (slot: Slot) => boolean
+  readonly #roundMs: number
+  readonly #trySnapshot: (slot: Slot) => SnapshotSent
   readonly #watched: Slot[] = []
   #hand = 0
-  #lastStepMs = 0
+  #lastSweepMs: number
+  /** Looked at in vain since something went; and the released position at which that was everything, so that more looking is no use. */
+  #inVain = 0
+  #stuckAt = Number.NaN
 
   constructor(options: {
     readonly clock: Clock
     readonly counters: WorkerCounters
     readonly limits: { readonly liveEntitiesMax: number; readonly passivateAfterMs: number }
-    readonly isDurable: (slot: Slot) => boolean
-    readonly trySnapshot: (slot: Slot) => boolean
+    readonly trySnapshot: (slot: Slot) => SnapshotSent
   }) {
     this.#clock = options.clock
     this.#counters = options.counters
     this.#limits = options.limits
-    this.#isDurable = options.isDurable
     this.#trySnapshot = options.trySnapshot
+    this.#roundMs = Math.min(ROUND_MS_MAX, Math.max(ROUND_MS_MIN, options.limits.passivateAfterMs / 4))
+    this.#lastSweepMs = options.clock.monotonicMs()
   }
 
   /** A slot became live. */
   watch(slot: Slot): void {
     slot.lastUsedMs = this.#clock.monotonicMs()
+    this.#stuckAt = Number.NaN
+    if (slot.isWatched) return
+    slot.isWatched = true
     this.#watched.push(slot)
   }
 
-  /** One step of the hand; returns how many entities went. */
-  sweep(nowMs: number): number {
-    const isPressed = this.#counters.liveEntities > this.#limits.liveEntitiesMax
-    if (!isPressed && nowMs - this.#lastStepMs < STEP_EVERY_MS) return 0
-    this.#lastStepMs = nowMs
+  /** Whether a sweep would look for something to evict because there are too many. Idle ones go by the clock, whenever the worker turns. */
+  hasWork(released: number): boolean {
+    return this.#isPressed && this.#stuckAt !== released
+  }
+
+  /** One sweep of the hand; returns how many entities went. Rows up to `released` are durable. */
+  sweep(nowMs: number, released: number): number {
+    const isPressed = this.#isPressed
+    if (isPressed && this.#stuckAt === released) return 0
+    const count = this.#lookedAt(isPressed, nowMs)
     let gone = 0
-    for (let step = 0; step < LOOKED_AT_PER_STEP && this.#watched.length > 0; step++) {
+    let step = 0
+    for (; step < count && this.#watched.length > 0; step++) {
+      if (isPressed && !this.#isPressed) break
       if (this.#hand >= this.#watched.length) this.#hand = 0
       const slot = this.#watched[this.#hand] as Slot
       if (slot.status !== 'live') {
-        this.#unwatch()
+        this.#unwatch(slot)
         continue
       }
       const isIdle = nowMs - slot.lastUsedMs >= this.#limits.passivateAfterMs
       const isUnused = !slot.wasUsed
       slot.wasUsed = false
-      if ((isIdle || (isPressed && isUnused)) && this.#tryPassivate(slot)) {
-        this.#unwatch()
+      if ((isIdle || (isPressed && isUnused)) && this.#tryPassivate(slot, released)) {
+        this.#unwatch(slot)
         gone++
       } else {
         this.#hand++
       }
     }
+    this.#inVain = isPressed && gone === 0 ? this.#inVain + step : 0
+    // Twice round: the first time only clears the marks of use.
+    if (isPressed && this.#inVain >= 2 * this.#watched.length) {
+      this.#stuckAt = released
+      this.#inVain = 0
+    }
     return gone
   }
 
-  #unwatch(): void {
+  get #isPressed(): boolean {
+    return this.#counters.liveEntities > this.#limits.liveEntitiesMax
+  }
+
+  #lookedAt(isPressed: boolean, nowMs: number): number {
+    if (isPressed) return LOOKED_AT_MAX
+    const due = Math.floor((this.#watched.length * (nowMs - this.#lastSweepMs)) / this.#roundMs)
+    if (due > 0 || this.#watched.length === 0) this.#lastSweepMs = nowMs
+    return Math.min(due, this.#watched.length, LOOKED_AT_MAX)
+  }
+
+  #unwatch(slot: Slot): void {
+    slot.isWatched = false
     const last = this.#watched.pop() as Slot
     if (this.#hand < this.#watched.length) this.#watched[this.#hand] = last
   }
 
-  #tryPassivate(slot: Slot): boolean {
-    if (!this.#isDurable(slot) || slot.waiters.length > 0) return false
+  #tryPassivate(slot: Slot, released: number): boolean {
+    if (slot.waitPosition > released || slot.waiters !== undefined || slot.isAwaited) return false
     // The snapshot travels in front of anything that could bring the entity back, so that its load finds it.
-    if (slot.snapshotVersion < slot.version) this.#trySnapshot(slot)
+    if (slot.snapshotVersion < slot.version && this.#trySnapshot(slot) === 'no-room') return false
     slot.forget()
     this.#counters.passivations++
     this.#counters.liveEntities--

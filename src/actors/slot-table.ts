@@ -3,7 +3,8 @@ import type { Slot } from './slot.js'
 
 /**
  * Slots by entity id, looked up by the id's bytes as they lie in a frame, so that no string is made per command. Open addressing with linear
- * probing over the id's hash32; at most half full; slots are never removed, since a known entity stays known.
+ * probing over the id's hash32; at most half full; slots are never removed, since a known entity stays known. The hash is mixed first: its
+ * remainder chose the shard and so the worker, and what is left of its low bits is the same for many.
  */
 export class SlotTable {
   #slots: (Slot | undefined)[]
@@ -20,7 +21,7 @@ export class SlotTable {
   }
 
   find(hash: number, bytes: Uint8Array, offset: number, length: number): Slot | undefined {
-    for (let index = hash & this.#mask; ; index = (index + 1) & this.#mask) {
+    for (let index = mix(hash) & this.#mask; ; index = (index + 1) & this.#mask) {
       const slot = this.#slots[index]
       if (slot === undefined) return undefined
       if (slot.hash === hash && isSame(slot.idBytes, bytes, offset, length)) return slot
@@ -39,7 +40,7 @@ export class SlotTable {
   }
 
   #place(slot: Slot): void {
-    let index = slot.hash & this.#mask
+    let index = mix(slot.hash) & this.#mask
     while (this.#slots[index] !== undefined) index = (index + 1) & this.#mask
     this.#slots[index] = slot
   }
@@ -50,4 +51,9 @@ export class SlotTable {
     this.#mask = this.#slots.length - 1
     for (const slot of old) if (slot !== undefined) this.#place(slot)
   }
+}
+
+function mix(hash: number): number {
+  const spread = Math.imul(hash, 0x9e3779b1)
+  return spread ^ (spread >>> 15)
 }

@@ -20,17 +20,22 @@ export class Slot {
   appendNumber = 0
   /** `at` of the newest row so far, to tell late ones. */
   latestAt = 0
+  /** Version of the last snapshot, and the version up to which another need not be tried: the last one could not be taken. */
   snapshotVersion = 0
-  /** Position of the appends channel behind the last append; durable when released up to there. Undefined: nothing sent by this worker. */
-  waitPosition: number | undefined
+  snapshotTriedVersion = 0
+  /** As JournalClient counts: what this worker sent for it is durable when released up to there. Minus infinity: it sent nothing. */
+  waitPosition = Number.NEGATIVE_INFINITY
   /** Used since the passivation sweep last came by, and when. */
   wasUsed = false
   lastUsedMs = 0
-  /** Commands that came while it was loading, in order. */
-  stalled: InFlight[] = []
-  /** Start position of the command whose events `apply` could not take, and why: it is refused when taken again. */
-  poison: { readonly entry: InFlight; readonly message: string } | undefined
-  waiters: (() => void)[] = []
+  /** In the list of the passivation sweep. */
+  isWatched = false
+  /** Loaded for commands that have not been executed yet: it stays live until the first of them is. */
+  isAwaited = false
+  /** Commands that came while it was loading. */
+  stalled: InFlight[] | undefined
+  /** Readers that wait for it to be live. */
+  waiters: (() => void)[] | undefined
 
   constructor(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel) {
     this.id = id
@@ -40,7 +45,7 @@ export class Slot {
     this.model = model
   }
 
-  /** Drops state and everything folded; the identity stays. */
+  /** Drops state and everything folded; the identity and those who wait stay. */
   forget(): void {
     this.status = 'passive'
     this.state = undefined
@@ -50,6 +55,8 @@ export class Slot {
     this.appendNumber = 0
     this.latestAt = 0
     this.snapshotVersion = 0
-    this.waitPosition = undefined
+    this.snapshotTriedVersion = 0
+    this.waitPosition = Number.NEGATIVE_INFINITY
+    this.isAwaited = false
   }
 }

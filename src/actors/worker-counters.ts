@@ -6,6 +6,8 @@ export interface WorkerCounters {
   duplicates: number
   late: number
   snapshots: number
+  /** Snapshots that cannot be taken: the state is not plain data, or too large for a frame. */
+  snapshotsFailed: number
   activations: number
   passivations: number
   /** Appends that the journal did not take. */
@@ -24,6 +26,7 @@ export function createWorkerCounters(): WorkerCounters {
     duplicates: 0,
     late: 0,
     snapshots: 0,
+    snapshotsFailed: 0,
     activations: 0,
     passivations: 0,
     rejections: 0,

@@ -1,25 +1,25 @@
-import { assert } from '#base/assert.js'
 import type { Clock } from '#base/clock.js'
+import { MillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
-import { type Consumer, type DutyCycle, distance, FrameCursor, type Producer } from '#bus/index.js'
-import { ANSWER_FRAME, ANSWER_HEADER_BYTES, writeAnswer } from '#entity/answer-frame.js'
-import { COMMAND_FRAME, CommandReader } from '#entity/command-frame.js'
+import type { DutyCycle } from '#bus/index.js'
+import { ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
+import type { CommandReader } from '#entity/command-frame.js'
 import { createOutcomes, PlantHash, type PlantModel } from '#entity/index.js'
 import type { JournalClient } from '#serving/journal-client.js'
+import { REJECTED_FENCED } from '#serving/serving-frames.js'
+import { Backlog } from './backlog.js'
 import { EventNumbers } from './event-numbers.js'
 import { Executor } from './executor.js'
-import { type InFlight, InFlightQueue } from './in-flight.js'
+import { Inbound, type InboundLink } from './inbound.js'
+import type { InFlight } from './in-flight.js'
 import { type LoadReport, Loader } from './loader.js'
 import { Passivation } from './passivation.js'
+import { Reads } from './reads.js'
 import { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
 import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 
-/** The worker's end of the two channels of one gateway. */
-export interface InboundLink {
-  readonly commands: Consumer
-  readonly answers: Producer
-}
+export type { InboundLink } from './inbound.js'
 
 export interface WorkerLimits {
   /** Entities with state in memory; above it the least used are passivated. */
@@ -47,8 +47,10 @@ export interface WorkerOptions {
   readonly onLoaded: (report: LoadReport) => void
   /** Runs the duty cycle again: something was asked for outside of it. */
   readonly wake: () => void
-  /** The log could not be read, or holds what this plant cannot take; the process must end. */
+  /** The log could not be read, or holds what this plant cannot take, or another worker took over; the process must end. Called once. */
   readonly onFatal: (error: unknown) => void
+  /** Of the first append less one: for tests of the numbers' end. */
+  readonly appendNumber?: number
 }
 
 /**
@@ -60,256 +62,272 @@ export class Worker implements DutyCycle {
   readonly #options: WorkerOptions
   readonly #journal: JournalClient
   readonly #slots = new SlotTable()
-  readonly #links: readonly LinkState[]
+  readonly #inbound: readonly Inbound[]
   readonly #executor: Executor
   readonly #loader: Loader
   readonly #passivation: Passivation
-  /** Per loading shard the commands that came meanwhile, in read order. */
-  readonly #stalled = new Map<number, InFlight[]>()
-  /** Commands whose entity or shard has been loaded since; taken before anything new. */
-  #resumable: InFlight[] = []
+  readonly #reads: Reads
+  readonly #backlog = new Backlog()
+  /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
+  #released = 0
   /** The appends channel was full at this released position; nothing is executed until it has moved. */
   #blockedAt: number | undefined
   #nextLink = 0
+  #hasFailed = false
 
   constructor(options: WorkerOptions) {
+    const { plant, journal, term, clock, limits } = options
     this.#options = options
-    this.#journal = options.journal
-    this.#links = options.inbound.map((link) => new LinkState(link, options.limits.inFlightMax))
-    const numbers = new EventNumbers(options.plant)
+    this.#journal = journal
+    this.#inbound = options.inbound.map((link, index) => new Inbound(link, index, limits.inFlightMax))
+    const numbers = new EventNumbers(plant)
+    const answerBytesMax = Math.min(...options.inbound.map((link) => link.answers.frameBytesMax))
     this.#executor = new Executor({
-      plant: options.plant,
-      journal: options.journal,
-      term: options.term,
+      plant,
+      journal,
+      term,
       numbers,
       counters: this.counters,
-      snapshotEvery: options.limits.snapshotEvery,
-      outcomeBytesMax: Math.min(...options.inbound.map((link) => link.answers.frameBytesMax), options.journal.appends.frameBytesMax / 2) - ANSWER_HEADER_BYTES,
+      snapshotEvery: limits.snapshotEvery,
+      outcomeBytesMax: Math.min(answerBytesMax, journal.appends.frameBytesMax / 2) - ANSWER_HEADER_BYTES,
+      ...(options.appendNumber === undefined ? {} : { appendNumber: options.appendNumber }),
+    })
+    this.#reads = new Reads({
+      load: (slot) => this.#loadForReader(slot),
+      isDurable: (waitPosition) => waitPosition <= this.#released,
     })
     this.#loader = new Loader({
-      plant: options.plant,
-      journal: options.journal,
-      clock: options.clock,
+      plant,
+      journal,
+      term,
+      clock,
       numbers,
       slots: this.#slots,
       counters: this.counters,
-      liveEntitiesMax: options.limits.liveEntitiesMax,
-      onShardLoaded: (shard) => this.#resume(this.#stalled.get(shard), () => this.#stalled.delete(shard)),
-      onSlotLoaded: (slot) => this.#resume(slot.stalled, () => (slot.stalled = [])),
-      onSlotLive: (slot) => this.#passivation.watch(slot),
-      onLoaded: options.onLoaded,
-      onFatal: options.onFatal,
+      liveEntitiesMax: limits.liveEntitiesMax,
+      onLive: (slot) => this.#becameLive(slot),
+      onShardsLoaded: (report) => this.#openShards(report),
+      onSlotLoaded: (slot) => this.#backlog.leaveSlot(slot),
+      onFatal: (error) => this.#fail(error),
     })
-    this.#passivation = new Passivation({
-      clock: options.clock,
-      counters: this.counters,
-      limits: options.limits,
-      isDurable: (slot) => this.#isDurable(slot),
-      trySnapshot: (slot) => this.#executor.trySnapshot(slot),
-    })
-    for (const shard of options.shards) this.#stalled.set(shard, [])
+    this.#passivation = new Passivation({ clock, counters: this.counters, limits, trySnapshot: (slot) => this.#executor.trySnapshot(slot) })
+    for (const shard of options.shards) this.#backlog.close(shard)
     this.#loader.loadShards(options.shards)
   }
 
   /** All shards are loaded and every command that was read is released. */
   get isIdle(): boolean {
-    return this.isLoaded && this.#links.every((link) => link.queue.count === 0 && !link.commands.hasFrames())
+    return this.isLoaded && this.#inbound.every((link) => link.isIdle)
   }
 
   get isLoaded(): boolean {
-    return this.#stalled.size === 0
+    return this.#backlog.closedCount === 0
   }
 
   /** Commands read and not yet released. */
   get inFlightCount(): number {
-    return this.#links.reduce((sum, link) => sum + link.queue.count, 0)
+    return this.#inbound.reduce((sum, link) => sum + link.queue.count, 0)
   }
 
   doWork(): number {
+    if (this.#hasFailed) return 0
+    // Loads come before rejections: when the end of a load is seen, what was rejected before it is seen too, and nothing is executed in between.
     let work = this.#loader.doWork()
     work += this.#complete()
+    if (this.#hasFailed) return work
     const nowMs = this.#options.clock.monotonicMs()
-    work += this.#takeResumable(nowMs)
-    if (this.#resumable.length === 0) work += this.#takeNew(nowMs)
-    work += this.#passivation.sweep(nowMs)
+    work += this.#takeReady(nowMs)
+    if (this.#backlog.readyCount === 0) work += this.#takeNew(nowMs)
+    work += this.#passivation.sweep(nowMs, this.#released)
     this.#journal.appends.publish()
     return work
   }
 
   hasWork(): boolean {
-    if (this.#journal.hasAnswers || this.#loader.hasWork()) return true
+    if (this.#hasFailed) return false
+    if (this.#journal.hasRejections || this.#loader.hasWork()) return true
     const released = this.#journal.releasedPosition()
-    if (this.#blockedAt !== undefined && this.#blockedAt !== released) return true
-    if (this.#resumable.length > 0 && this.#blockedAt === undefined) return true
-    for (const link of this.#links) {
-      const first = link.queue.first
-      if (first !== undefined && first.status === 'waiting' && distance(first.waitPosition, released) >= 0 && !link.isAnswersFull) return true
-      if (this.#blockedAt === undefined && this.#resumable.length === 0 && !link.queue.isFull && link.commands.hasFrames()) return true
-    }
-    return false
+    if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
+    if (this.#passivation.hasWork(released)) return true
+    if (this.#blockedAt === released) return false
+    return this.#backlog.readyCount > 0 || this.#inbound.some((link) => link.canRead())
   }
 
-  /** What `read` makes of the entity's state, loading it first where it is passive; undefined for an unknown one. Call it when idle. */
+  /**
+   * What `read` makes of the entity's state, told when the rows that it is folded from are durable; undefined for an unknown entity. Loads what is
+   * passive. `read` must not keep the state, but copy what it needs.
+   */
   read<T>(id: string, read: (slot: Slot) => T): Promise<T> | undefined {
     const bytes = new TextEncoder().encode(id)
     const slot = this.#slots.find(hash32(bytes), bytes, 0, bytes.length)
-    return slot === undefined ? undefined : this.#read(slot, read)
+    return slot === undefined ? undefined : this.#reads.read(slot, read)
   }
 
   /** The hash over all entities of this worker, loading those that are passive. Meaningful when idle. */
   async stateHash(): Promise<PlantHash> {
     const hash = new PlantHash()
     for (const slot of [...this.#slots.values()]) {
-      await this.#read(slot, ({ id, version, state }) => {
-        if (version > 0) hash.add(id, version, state)
+      const one = await this.#reads.read(slot, ({ id, version, state }) => {
+        const own = new PlantHash()
+        if (version > 0) own.add(id, version, state)
+        return own
       })
+      hash.merge(one)
     }
     return hash
   }
 
-  /** Reads within the turn in which the entity is live: in the next one it may be passive again. */
-  #read<T>(slot: Slot, read: (slot: Slot) => T): Promise<T> {
-    return new Promise((resolve) => {
-      const now = () => resolve(read(slot))
-      if (slot.status === 'live') return now()
-      slot.waiters.push(now)
-      if (slot.status === 'passive') this.#loader.loadSlot(slot)
-      this.#options.wake()
-    })
+  #becameLive(slot: Slot): void {
+    slot.isAwaited = slot.stalled !== undefined
+    this.#passivation.watch(slot)
+    this.#reads.wake(slot)
+  }
+
+  #openShards(report: LoadReport): void {
+    for (const shard of report.shards) this.#backlog.open(shard)
+    const shards = new Set(report.shards)
+    for (const slot of this.#slots.values()) {
+      if (slot.waiters !== undefined && slot.status === 'passive' && shards.has(slot.shard)) this.#loader.loadSlot(slot)
+    }
+    this.#options.onLoaded(report)
+  }
+
+  /** While its shard is loading that load is waited for. */
+  #loadForReader(slot: Slot): void {
+    if (!this.#backlog.isClosed(slot.shard)) this.#loader.loadSlot(slot)
+    this.#options.wake()
   }
 
   /** Answers and releases, in read order, what is durable. The release word is loaded first: a rejection is published before it passes. */
   #complete(): number {
-    const released = this.#journal.releasedPosition()
-    if (this.#blockedAt !== released) this.#blockedAt = undefined
+    this.#released = this.#journal.releasedPosition()
+    if (this.#blockedAt !== this.#released) this.#blockedAt = undefined
     let work = this.#takeRejections()
-    for (const link of this.#links) work += link.complete(released)
-    return work
+    if (this.#hasFailed) return work
+    for (const link of this.#inbound) work += link.complete(this.#released)
+    return work + this.#reads.settle()
   }
 
   #takeRejections(): number {
     let count = 0
+    let rejected: Set<number> | undefined
     for (let rejection = this.#journal.pollRejection(); rejection !== undefined; rejection = this.#journal.pollRejection()) {
       count++
       if (rejection.term !== this.#options.term) continue
-      for (const link of this.#links) {
-        for (const entry of link.queue) {
-          if (entry.status === 'waiting' && entry.appendNumber === rejection.appendNumber) this.#takeBack(entry)
-        }
+      if (rejection.kind === REJECTED_FENCED) {
+        this.#fail(fenced(this.#options.term))
+        return count
       }
+      rejected ??= new Set()
+      rejected.add(rejection.appendNumber)
     }
+    if (rejected !== undefined) this.#takeBack(rejected)
     return count
   }
 
-  /** The append of this command was not taken: its shard's state is folded on rows that are not there. */
-  #takeBack(entry: InFlight): void {
-    this.counters.rejections++
-    entry.status = 'stalled'
-    entry.appendNumber = 0
-    const loading = this.#stalled.get(entry.shard)
-    if (loading !== undefined) {
-      loading.push(entry)
-      return
-    }
-    const again = [entry]
-    this.#stalled.set(entry.shard, again)
-    this.#resumable = this.#resumable.filter((other) => {
-      if (other.shard !== entry.shard) return true
-      again.push(other)
-      return false
+  /**
+   * Appends with these numbers were not taken: the state of their shards is folded on rows that are not there. It is dropped and loaded again,
+   * and the commands are taken again behind that, together with the duplicates that were to be answered from that state. Numbers that no
+   * command waits for were answered before, by a journal that died before it released them.
+   */
+  #takeBack(rejected: ReadonlySet<number>): void {
+    const dropped = new Set<number>()
+    this.#forEachWaiting((entry) => {
+      if (!rejected.has(entry.appendNumber)) return
+      this.counters.rejections++
+      if (!this.#backlog.isClosed(entry.shard)) {
+        this.#backlog.close(entry.shard)
+        dropped.add(entry.shard)
+      }
+      entry.takeBack()
+      this.#backlog.tryWaitForShard(entry)
+    })
+    if (dropped.size === 0) return
+    this.#forEachWaiting((entry) => {
+      if (entry.appendNumber !== 0 || !dropped.has(entry.shard)) return
+      entry.takeBack()
+      this.#backlog.tryWaitForShard(entry)
     })
     for (const slot of this.#slots.values()) {
-      if (slot.shard !== entry.shard) continue
-      again.push(...slot.stalled)
-      slot.stalled = []
+      if (!dropped.has(slot.shard)) continue
       this.#loader.forget(slot)
+      this.#backlog.leaveSlot(slot)
+      this.#reads.dropped(slot)
     }
-    this.#loader.loadShards([entry.shard])
+    this.#loader.loadShards([...dropped])
   }
 
-  /** Commands that waited for a load go on in read order. */
-  #resume(entries: InFlight[] | undefined, forget: () => void): void {
-    forget()
-    if (entries === undefined) return
-    this.#resumable.push(...entries)
-    this.#resumable.sort((a, b) => a.link - b.link || distance(b.startPosition, a.startPosition))
+  #forEachWaiting(each: (entry: InFlight) => void): void {
+    for (const link of this.#inbound) {
+      link.queue.forEach((entry) => {
+        if (entry.status === 'waiting') each(entry)
+      })
+    }
   }
 
-  #takeResumable(nowMs: number): number {
-    if (this.#blockedAt !== undefined || this.#resumable.length === 0) return 0
-    const entries = this.#resumable
-    this.#resumable = []
+  #takeReady(nowMs: number): number {
+    if (this.#blockedAt !== undefined || this.#backlog.readyCount === 0) return 0
+    const entries = this.#backlog.take()
     for (const [index, entry] of entries.entries()) {
-      const link = this.#links[entry.link] as LinkState
-      link.cursor.seek(entry.startPosition)
-      const offset = link.cursor.next(entry.endPosition)
-      assert(offset >= 0, 'a frame that is not released can be read again')
-      if (!this.#route(link, entry, offset, nowMs)) {
-        this.#resumable = [...entries.slice(index), ...this.#resumable]
-        return index
-      }
+      const command = (this.#inbound[entry.link] as Inbound).command(entry)
+      if (this.#route(entry, command, nowMs)) continue
+      this.#backlog.putBack(entries.slice(index))
+      return index
     }
     return entries.length
   }
 
   #takeNew(nowMs: number): number {
     if (this.#blockedAt !== undefined) return 0
+    const links = this.#inbound
+    const share = Math.ceil(this.#options.limits.commandsPerTurn / links.length)
     let taken = 0
-    const { commandsPerTurn } = this.#options.limits
-    for (let step = 0; step < this.#links.length; step++) {
-      const link = this.#links[(this.#nextLink + step) % this.#links.length] as LinkState
-      const share = Math.ceil(commandsPerTurn / this.#links.length)
-      for (let count = 0; count < share && !link.queue.isFull; count++) {
-        const offset = link.commands.next()
-        if (offset < 0) break
-        assert(link.commands.type === COMMAND_FRAME, 'the commands channel carries commands only')
-        const entry = link.queue.push()
-        entry.link = this.#links.indexOf(link)
-        entry.startPosition = link.commands.startPosition
-        entry.endPosition = link.commands.endPosition
+    for (let step = 0; step < links.length; step++) {
+      const link = links[(this.#nextLink + step) % links.length] as Inbound
+      for (let count = 0; count < share; count++) {
+        const entry = link.next()
+        if (entry === undefined) break
         taken++
-        if (this.#route(link, entry, offset, nowMs)) continue
-        this.#resumable.push(entry)
+        if (this.#route(entry, link.newest, nowMs)) continue
+        this.#backlog.putBack([entry])
         return taken
       }
     }
-    this.#nextLink = (this.#nextLink + 1) % Math.max(1, this.#links.length)
+    this.#nextLink = (this.#nextLink + 1) % Math.max(1, links.length)
     return taken
   }
 
-  /** Executes or stalls; false when the appends channel has no room. */
-  #route(link: LinkState, entry: InFlight, offset: number, nowMs: number): boolean {
-    const command = link.reader.at(offset)
+  /** Executes the command or lets it wait; false when the appends channel has no room. */
+  #route(entry: InFlight, command: CommandReader, nowMs: number): boolean {
     const hash = command.entityHash
-    const shard = hash % this.#options.shardCount
-    entry.shard = shard
-    const loading = this.#stalled.get(shard)
-    if (loading !== undefined) {
-      loading.push(entry)
-      return true
-    }
-    const slot = this.#slots.find(hash, command.bytes, command.entityOffset, command.entityBytes) ?? this.#create(command, shard)
+    entry.shard = hash % this.#options.shardCount
+    if (this.#backlog.tryWaitForShard(entry)) return true
+    const slot = this.#slots.find(hash, command.bytes, command.entityOffset, command.entityBytes) ?? this.#create(command, entry.shard)
     slot.wasUsed = true
     if (slot.status !== 'live') {
-      slot.stalled.push(entry)
-      if (slot.status === 'passive') this.#loader.loadSlot(slot)
+      this.#backlog.waitForSlot(entry, slot)
+      this.#loader.loadSlot(slot)
       return true
     }
     slot.lastUsedMs = nowMs
     const executed = this.#executor.execute(slot, command, entry)
-    if (executed === 'done') return true
+    if (executed === 'done') {
+      slot.isAwaited = false
+      return true
+    }
     if (executed === 'no-room') {
       this.counters.stalls++
-      this.#blockedAt = this.#journal.releasedPosition()
+      this.#blockedAt = this.#released
       return false
     }
     this.#loader.forget(slot)
-    slot.poison = { entry, message: this.#executor.brokenBy }
-    slot.stalled.push(entry)
+    this.#backlog.waitForSlot(entry, slot)
     this.#loader.loadSlot(slot)
+    this.#reads.dropped(slot)
     return true
   }
 
+  /** The first command to an entity that the log does not know. */
   #create(command: CommandReader, shard: number): Slot {
     const id = command.bytes.slice(command.entityOffset, command.entityOffset + command.entityBytes)
     const { model } = this.#options.plant.commands[command.commandNumber] as PlantModel['commands'][number]
@@ -324,57 +342,18 @@ export class Worker implements DutyCycle {
     return slot
   }
 
-  #isDurable(slot: Slot): boolean {
-    return slot.waitPosition === undefined || distance(slot.waitPosition, this.#journal.releasedPosition()) >= 0
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#options.onFatal(error)
   }
 }
 
-class LinkState {
-  readonly commands: Consumer
-  readonly #answers: Producer
-  readonly queue: InFlightQueue
-  readonly reader: CommandReader
-  readonly cursor: FrameCursor
-  /** No answer could be written; looked at again when the gateway has released some. */
-  isAnswersFull = false
-  #answersFullAt = 0
-
-  constructor(link: InboundLink, inFlightMax: number) {
-    this.commands = link.commands
-    this.#answers = link.answers
-    this.queue = new InFlightQueue(inFlightMax)
-    this.reader = new CommandReader(link.commands.bytes, link.commands.view)
-    this.cursor = new FrameCursor(link.commands)
-  }
-
-  /** Answers first, then the release. */
-  complete(released: number): number {
-    if (this.isAnswersFull && this.#answers.releasedPosition() === this.#answersFullAt) return 0
-    this.isAnswersFull = false
-    let count = 0
-    let end = 0
-    for (let entry = this.queue.first; entry !== undefined; entry = this.queue.first) {
-      if (entry.status !== 'waiting' || distance(entry.waitPosition, released) < 0) break
-      if (entry.answerKind !== 0 && !this.#tryAnswer(entry)) break
-      end = entry.endPosition
-      this.queue.shift()
-      count++
-    }
-    if (count === 0) return 0
-    this.#answers.publish()
-    this.commands.release(end)
-    return count
-  }
-
-  #tryAnswer(entry: InFlight): boolean {
-    const offset = this.#answers.tryClaim(ANSWER_HEADER_BYTES + entry.outcome.length, ANSWER_FRAME)
-    if (offset < 0) {
-      this.isAnswersFull = true
-      this.#answersFullAt = this.#answers.releasedPosition()
-      return false
-    }
-    writeAnswer(entry.request, entry.doorTerm, entry.answerVersion, entry.answerKind, entry.outcome, this.#answers.bytes, this.#answers.view, offset)
-    this.#answers.commit()
-    return true
-  }
+function fenced(term: number): MillraceError {
+  return new MillraceError('ERR_WORKER_FENCED', {
+    fact: 'the journal has seen a later term of this worker slot',
+    action: 'restart',
+    values: { term },
+    next: 'end this process, its successor has taken over',
+  })
 }

@@ -1,14 +1,21 @@
 import { MonotoneMicros, type Clock } from '#base/clock.js'
-import { messageOf } from '#base/errors.js'
-import { hash32 } from '#base/hash.js'
-import { parseEntityId } from '#base/ids.js'
+import { unpack } from '#base/pack.js'
 import { type Consumer, distance, type DutyCycle, FRAME_TOO_LARGE, INSUFFICIENT_CAPACITY, type Producer } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_HEADER_BYTES, ANSWER_REFUSED } from '#entity/answer-frame.js'
-import { ANSWER_ALWAYS, ANSWER_REFUSALS, COMMAND_FRAME, type CommandHeader, commandFrameBytes, writeCommandHeader } from '#entity/command-frame.js'
-import type { PlantModel } from '#entity/index.js'
-import { unpack } from '#base/pack.js'
+import {
+  ANSWER_ALWAYS,
+  ANSWER_REFUSALS,
+  COMMAND_FRAME,
+  type CommandHeader,
+  commandFrameBytes,
+  writeCommandHeader,
+} from '#entity/command-frame.js'
+import type { EntityModel, PlantModel } from '#entity/index.js'
+import type { Codec } from '#schema/index.js'
 import { slotOfShard } from '#shards/placement.js'
 import { type AnswerWanted, type Door, IN_FLIGHT_PER_SOURCE_ENTITY_MAX, type IngestCommand, type Offered, type Settlement } from './door.js'
+import { DOOR_SOURCE_PREFIX, encodeLabel, type Lane, Lanes, SOURCE_BYTES_MAX } from './lanes.js'
+import { type Waiting, WaitingQueue } from './waiting-queue.js'
 
 /** The gateway's end of the two channels of one worker slot. */
 export interface WorkerChannel {
@@ -29,41 +36,37 @@ export interface BusDoorCounters {
   unnumbered: number
 }
 
-interface Waiting {
-  request: number
-  endPosition: number
-  answer: AnswerWanted
-  window: Window
-  settle: (settlement: Settlement) => void
-  settlement: Settlement | undefined
+/** A command that the plant has: its number in frames and its codec. */
+interface KnownCommand {
+  readonly number: number
+  readonly codec: Codec
 }
 
-/** Commands of one (source, entity) in flight. */
-interface Window {
-  readonly key: string
-  count: number
-}
-
-const utf8 = new TextEncoder()
 const NO_BYTES = new Uint8Array(0)
+
+/** Shortly before they wrap, so that every door does that early in its life and none for the first time after weeks. */
+const FIRST_REQUEST = 0xffff_fff0
 
 /**
  * The Door over the bus: one per gateway process. A command is settled when the worker releases its frame, which means that all it caused is
  * durable; answers that carry data come before that release. A successor of the gateway produces behind what this one published.
+ *
+ * Once an offer was answered `full`, no later one overtakes it: until `onRoom` calls back, commands to the same worker are answered `full` too if a
+ * ring had no room, else those of the same source and entity. Callbacks come in the order in which they were asked for.
  */
 export class BusDoor implements Door, DutyCycle {
   readonly counters: BusDoorCounters = { accepted: 0, settled: 0, refused: 0, full: 0, rejected: 0, unnumbered: 0 }
-  readonly #plant: PlantModel
   readonly #channels: readonly ChannelState[]
   readonly #shardCount: number
   readonly #term: number
   readonly #accepted: MonotoneMicros
   readonly #wake: () => void
-  readonly #windows = new Map<string, Window>()
-  readonly #ownSource: Uint8Array
+  readonly #lanes: Lanes
+  readonly #commands: ReadonlyMap<EntityModel, ReadonlyMap<string, KnownCommand>>
   readonly #header: CommandHeader
   #onRoom: (() => void)[] = []
-  #request = 0
+  /** How often there was room again. */
+  #roomCount = 0
   #isClosed = false
 
   constructor(options: {
@@ -75,13 +78,13 @@ export class BusDoor implements Door, DutyCycle {
     readonly clock: Clock
     readonly wake: () => void
   }) {
-    this.#plant = options.plant
     this.#channels = options.channels.map((channel) => new ChannelState(channel))
     this.#shardCount = options.shardCount
     this.#term = options.term
     this.#accepted = new MonotoneMicros(options.clock)
     this.#wake = options.wake
-    this.#ownSource = utf8.encode(`door:${options.term}`)
+    this.#lanes = new Lanes(options.plant, `${DOOR_SOURCE_PREFIX}${options.term}`)
+    this.#commands = new Map(options.plant.models.map((model) => [model, commandsOf(options.plant, model)]))
     this.#header = {
       request: 0,
       doorTerm: options.term,
@@ -111,55 +114,51 @@ export class BusDoor implements Door, DutyCycle {
 
   offer(command: IngestCommand, answer: AnswerWanted, settle: (settlement: Settlement) => void): Offered {
     if (this.#isClosed) return this.#full()
-    let type: string
-    try {
-      type = parseEntityId(command.entity).type
-    } catch (error) {
-      return this.#reject(messageOf(error))
-    }
-    const model = this.#plant.model(type)
-    if (model === undefined) return this.#reject(`there is no entity type ${type}; there are ${this.#plant.models.map(({ name }) => name).join(', ')}`)
-    const commandNumber = this.#plant.commandNumber(model, command.command)
-    if (commandNumber < 0) return this.#reject(`${type} has no command ${command.command}; it has ${model.commandNames.join(', ')}`)
-    const codec = model.commandCodec(model.commandNames.indexOf(command.command))
-    const wrong = codec.check(command.data)
+    const route = this.#lanes.route(command.entity)
+    if (typeof route === 'string') return this.#reject(route)
+    const channel = this.#channels[slotOfShard(route.hash % this.#shardCount, this.#channels.length)] as ChannelState
+    if (channel.blockedBytes > 0) return this.#full()
+    const lane = this.#lanes.lane(route, command.source)
+    if (typeof lane === 'string') return this.#reject(lane)
+    if (lane.refusedAt === this.#roomCount) return this.#full()
+
+    const known = this.#commands.get(route.model)?.get(command.command)
+    if (known === undefined) return this.#reject(noSuchCommand(route.model, command.command))
+    const wrong = known.codec.check(command.data) ?? wrongEnvelope(command)
     if (wrong !== undefined) return this.#reject(wrong)
-    if (command.at !== undefined && !Number.isSafeInteger(command.at)) return this.#reject('at: expected whole microseconds since 1970')
+    const correlation = command.correlation === undefined ? NO_BYTES : encodeLabel(command.correlation)
+    if (correlation === undefined) return this.#reject(`correlation: longer than ${SOURCE_BYTES_MAX} bytes or not valid Unicode`)
+    if (lane.inFlight >= IN_FLIGHT_PER_SOURCE_ENTITY_MAX) {
+      lane.refusedAt = this.#roomCount
+      return this.#full()
+    }
+
     const isNumbered = command.source !== ''
-    if (isNumbered && !Number.isSafeInteger(command.sequence)) return this.#reject('sequence: expected a safe integer')
-
-    const key = isNumbered ? `${command.source}\u0000${command.entity}` : command.entity
-    const window = this.#windows.get(key) ?? { key, count: 0 }
-    if (window.count >= IN_FLIGHT_PER_SOURCE_ENTITY_MAX) return this.#full()
-
     const header = this.#header
-    header.entity = utf8.encode(command.entity)
-    header.entityHash = hash32(header.entity)
-    header.source = isNumbered ? utf8.encode(command.source) : this.#ownSource
-    if (header.source.length > SOURCE_BYTES_MAX) return this.#reject(`source: longer than ${SOURCE_BYTES_MAX} bytes`)
-    header.request = (this.#request + 1) >>> 0
-    header.sequence = isNumbered ? command.sequence : this.#request + 1
-    header.commandNumber = commandNumber
+    header.request = channel.nextRequest
+    header.entityHash = route.hash
+    header.commandNumber = known.number
     header.answer = answer === 'always' ? ANSWER_ALWAYS : ANSWER_REFUSALS
     header.at = command.at ?? Number.NaN
-    header.correlation = command.correlation === undefined ? NO_BYTES : utf8.encode(command.correlation)
-    if (header.correlation.length > SOURCE_BYTES_MAX) return this.#reject(`correlation: longer than ${SOURCE_BYTES_MAX} bytes`)
-    header.payloadBytes = codec.encodedBytes(command.data)
-
-    const shard = header.entityHash % this.#shardCount
-    const channel = this.#channels[slotOfShard(shard, this.#channels.length)] as ChannelState
+    header.sequence = isNumbered ? command.sequence : this.counters.unnumbered + 1
+    header.entity = route.bytes
+    header.source = lane.sourceBytes
+    header.correlation = correlation
+    header.payloadBytes = known.codec.encodedBytes(command.data)
+    const frameBytes = commandFrameBytes(header)
     const { commands } = channel
-    const offset = commands.tryClaim(commandFrameBytes(header), COMMAND_FRAME)
+    const offset = commands.tryClaim(frameBytes, COMMAND_FRAME)
     if (offset === FRAME_TOO_LARGE) return this.#reject(`the command is larger than ${commands.frameBytesMax} bytes`)
-    if (offset === INSUFFICIENT_CAPACITY) return this.#full()
+    if (offset === INSUFFICIENT_CAPACITY) {
+      channel.blockedBytes = frameBytes
+      return this.#full()
+    }
     header.accepted = this.#accepted.next()
-    codec.encode(command.data, commands.bytes, commands.view, writeCommandHeader(header, commands.bytes, commands.view, offset))
+    known.codec.encode(command.data, commands.bytes, commands.view, writeCommandHeader(header, commands.bytes, commands.view, offset))
     commands.commit()
 
-    this.#request++
-    window.count++
-    this.#windows.set(key, window)
-    channel.waiting.push({ request: header.request, endPosition: commands.position, answer, window, settle, settlement: undefined })
+    lane.inFlight++
+    channel.sent(answer, lane, settle)
     this.counters.accepted++
     if (!isNumbered) this.counters.unnumbered++
     this.#wake()
@@ -174,22 +173,21 @@ export class BusDoor implements Door, DutyCycle {
     let work = 0
     for (const channel of this.#channels) {
       channel.commands.publish()
-      work += this.#settleChannel(channel)
+      work += this.#settleChannel(channel) + channel.unblock()
     }
-    if (work > 0 && this.#onRoom.length > 0) {
+    if (work === 0) return 0
+    this.#roomCount++
+    if (this.#onRoom.length > 0) {
       const callbacks = this.#onRoom
       this.#onRoom = []
       for (const callback of callbacks) callback()
-      for (const channel of this.#channels) channel.commands.publish()
     }
+    for (const channel of this.#channels) channel.commands.publish()
     return work
   }
 
   hasWork(): boolean {
-    return this.#channels.some((channel) => {
-      const first = channel.waiting.first
-      return channel.answers.hasFrames() || (first !== undefined && distance(first.endPosition, channel.commands.releasedPosition()) >= 0)
-    })
+    return this.#channels.some((channel) => channel.hasWork())
   }
 
   /** The release word is loaded before the answers are read: whatever was released then has its answer among them. */
@@ -198,33 +196,31 @@ export class BusDoor implements Door, DutyCycle {
     let work = this.#readAnswers(channel)
     for (let entry = channel.waiting.first; entry !== undefined; entry = channel.waiting.first) {
       if (distance(entry.endPosition, released) < 0) break
+      const { settle, answer, settlement = answer === 'always' ? FORGOTTEN_SETTLEMENT : DONE_SETTLEMENT } = entry
+      ;(entry.lane as Lane).inFlight--
       channel.waiting.shift()
-      entry.window.count--
-      if (entry.window.count === 0) this.#windows.delete(entry.window.key)
       this.counters.settled++
       work++
-      const settlement = entry.settlement ?? (entry.answer === 'always' ? FORGOTTEN_SETTLEMENT : DONE_SETTLEMENT)
       if (settlement.kind === 'refused' || settlement.kind === 'failed') this.counters.refused++
-      entry.settle(settlement)
+      settle?.(settlement)
     }
     return work
   }
 
+  /** Answers to a predecessor, and those given again by the successor of a worker, find nobody or say the same. */
   #readAnswers(channel: ChannelState): number {
     const { answers } = channel
     let count = 0
     for (let offset = answers.next(); offset >= 0; offset = answers.next()) {
       count++
       const { view, bytes } = answers
-      if (view.getUint32(offset + 4, true) === this.#term) {
-        const entry = channel.waiting.find(view.getUint32(offset, true))
-        if (entry !== undefined) {
-          const outcome = bytes.slice(offset + ANSWER_HEADER_BYTES, offset + answers.length)
-          entry.settlement = settlementOf(view.getUint32(offset + 12, true), view.getUint32(offset + 8, true), outcome)
-        }
+      const entry = view.getUint32(offset + 4, true) === this.#term ? channel.waiting.find(view.getUint32(offset, true)) : undefined
+      if (entry !== undefined) {
+        const outcome = bytes.slice(offset + ANSWER_HEADER_BYTES, offset + answers.length)
+        entry.settlement = settlementOf(view.getUint32(offset + 12, true), view.getUint32(offset + 8, true), outcome)
       }
-      answers.release(answers.endPosition)
     }
+    if (count > 0) answers.release(answers.endPosition)
     return count
   }
 
@@ -239,66 +235,70 @@ export class BusDoor implements Door, DutyCycle {
   }
 }
 
-/** Of a source or correlation, as an index key in every row. */
-const SOURCE_BYTES_MAX = 512
 const DONE_SETTLEMENT: Settlement = { kind: 'done', version: 0, reply: undefined }
 const FORGOTTEN_SETTLEMENT: Settlement = { kind: 'forgotten' }
-
-/** Refusal codes that stand for a fault in the entity's code rather than for its decision. */
-const FAULTS: ReadonlySet<string> = new Set(['DECIDE_FAILED', 'APPLY_FAILED', 'TOO_LARGE'])
 
 function settlementOf(kind: number, version: number, outcome: Uint8Array): Settlement {
   if (kind === ANSWER_FORGOTTEN) return FORGOTTEN_SETTLEMENT
   if (kind === ANSWER_DONE) return { kind: 'done', version, reply: outcome.length === 0 ? undefined : unpack(outcome) }
   if (kind !== ANSWER_REFUSED) return { kind: 'failed', message: `an answer of an unknown kind: ${kind}` }
-  const [code, detail] = unpack<[string, unknown]>(outcome)
-  if (!FAULTS.has(code)) return { kind: 'refused', version, code, detail }
-  return { kind: 'failed', message: `${code}: ${(detail as { message?: string } | undefined)?.message ?? ''}` }
+  const [code, detail, isFault] = unpack<[code: string, detail: unknown, isFault?: boolean]>(outcome)
+  if (isFault !== true) return { kind: 'refused', version, code, detail }
+  const message = (detail as { message?: string } | undefined)?.message
+  return { kind: 'failed', message: message === undefined ? code : `${code}: ${message}` }
 }
 
-/** In order of their frames, and so of their requests, which count modulo 2^32. */
-class WaitingQueue {
-  #entries: Waiting[] = []
-  #head = 0
+function commandsOf(plant: PlantModel, model: EntityModel): ReadonlyMap<string, KnownCommand> {
+  return new Map(
+    model.commandNames.map((name, index) => [name, { number: plant.commandNumber(model, name), codec: model.commandCodec(index) }]),
+  )
+}
 
-  push(entry: Waiting): void {
-    this.#entries.push(entry)
-  }
+function noSuchCommand(model: EntityModel, command: string): string {
+  return `${model.name} has no command ${command}; it has ${model.commandNames.join(', ')}`
+}
 
-  get first(): Waiting | undefined {
-    return this.#entries[this.#head]
-  }
-
-  shift(): void {
-    this.#head++
-    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head)
-      this.#head = 0
-    }
-  }
-
-  find(request: number): Waiting | undefined {
-    let low = this.#head
-    let high = this.#entries.length - 1
-    while (low <= high) {
-      const middle = (low + high) >>> 1
-      const entry = this.#entries[middle] as Waiting
-      const ahead = (request - entry.request) | 0
-      if (ahead === 0) return entry
-      if (ahead > 0) low = middle + 1
-      else high = middle - 1
-    }
-    return undefined
-  }
+function wrongEnvelope({ at, source, sequence }: IngestCommand): string | undefined {
+  if (at !== undefined && !Number.isSafeInteger(at)) return 'at: expected whole microseconds since 1970'
+  if (source !== '' && !Number.isSafeInteger(sequence)) return 'sequence: expected a safe integer'
+  return undefined
 }
 
 class ChannelState {
   readonly commands: Producer
   readonly answers: Consumer
   readonly waiting = new WaitingQueue()
+  nextRequest = FIRST_REQUEST
+  /** What the frame takes for which there was no room; 0: none was refused since. */
+  blockedBytes = 0
 
   constructor(channel: WorkerChannel) {
     this.commands = channel.commands
     this.answers = channel.answers
+  }
+
+  /** The command in the frame that was committed last. */
+  sent(answer: AnswerWanted, lane: Lane, settle: (settlement: Settlement) => void): void {
+    const entry: Waiting = this.waiting.push()
+    entry.request = this.nextRequest
+    entry.endPosition = this.commands.position
+    entry.answer = answer
+    entry.lane = lane
+    entry.settle = settle
+    this.nextRequest = (this.nextRequest + 1) >>> 0
+  }
+
+  /** 1 when there is room now for what was refused. */
+  unblock(): number {
+    if (this.blockedBytes === 0 || !this.commands.hasRoom(this.blockedBytes)) return 0
+    this.blockedBytes = 0
+    return 1
+  }
+
+  hasWork(): boolean {
+    if (this.answers.hasFrames() || this.commands.position !== this.commands.publishedPosition) return true
+    if (this.blockedBytes > 0 && this.commands.hasRoom(this.blockedBytes)) return true
+    const { first } = this.waiting
+    return first !== undefined && distance(first.endPosition, this.commands.releasedPosition()) >= 0
   }
 }

@@ -1,6 +1,6 @@
-import { pack } from '#base/pack.js'
 import { assert } from '#base/assert.js'
-import { type Consumer, INSUFFICIENT_CAPACITY, type Producer } from '#bus/index.js'
+import { pack } from '#base/pack.js'
+import { type Consumer, distance, FRAME_TOO_LARGE, type Producer } from '#bus/index.js'
 import {
   LOAD_FRAME,
   type LoadRequest,
@@ -16,71 +16,94 @@ export interface Rejection {
   readonly appendNumber: number
   readonly term: number
   readonly headVersion: number
+  /** REJECTED_CONFLICT or REJECTED_FENCED. */
   readonly kind: number
 }
 
 export interface LoadMessage {
   readonly load: number
+  /** Of the worker that asked. */
+  readonly term: number
   readonly kind: number
   /** The receiver's to keep. */
   readonly bytes: Uint8Array
 }
 
+/** A message of which not all pieces have come. */
+interface Partial extends LoadMessage {
+  receivedBytes: number
+}
+
 /**
  * The worker's end of the Journal port. Appends are written straight into claimed frames of `appends`; what the journal answers comes
- * back through `pollRejections` and `pollLoads`. One per worker slot; used by the worker's event loop only.
+ * back through `pollRejection` and `pollLoad`. One per worker slot; used by the worker's event loop only.
+ *
+ * Positions are counted here from when the client was made, in bytes of the appends channel, and never wrap: they are kept for as long as an
+ * entity lives, in which time the channel's own 32-bit ones come round.
  */
 export class JournalClient {
   readonly appends: Producer
   readonly #answers: Consumer
   readonly #bulk: Consumer
   #loadNumber = 0
-  #message: Uint8Array | undefined
-  #received = 0
+  #message: Partial | undefined
+  #released = 0
+  #releasedWord: number
 
   constructor(channels: { readonly appends: Producer; readonly answers: Consumer; readonly bulk: Consumer }) {
     this.appends = channels.appends
     this.#answers = channels.answers
     this.#bulk = channels.bulk
+    this.#releasedWord = channels.appends.releasedPosition()
   }
 
-  /** Everything sent before this position of the appends channel is durable or was rejected. Load it before `pollRejections`. */
+  /** Everything sent before this position is durable or was rejected. Load it before `pollRejection`: what it covers has been answered by then. */
   releasedPosition(): number {
-    return this.appends.releasedPosition()
+    const word = this.appends.releasedPosition()
+    this.#released += distance(this.#releasedWord, word)
+    this.#releasedWord = word
+    return this.#released
   }
 
-  /** Changes when the journal was replaced: what it owed to a load will not come. */
+  /** End of everything committed. */
+  get sentPosition(): number {
+    return this.#released + distance(this.#releasedWord, this.appends.position)
+  }
+
+  /** Changes when the journal was replaced: what it owed to a load will not come. 0 before the first one came. */
   get journalTerm(): number {
     return this.#bulk.producerTerm
   }
 
-  get hasAnswers(): boolean {
-    return this.#answers.hasFrames() || this.#bulk.hasFrames()
+  get hasRejections(): boolean {
+    return this.#answers.hasFrames()
+  }
+
+  get hasLoadPieces(): boolean {
+    return this.#bulk.hasFrames()
   }
 
   /**
-   * Asks for shards or for one entity; the answer comes after everything sent before is resolved. Returns the load's number, or
-   * INSUFFICIENT_CAPACITY. Visible after `appends.publish()`.
+   * Asks for shards or for one entity; the answer comes after everything sent before is resolved. Returns the load's number,
+   * INSUFFICIENT_CAPACITY or FRAME_TOO_LARGE. Visible after `appends.publish()`.
    */
-  tryLoad(what: { readonly shards: readonly number[] } | { readonly entity: string }): number {
+  tryLoad(request: Omit<LoadRequest, 'load'>): number {
     const load = this.#loadNumber + 1
-    const request: LoadRequest = { load, shards: 'shards' in what ? what.shards : [], entity: 'entity' in what ? what.entity : undefined }
-    const bytes = pack(request)
+    const numbered: LoadRequest = { ...request, load }
+    const bytes = pack(numbered)
     const offset = this.appends.tryClaim(bytes.length, LOAD_FRAME)
-    if (offset < 0) return INSUFFICIENT_CAPACITY
+    if (offset < 0) return offset
     this.appends.bytes.set(bytes, offset)
     this.appends.commit()
     this.#loadNumber = load
     return load
   }
 
-  /**
-   * Hands a snapshot over; call it right behind the append that made its version. False when there is no room or when it is too large for a frame:
-   * a snapshot may always be left out.
-   */
-  trySnapshot(entity: Uint8Array, version: number, term: number, appendNumber: number, state: Uint8Array): boolean {
+  /** Hands a snapshot over, best right behind the append that made its version. `never`: it is too large for a frame. It may always be left out. */
+  trySnapshot(entity: Uint8Array, version: number, term: number, appendNumber: number, state: Uint8Array): 'sent' | 'no-room' | 'never' {
     const offset = this.appends.tryClaim(SNAPSHOT_HEADER_BYTES + entity.length + state.length, SNAPSHOT_FRAME)
-    if (offset < 0) return false
+    if (offset === FRAME_TOO_LARGE) return 'never'
+    if (offset < 0) return 'no-room'
     const { bytes, view } = this.appends
     view.setUint32(offset, version, true)
     view.setUint32(offset + 4, term, true)
@@ -89,10 +112,10 @@ export class JournalClient {
     bytes.set(entity, offset + SNAPSHOT_HEADER_BYTES)
     bytes.set(state, offset + SNAPSHOT_HEADER_BYTES + entity.length)
     this.appends.commit()
-    return true
+    return 'sent'
   }
 
-  /** The next rejected append, or undefined. */
+  /** The next rejected append, of this worker or of its predecessor, or undefined. */
   pollRejection(): Rejection | undefined {
     const offset = this.#answers.next()
     if (offset < 0) return undefined
@@ -109,36 +132,43 @@ export class JournalClient {
     return rejection
   }
 
-  /** The next whole message of a load, or undefined when there is none yet. Takes at most `piecesMax` pieces off the channel. */
+  /**
+   * The next whole message of a load, or undefined when there is none yet: also one that a predecessor asked for. Takes at most `piecesMax`
+   * pieces off the channel.
+   */
   pollLoad(piecesMax = 64): LoadMessage | undefined {
     for (let pieces = 0; pieces < piecesMax; pieces++) {
       const offset = this.#bulk.next()
       if (offset < 0) return undefined
       assert(this.#bulk.type === PIECE_FRAME, 'the bulk channel carries pieces only')
-      const view = this.#bulk.view
-      const load = view.getUint32(offset, true)
-      const kind = view.getUint32(offset + 4, true)
-      const wholeBytes = view.getUint32(offset + 8, true)
-      const at = view.getUint32(offset + 12, true)
-      const pieceBytes = this.#bulk.length - PIECE_HEADER_BYTES
-      if (at === 0) {
-        this.#message = new Uint8Array(wholeBytes)
-        this.#received = 0
-      }
-      const message = this.#message
-      // A piece whose beginning went to a predecessor, or to a journal that died in the middle, belongs to nobody.
-      if (message !== undefined && at === this.#received && at + pieceBytes <= message.length) {
-        message.set(this.#bulk.bytes.subarray(offset + PIECE_HEADER_BYTES, offset + PIECE_HEADER_BYTES + pieceBytes), at)
-        this.#received += pieceBytes
-      } else {
-        this.#message = undefined
-      }
+      this.#takePiece(offset, this.#bulk.length)
       this.#bulk.release(this.#bulk.endPosition)
-      if (message !== undefined && this.#message === message && this.#received === message.length) {
-        this.#message = undefined
-        return { load, kind, bytes: message }
-      }
+      const message = this.#message
+      if (message === undefined || message.receivedBytes < message.bytes.length) continue
+      this.#message = undefined
+      return message
     }
     return undefined
+  }
+
+  /** A piece whose beginning went to a predecessor, or whose end died with a journal, belongs to nobody. */
+  #takePiece(offset: number, length: number): void {
+    const { view, bytes } = this.#bulk
+    const load = view.getUint32(offset, true)
+    const term = view.getUint32(offset + 4, true)
+    const kind = view.getUint32(offset + 8, true)
+    const wholeBytes = view.getUint32(offset + 12, true)
+    const at = view.getUint32(offset + 16, true)
+    const pieceBytes = length - PIECE_HEADER_BYTES
+    if (at === 0) this.#message = { load, term, kind, bytes: new Uint8Array(wholeBytes), receivedBytes: 0 }
+    const message = this.#message
+    if (message === undefined) return
+    const isNext = message.load === load && message.term === term && message.kind === kind && message.receivedBytes === at
+    if (!isNext || at + pieceBytes > message.bytes.length) {
+      this.#message = undefined
+      return
+    }
+    message.bytes.set(bytes.subarray(offset + PIECE_HEADER_BYTES, offset + length), at)
+    message.receivedBytes += pieceBytes
   }
 }

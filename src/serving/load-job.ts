@@ -1,6 +1,6 @@
-import { pack } from '#base/pack.js'
-import type { EntityId } from '#base/ids.js'
 import { messageOf } from '#base/errors.js'
+import type { EntityId } from '#base/ids.js'
+import { pack } from '#base/pack.js'
 import type { Producer } from '#bus/index.js'
 import type { Journal, Snapshot } from '#journal/journal.js'
 import {
@@ -23,6 +23,9 @@ interface Message {
   readonly bytes: Uint8Array
 }
 
+type Snapshots = Pick<Journal, 'snapshot' | 'snapshots'>
+
+const NO_SNAPSHOTS: Snapshots = { snapshot: () => undefined, snapshots: () => [] }
 const HEADS_PER_MESSAGE = 4096
 const utf8 = new TextEncoder()
 
@@ -31,7 +34,7 @@ const utf8 = new TextEncoder()
  * channel as far as it has room. The room is the credit: a slow worker slows the scan, and nothing piles up in between.
  */
 export class LoadJob {
-  readonly load: number
+  readonly request: LoadRequest
   readonly #messages: AsyncGenerator<Message>
   #message: Message | undefined
   #sentBytes = 0
@@ -39,7 +42,7 @@ export class LoadJob {
   #isDone = false
 
   constructor(journal: Journal, request: LoadRequest) {
-    this.load = request.load
+    this.request = request
     this.#messages = messagesOf(journal, request)
   }
 
@@ -47,37 +50,50 @@ export class LoadJob {
     return this.#isDone
   }
 
-  get canPump(): boolean {
-    return !this.#isDone && !this.#isFetching
+  /** Whether `pump` would find something to do. */
+  canPump(bulk: Producer): boolean {
+    if (this.#isDone || this.#isFetching) return false
+    return this.#message === undefined || bulk.hasRoom(this.#pieceBytes(bulk, this.#message))
   }
 
-  /** Writes what fits; returns how many pieces were written. `wake` is called when more can be written later. */
+  /** Writes what fits, or begins to read what comes next; returns how many steps that was. `wake` is called when more can be written later. */
   pump(bulk: Producer, wake: () => void): number {
-    let pieces = 0
-    while (!this.#isDone) {
-      if (this.#message === undefined) {
-        if (!this.#isFetching) this.#fetch(wake)
-        break
-      }
-      if (!this.#tryPiece(bulk, this.#message)) break
-      pieces++
+    if (!this.canPump(bulk)) return 0
+    if (this.#message === undefined) {
+      this.#fetch(wake)
+      return 1
     }
-    if (pieces > 0) bulk.publish()
+    let pieces = 0
+    while (this.#message !== undefined && this.#tryPiece(bulk, this.#message)) pieces++
+    bulk.publish()
+    if (!this.#isDone && this.#message === undefined) this.#fetch(wake)
     return pieces
   }
 
+  /** Whoever asked is gone. What was sent of the message under way is told from the next one by its header. */
+  cancel(): void {
+    this.#isDone = true
+    this.#messages.return(undefined).catch(() => undefined)
+  }
+
+  #pieceBytes(bulk: Producer, message: Message): number {
+    return Math.min(PIECE_HEADER_BYTES + message.bytes.length - this.#sentBytes, bulk.frameBytesMax)
+  }
+
   #tryPiece(bulk: Producer, message: Message): boolean {
-    const pieceBytes = Math.min(message.bytes.length - this.#sentBytes, bulk.frameBytesMax - PIECE_HEADER_BYTES)
-    const offset = bulk.tryClaim(PIECE_HEADER_BYTES + pieceBytes, PIECE_FRAME)
+    const frameBytes = this.#pieceBytes(bulk, message)
+    const offset = bulk.tryClaim(frameBytes, PIECE_FRAME)
     if (offset < 0) return false
-    bulk.view.setUint32(offset, this.load, true)
-    bulk.view.setUint32(offset + 4, message.kind, true)
-    bulk.view.setUint32(offset + 8, message.bytes.length, true)
-    bulk.view.setUint32(offset + 12, this.#sentBytes, true)
-    bulk.bytes.set(message.bytes.subarray(this.#sentBytes, this.#sentBytes + pieceBytes), offset + PIECE_HEADER_BYTES)
+    const end = this.#sentBytes + frameBytes - PIECE_HEADER_BYTES
+    bulk.view.setUint32(offset, this.request.load, true)
+    bulk.view.setUint32(offset + 4, this.request.term, true)
+    bulk.view.setUint32(offset + 8, message.kind, true)
+    bulk.view.setUint32(offset + 12, message.bytes.length, true)
+    bulk.view.setUint32(offset + 16, this.#sentBytes, true)
+    bulk.bytes.set(message.bytes.subarray(this.#sentBytes, end), offset + PIECE_HEADER_BYTES)
     bulk.commit()
-    this.#sentBytes += pieceBytes
-    if (this.#sentBytes < message.bytes.length) return true
+    this.#sentBytes = end
+    if (end < message.bytes.length) return true
     this.#isDone = message.kind === LOAD_END || message.kind === LOAD_FAILED
     this.#message = undefined
     this.#sentBytes = 0
@@ -99,25 +115,26 @@ export class LoadJob {
 }
 
 async function* messagesOf(journal: Journal, request: LoadRequest): AsyncGenerator<Message> {
-  const begin: LoadBegin = { eventTypes: journal.eventTypes, endPosition: journal.endPosition }
-  yield { kind: LOAD_BEGIN, bytes: pack(begin) }
+  const snapshots = request.isWhole ? NO_SNAPSHOTS : journal
+  if (request.entity !== undefined) yield* entityMessages(journal, snapshots, request.entity as EntityId)
+  else yield* shardMessages(journal, snapshots, request.shards)
+}
+
+async function* entityMessages(journal: Journal, snapshots: Snapshots, entity: EntityId): AsyncGenerator<Message> {
+  yield beginMessage(undefined)
+  const head = journal.head(entity)
+  if (head === undefined) return
+  yield headsMessage(head.shard, [[head.entity, head.number, head.version, head.term, head.appendNumber]])
+  const snapshot = snapshots.snapshot(entity)
+  if (snapshot !== undefined) yield snapshotMessage(snapshot)
+  const from = firstRowNeeded(snapshot, head.version)
+  if (from < journal.endPosition) yield* blockMessages(journal.blocks({ from, entity }))
+}
+
+async function* shardMessages(journal: Journal, snapshots: Snapshots, shards: readonly number[]): AsyncGenerator<Message> {
+  yield beginMessage(journal.eventTypes)
   let from = Number.POSITIVE_INFINITY
-  const lowest = (snapshot: Snapshot | undefined, headVersion: number) => {
-    if (snapshot === undefined) from = 0
-    else if (snapshot.version < headVersion) from = Math.min(from, snapshot.position)
-  }
-  if (request.entity !== undefined) {
-    const entity = request.entity as EntityId
-    const head = journal.head(entity)
-    if (head === undefined) return
-    yield headsMessage(head.shard, [[head.entity, head.number, head.version, head.term, head.appendNumber]])
-    const snapshot = journal.snapshot(entity)
-    if (snapshot !== undefined) yield snapshotMessage(snapshot)
-    lowest(snapshot, head.version)
-    if (from < begin.endPosition) yield* blockMessages(journal.blocks({ from, entity }))
-    return
-  }
-  for (const shard of request.shards) {
+  for (const shard of shards) {
     const versions = new Map<string, number>()
     let heads: LoadHeads['heads'][number][] = []
     for (const head of journal.heads(shard)) {
@@ -129,20 +146,31 @@ async function* messagesOf(journal: Journal, request: LoadRequest): AsyncGenerat
       }
     }
     if (heads.length > 0) yield headsMessage(shard, heads)
-    for (const snapshot of journal.snapshots(shard)) {
+    for (const snapshot of snapshots.snapshots(shard)) {
       const headVersion = versions.get(snapshot.entity)
       if (headVersion === undefined) continue
       versions.delete(snapshot.entity)
       yield snapshotMessage(snapshot)
-      lowest(snapshot, headVersion)
+      from = Math.min(from, firstRowNeeded(snapshot, headVersion))
     }
     if (versions.size > 0) from = 0
   }
-  if (from < begin.endPosition) yield* blockMessages(journal.blocks({ from, shards: new Set(request.shards) }))
+  if (from < journal.endPosition) yield* blockMessages(journal.blocks({ from, shards: new Set(shards) }))
+}
+
+/** Position of the first row that the snapshot does not cover; infinity when it covers all. */
+function firstRowNeeded(snapshot: Snapshot | undefined, headVersion: number): number {
+  if (snapshot === undefined) return 0
+  return snapshot.version < headVersion ? snapshot.position : Number.POSITIVE_INFINITY
 }
 
 async function* blockMessages(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Message> {
   for await (const bytes of blocks) yield { kind: LOAD_BLOCK, bytes }
+}
+
+function beginMessage(eventTypes: LoadBegin['eventTypes']): Message {
+  const begin: LoadBegin = { eventTypes }
+  return { kind: LOAD_BEGIN, bytes: pack(begin) }
 }
 
 function headsMessage(shard: number, heads: LoadHeads['heads']): Message {

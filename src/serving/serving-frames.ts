@@ -3,7 +3,7 @@
  *
  *   appends  worker → journal   APPEND_FRAME (journal/append-frame.ts), SNAPSHOT_FRAME, LOAD_FRAME, in the order in which they take effect
  *   answers  journal → worker   REJECTED_FRAME; success is told by the release of the appends channel
- *   bulk     journal → worker   PIECE_FRAME: messages of a load, cut into pieces, one load at a time
+ *   bulk     journal → worker   PIECE_FRAME: messages of a load, cut into pieces, one load at a time, one message after the other
  */
 export const APPEND_FRAME = 1
 export const SNAPSHOT_FRAME = 2
@@ -28,10 +28,10 @@ export const REJECTED_CONFLICT = 1
 export const REJECTED_FENCED = 2
 
 /**
- * One piece of a bulk message: u32 load number, u32 message kind (LOAD_*), u32 bytes of the whole message, u32 offset of this piece,
- * then the piece.
+ * One piece of a bulk message: u32 load number, u32 term of the worker that asked (its predecessor began to count at 1 too), u32 message kind
+ * (LOAD_*), u32 bytes of the whole message, u32 offset of this piece, then the piece.
  */
-export const PIECE_HEADER_BYTES = 16
+export const PIECE_HEADER_BYTES = 20
 
 /** msgpack LoadBegin. */
 export const LOAD_BEGIN = 1
@@ -49,14 +49,25 @@ export const LOAD_FAILED = 6
 /** What a LOAD_FRAME asks for: whole shards, or one entity. */
 export interface LoadRequest {
   readonly load: number
+  /** Of the worker that asks. */
+  readonly term: number
   readonly shards: readonly number[]
   readonly entity: string | undefined
+  /** No snapshots, but every row from the first on: the plant cannot read the snapshots that there are. */
+  readonly isWhole: boolean
 }
 
 export interface LoadBegin {
-  readonly eventTypes: readonly { readonly number: number; readonly entity: string; readonly event: string; readonly fields: readonly unknown[] }[]
-  /** Rows below this position are part of the load. */
-  readonly endPosition: number
+  /** Undefined in the load of one entity: its shard was loaded before. */
+  readonly eventTypes: readonly EventTypeFacts[] | undefined
+}
+
+/** An event type as the journal numbers it. */
+export interface EventTypeFacts {
+  readonly number: number
+  readonly entity: string
+  readonly event: string
+  readonly fields: readonly unknown[]
 }
 
 /** Entities of one shard: id, number within the shard, and version, writer term and append number of the newest row. */

@@ -1,0 +1,122 @@
+import type { EntityId } from '#base/ids.js'
+import type { Consumer, Producer } from '#bus/index.js'
+import type { Journal, Snapshot } from '#journal/journal.js'
+import { LoadJob } from './load-job.js'
+import { type LoadRequest, REJECTED_BYTES, REJECTED_FRAME, SNAPSHOT_HEADER_BYTES } from './serving-frames.js'
+
+/** The journal's end of the three channels of one worker slot. */
+export interface WorkerLink {
+  readonly slot: number
+  readonly appends: Consumer
+  readonly answers: Producer
+  readonly bulk: Producer
+}
+
+/** A snapshot that came in a batch. */
+export interface ReceivedSnapshot {
+  readonly snapshot: Snapshot
+  /** In the batch, of the append that made its version; -1 when that came in an earlier one. */
+  readonly appendIndex: number
+}
+
+const utf8 = new TextDecoder()
+
+/** What the journal server keeps for one worker slot: what it read in the batch at hand, and the loads that it owes. */
+export class ServedLink {
+  readonly slot: number
+  readonly appends: Consumer
+  readonly answers: Producer
+  readonly snapshots: ReceivedSnapshot[] = []
+  readonly loads: LoadRequest[] = []
+  /** End of the last frame read; everything up to there is released once the batch is resolved. */
+  readEnd: number | undefined
+  /** Of the batch at hand, -1 before the first append. */
+  lastAppendIndex = -1
+  readonly #bulk: Producer
+  #jobs: LoadJob[] = []
+
+  constructor(link: WorkerLink) {
+    this.slot = link.slot
+    this.appends = link.appends
+    this.answers = link.answers
+    this.#bulk = link.bulk
+  }
+
+  get isIdle(): boolean {
+    return this.#jobs.length === 0 && !this.appends.hasFrames()
+  }
+
+  /** Reads the snapshot frame at `offset`; `offsets` are those of the batch's appends so far. */
+  takeSnapshot(offset: number, offsets: ArrayLike<number>): void {
+    const { bytes, view, length } = this.appends
+    const entityOffset = offset + SNAPSHOT_HEADER_BYTES
+    const stateOffset = entityOffset + view.getUint32(offset + 12, true)
+    const term = view.getUint32(offset + 4, true)
+    const appendNumber = view.getUint32(offset + 8, true)
+    const append = this.lastAppendIndex < 0 ? -1 : (offsets[this.lastAppendIndex] as number)
+    const isOfLast = append >= 0 && view.getUint32(append, true) === appendNumber && view.getUint32(append + 4, true) === term
+    this.snapshots.push({
+      snapshot: {
+        version: view.getUint32(offset, true),
+        term,
+        appendNumber,
+        entity: utf8.decode(bytes.slice(entityOffset, stateOffset)) as EntityId,
+        position: 0,
+        bytes: bytes.slice(stateOffset, offset + length),
+      },
+      appendIndex: isOfLast ? this.lastAppendIndex : -1,
+    })
+  }
+
+  canReject(): boolean {
+    return this.answers.hasRoom(REJECTED_BYTES)
+  }
+
+  /** Answers the append frame at `offset` with a rejection; false when there is no room. */
+  tryReject(offset: number, headVersion: number, kind: number): boolean {
+    const { view } = this.appends
+    const answer = this.answers.tryClaim(REJECTED_BYTES, REJECTED_FRAME)
+    if (answer < 0) return false
+    this.answers.view.setUint32(answer, view.getUint32(offset, true), true)
+    this.answers.view.setUint32(answer + 4, view.getUint32(offset + 4, true), true)
+    this.answers.view.setUint32(answer + 8, headVersion, true)
+    this.answers.view.setUint32(answer + 12, kind, true)
+    this.answers.commit()
+    return true
+  }
+
+  /** Everything read is durable, or rejected and answered: releases it, and begins with the loads that stood behind it. */
+  resolved(journal: Journal): void {
+    for (const request of this.loads) this.#begin(journal, request)
+    this.loads.length = 0
+    this.snapshots.length = 0
+    this.lastAppendIndex = -1
+    if (this.readEnd !== undefined) this.appends.release(this.readEnd)
+    this.readEnd = undefined
+  }
+
+  canPump(): boolean {
+    return this.#jobs[0]?.canPump(this.#bulk) === true
+  }
+
+  /** Goes on with the loads, one after the other; returns how many steps that was. */
+  pump(wake: () => void): number {
+    let steps = 0
+    for (let job = this.#jobs[0]; job !== undefined; job = this.#jobs[0]) {
+      steps += job.pump(this.#bulk, wake)
+      if (!job.isDone) break
+      this.#jobs.shift()
+    }
+    return steps
+  }
+
+  /** What a predecessor of the worker had asked for interests nobody any more. */
+  #begin(journal: Journal, request: LoadRequest): void {
+    this.#jobs = this.#jobs.filter((job) => {
+      const isStale = job.request.term < request.term
+      if (isStale) job.cancel()
+      return !isStale
+    })
+    this.#jobs.push(new LoadJob(journal, request))
+  }
+}
