@@ -74,7 +74,7 @@ export const COMMANDS: readonly Command[] = [
       ['--speed <speed>', 'max, real, or N times faster than the rows happened', 'max'],
       ['--rejects <file>', 'where rejected rows go; by default into the data directory'],
       ['--infer', 'propose map, entity and plant from the header and the first rows'],
-      ['--write', 'write the proposal beside the file, or into --into'],
+      ['--write', 'write the proposal into this folder, or into --into'],
       ['--into <dir>', 'folder for the proposal'],
     ],
     examples: [

@@ -43,6 +43,10 @@ function isUnknownExtension(error: unknown): boolean {
   return (error as { code?: string }).code === 'ERR_UNKNOWN_FILE_EXTENSION'
 }
 
+function isMissingMillrace(error: unknown): boolean {
+  return (error as { code?: string }).code === 'ERR_MODULE_NOT_FOUND' && /package 'millrace'/.test(messageOf(error))
+}
+
 function plantError(fact: string, file: string, next: string, cause?: unknown): MillraceError {
   return new MillraceError('ERR_PLANT_MODULE', { fact, action: 'operator', values: { file }, next, cause })
 }
