@@ -9,7 +9,6 @@
  * compared with the budget, not the mean. A run counts when every command ended with exit code 0, which hyperfine checks, and `get` found
  * the last version. Needs two idle cores and Debian's hyperfine.
  */
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +17,7 @@ import { packageRoot } from '#runtime/package-root.js'
 import { benchMain } from './harness/bench-main.js'
 import { compiledPath } from './harness/compiled.js'
 import { makePressLog } from './harness/press-log.js'
+import { runProgram } from './harness/run-program.js'
 import { median } from './harness/samples.js'
 import { timeToReady } from './harness/time-to-ready.js'
 
@@ -147,34 +147,21 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
-function run(command: string, args: readonly string[], cwd: string): Promise<string> {
-  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-  let printed = ''
-  let said = ''
-  child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  return new Promise((resolve, reject) => {
-    child.once('error', (cause) =>
-      reject(
-        new MillraceError('ERR_BENCH_TOOL', {
-          fact: `${command} does not run`,
-          action: 'operator',
-          next: 'apt-get install hyperfine',
-          cause,
-        }),
-      ),
-    )
-    child.once('close', (code) => {
-      if (code === 0) resolve(printed)
-      else
-        reject(
-          new MillraceError('ERR_BENCH_FAILED', {
-            fact: 'a command failed',
-            action: 'operator',
-            values: { command, code, said: said.trim() },
-          }),
-        )
+/** Answers what the program printed. */
+async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
+  const end = await runProgram(command, args, cwd).catch((cause: unknown) => {
+    throw new MillraceError('ERR_BENCH_TOOL', {
+      fact: `${command} does not run`,
+      action: 'operator',
+      next: 'apt-get install hyperfine',
+      cause,
     })
+  })
+  if (end.code === 0) return end.stdout
+  throw new MillraceError('ERR_BENCH_FAILED', {
+    fact: 'a command failed',
+    action: 'operator',
+    values: { command, code: end.code, said: end.stderr.trim() },
   })
 }
 

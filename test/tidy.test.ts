@@ -43,7 +43,7 @@ const ROOMS: Rooms = {
   },
   modules: {
     lmdb: ['src/journal/lmdb/', 'test/', 'bench/'],
-    child_process: ['src/processes/', 'apps/cli/', 'native/', '.ci/', 'test/', 'bench/'],
+    child_process: ['src/processes/', 'apps/cli/', 'native/', '.ci/', 'test/', 'bench/', 'examples/'],
   },
   addon: ['src/shm/', 'native/', '.ci/', 'test/'],
 }

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { describeIngest, INGEST_SMOKE, measureIngest } from '../../bench/ingest.js'
+
+test('the ingest benchmark sends through both doors and finds each command in the log once', async () => {
+  const result = await measureIngest(INGEST_SMOKE)
+
+  for (const { commandsPerSecond, pacedPerSecond, ackMs } of [result.stream, result.http]) {
+    expect(commandsPerSecond).toBeGreaterThan(0)
+    expect(pacedPerSecond).toBeLessThanOrEqual(commandsPerSecond)
+    expect(ackMs.p50).toBeGreaterThan(0)
+    expect(ackMs.p99).toBeGreaterThanOrEqual(ackMs.p50)
+    expect(ackMs.max).toBeGreaterThanOrEqual(ackMs.p99)
+  }
+  expect(result.commands).toBeGreaterThan(0)
+  expect(result.reference.p50Ms).toBeGreaterThan(0)
+  expect(describeIngest(result)).toMatch(/each found in the log once$/m)
+}, 120_000)
