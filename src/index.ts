@@ -9,6 +9,8 @@ export {
   csv,
   type Door,
   type IngestCommand,
+  mqtt,
+  type MqttOptions,
   type Offered,
   type RunningSource,
   type Settlement,
