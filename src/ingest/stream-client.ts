@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { MillraceError } from '#base/errors.js'
-import type { AnswerWanted, Door, IngestCommand, Offered, Settlement } from './door.js'
+import { type AnswerWanted, type Door, IN_FLIGHT_PER_SOURCE_ENTITY_MAX, type IngestCommand, type Offered, type Settlement } from './door.js'
 import {
   COMMANDS,
   DONE,
   ERROR,
   HELLO,
+  keepNegativeZero,
   KIND_DONE,
   KIND_FAILED,
   KIND_FORGOTTEN,
@@ -27,28 +28,39 @@ export interface StreamDoorClientOptions {
   readonly retryMs?: number
   /** How long a loss may last before what is in flight is given up, milliseconds. Forever when left out. */
   readonly lostWithinMs?: number
+  /** How long a door that was reached may take to answer the greeting, milliseconds. */
+  readonly welcomeWithinMs?: number
 }
 
 interface InFlight {
   readonly id: number
+  /** Of source and entity. */
+  readonly key: string
   readonly command: StreamCommand
   readonly settle: (settlement: Settlement) => void
+  isSent: boolean
 }
 
 const RETRY_MS = 20
+const WELCOME_WITHIN_MS = 5000
 /** Before the server has said its own. */
 const CREDIT_FIRST = 1024
 const COMMANDS_PER_FRAME = 512
 
 /**
  * A Door behind a socket, for sources in other processes. What is not settled when the connection is lost is sent again, in order, over the next one; the
- * plant knows it by source and sequence. Commands without a source get one of this client's own, so that they too take effect once.
+ * plant knows it by source and sequence. Commands without a source get one of this client's own, so that they too take effect once. No more of one source
+ * and entity are in flight than the entity remembers outcomes: so each of them still has its answer when it is sent again.
  */
 export class StreamDoorClient implements Door {
   readonly #options: StreamDoorClientOptions
   /** Unsettled, in order of their ids. */
   readonly #inFlight = new Map<number, InFlight>()
   #unsent: InFlight[] = []
+  /** Sent over the present connection and unsettled: what the server's credit is about. */
+  #sentCount = 0
+  /** Commands in flight by source and entity. */
+  readonly #windows = new Map<string, number>()
   #onRoom: (() => void)[] = []
   #credit = CREDIT_FIRST
   #nextId = 1
@@ -90,19 +102,23 @@ export class StreamDoorClient implements Door {
   offer(command: IngestCommand, answer: AnswerWanted, settle: (settlement: Settlement) => void): Offered {
     if (this.#isClosed || this.#failure !== undefined || this.#inFlight.size >= this.#credit) return 'full'
     const isNumbered = command.source !== ''
+    const key = `${command.source}\0${command.entity}`
+    const window = this.#windows.get(key) ?? 0
+    if (window >= IN_FLIGHT_PER_SOURCE_ENTITY_MAX) return 'full'
     const packed: StreamCommand = [
       isNumbered ? command.source : this.#ownSource,
       isNumbered ? command.sequence : ++this.#ownSequence,
       command.entity,
       command.command,
-      command.data,
+      keepNegativeZero(command.data) as IngestCommand['data'],
       command.at ?? null,
       command.correlation ?? null,
       answer === 'always' ? 1 : 0,
     ]
-    const entry = { id: this.#nextId, command: packed, settle }
+    const entry = { id: this.#nextId, key, command: packed, settle, isSent: false }
     this.#nextId = (this.#nextId + 1) >>> 0
     this.#inFlight.set(entry.id, entry)
+    this.#windows.set(key, window + 1)
     this.#unsent.push(entry)
     this.#flushSoon()
     return 'accepted'
@@ -131,6 +147,7 @@ export class StreamDoorClient implements Door {
         await this.#attach(socket)
         return
       } catch (cause) {
+        if (this.#failure !== undefined) throw this.#failure
         const lostMs = performance.now() - this.#lostMs
         if (lostMs >= (this.#options.lostWithinMs ?? Number.POSITIVE_INFINITY)) throw doorLost(lostMs, cause)
         await new Promise((resolve) => setTimeout(resolve, this.#options.retryMs ?? RETRY_MS))
@@ -144,33 +161,41 @@ export class StreamDoorClient implements Door {
       const reader = new StreamFrameReader()
       let isWelcome = false
       const lost = () => {
+        clearTimeout(timer)
         socket.destroy()
-        if (!isWelcome) return reject(new Error('the connection ended before the door answered'))
-        if (this.#socket === socket) this.#reconnect()
+        if (!isWelcome) reject(new Error('the connection ended before the door answered'))
+        else if (this.#socket === socket) this.#reconnect()
       }
+      const timer = setTimeout(lost, this.#options.welcomeWithinMs ?? WELCOME_WITHIN_MS)
       socket.on('error', lost)
       socket.on('close', lost)
       socket.on('end', lost)
       socket.on('data', (piece: Buffer) => {
-        try {
-          for (const message of reader.read(piece)) {
-            if (message[0] === WELCOME) {
-              isWelcome = true
-              this.#credit = message[2] as number
-              this.#socket = socket
-              this.#unsent = [...this.#inFlight.values()]
-              this.#flushSoon()
-              resolve()
-            } else if (message[0] === ERROR) this.#fail(String(message[1]))
-            else this.#take(message)
+        const { messages, isBroken } = readAll(reader, piece)
+        for (const message of messages) {
+          if (message[0] !== WELCOME) this.#take(message)
+          else {
+            clearTimeout(timer)
+            isWelcome = true
+            this.#welcome(socket, message[2])
+            resolve()
           }
-          this.#tellRoom()
-        } catch {
-          lost()
         }
+        if (isBroken) lost()
+        this.#tellRoom()
       })
       socket.write(packFrame([HELLO, STREAM_VERSION]))
+      if (this.#isClosed) lost()
     })
+  }
+
+  #welcome(socket: Duplex, credit: unknown): void {
+    this.#credit = typeof credit === 'number' && credit >= 1 ? credit : 1
+    this.#socket = socket
+    this.#sentCount = 0
+    this.#unsent = [...this.#inFlight.values()]
+    for (const entry of this.#unsent) entry.isSent = false
+    this.#flushSoon()
   }
 
   #reconnect(): void {
@@ -182,21 +207,22 @@ export class StreamDoorClient implements Door {
   }
 
   #fail(message: string): void {
+    if (this.#failure !== undefined) return
     this.#failure = new MillraceError('ERR_DOOR', { fact: message, action: 'operator', next: 'look at `millrace status`' })
-    for (const { settle } of [...this.#inFlight.values()]) settle({ kind: 'failed', message })
-    this.#inFlight.clear()
     this.#unsent = []
+    for (const { id } of [...this.#inFlight.values()]) this.#settle(id, { kind: 'failed', message })
+    this.#socket?.destroy()
     this.#tellRoom()
   }
 
+  /** Whatever a door does not say is passed over. */
   #take(message: readonly unknown[]): void {
-    if (message[0] === DONE) {
-      for (const id of message[1] as number[]) this.#settle(id, { kind: 'done', version: 0, reply: undefined })
-      return
-    }
-    if (message[0] !== SETTLED) throw new TypeError('not a message of a door')
-    const [, id, kind, version, a, b] = message as [number, number, number, number, unknown, unknown]
-    if (kind === KIND_DONE) this.#settle(id, { kind: 'done', version, reply: b === true ? undefined : a })
+    const [what, id, kind, version, a, b] = message as [number, number, number, number, unknown, unknown]
+    if (what === ERROR) this.#fail(String(message[1]))
+    else if (what === DONE && Array.isArray(message[1])) {
+      for (const done of message[1] as number[]) this.#settle(done, { kind: 'done', version: 0, reply: undefined })
+    } else if (what !== SETTLED) return
+    else if (kind === KIND_DONE) this.#settle(id, { kind: 'done', version, reply: b === true ? undefined : a })
     else if (kind === KIND_REFUSED) this.#settle(id, { kind: 'refused', version, code: String(a), detail: b ?? undefined })
     else if (kind === KIND_FORGOTTEN) this.#settle(id, { kind: 'forgotten' })
     else this.#settle(id, { kind: 'failed', message: kind === KIND_FAILED ? String(a) : REJECTED_PREFIX + String(a) })
@@ -206,6 +232,11 @@ export class StreamDoorClient implements Door {
     const entry = this.#inFlight.get(id)
     if (entry === undefined) return
     this.#inFlight.delete(id)
+    const window = (this.#windows.get(entry.key) ?? 1) - 1
+    if (window === 0) this.#windows.delete(entry.key)
+    else this.#windows.set(entry.key, window)
+    if (entry.isSent) this.#sentCount--
+    if (this.#unsent.length > 0) this.#flushSoon()
     entry.settle(settlement)
   }
 
@@ -227,21 +258,36 @@ export class StreamDoorClient implements Door {
 
   #flush(): void {
     if (this.#socket === undefined) return
-    const unsent = this.#unsent
-    this.#unsent = []
-    for (let start = 0; start < unsent.length; ) {
-      const group = [unsent[start] as InFlight]
+    const going = this.#unsent.splice(0, Math.max(0, this.#credit - this.#sentCount))
+    this.#sentCount += going.length
+    for (let start = 0; start < going.length; ) {
+      const group = [going[start] as InFlight]
       let next = start + 1
       while (
-        next < unsent.length &&
+        next < going.length &&
         group.length < COMMANDS_PER_FRAME &&
-        (unsent[next] as InFlight).id === ((unsent[next - 1] as InFlight).id + 1) >>> 0
+        (going[next] as InFlight).id === ((going[next - 1] as InFlight).id + 1) >>> 0
       ) {
-        group.push(unsent[next++] as InFlight)
+        group.push(going[next++] as InFlight)
       }
+      for (const entry of group) entry.isSent = true
       this.#socket.write(packFrame([COMMANDS, (group[0] as InFlight).id, group.map(({ command }) => command)]))
       start = next
     }
+  }
+}
+
+/** All messages up to where the bytes are no frames; there the stream is lost. */
+function readAll(
+  reader: StreamFrameReader,
+  piece: Buffer,
+): { readonly messages: readonly (readonly unknown[])[]; readonly isBroken: boolean } {
+  const messages: (readonly unknown[])[] = []
+  try {
+    for (const message of reader.read(piece)) messages.push(message)
+    return { messages, isBroken: false }
+  } catch {
+    return { messages, isBroken: true }
   }
 }
 

@@ -1,4 +1,4 @@
-import { Packr, Unpackr } from 'msgpackr'
+import { addExtension, Packr, Unpackr } from 'msgpackr'
 import { MillraceError } from '#base/errors.js'
 
 /*
@@ -45,6 +45,33 @@ export type StreamCommand = readonly [
 ]
 
 export const STREAM_FRAME_BYTES_MAX = 16 * 1024 * 1024
+const LENGTH_BYTES = 4
+
+/** Stands for -0, which msgpackr would pack as the whole number 0. */
+class NegativeZero {
+  readonly value = -0
+}
+const NEGATIVE_ZERO = new NegativeZero()
+addExtension({ Class: NegativeZero, type: 0x2d, pack: () => Buffer.alloc(1), unpack: () => -0 })
+
+/** The value with each -0 in it made fit for `packFrame`: itself when there is none, else a copy. */
+export function keepNegativeZero(value: unknown): unknown {
+  if (typeof value === 'number') return Object.is(value, -0) ? NEGATIVE_ZERO : value
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    const kept = value.map(keepNegativeZero)
+    return kept.every((one, index) => Object.is(one, value[index])) ? value : kept
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  let copy: Record<string, unknown> | undefined
+  for (const key in value) {
+    const member = (value as Record<string, unknown>)[key]
+    const kept = keepNegativeZero(member)
+    if (!Object.is(kept, member)) (copy ??= { ...value })[key] = kept
+  }
+  return copy ?? value
+}
 
 const packr = new Packr({ useRecords: false })
 const unpackr = new Unpackr({ useRecords: false })
@@ -52,42 +79,50 @@ const unpackr = new Unpackr({ useRecords: false })
 /** A whole frame with its length in front. */
 export function packFrame(message: readonly unknown[]): Buffer {
   const body = packr.pack(message)
-  const frame = Buffer.allocUnsafe(4 + body.length)
+  const frame = Buffer.allocUnsafe(LENGTH_BYTES + body.length)
   frame.writeUInt32LE(body.length, 0)
-  body.copy(frame, 4)
+  body.copy(frame, LENGTH_BYTES)
   return frame
 }
 
-/** Cuts a byte stream into frames. Throws ERR_STREAM_DOOR for a length or bytes that no frame has: then the stream is lost. */
+/**
+ * Cuts a byte stream into frames; holds at most one unfinished frame, however small the pieces are. Throws ERR_STREAM_DOOR for a length or bytes that no
+ * frame has: then the stream is lost.
+ */
 export class StreamFrameReader {
-  #pieces: Buffer[] = []
-  #byteCount = 0;
+  readonly #head = Buffer.alloc(LENGTH_BYTES)
+  /** Of the unfinished frame's head, then of its body, what has come. */
+  #filled = 0
+  #body: Buffer | undefined;
 
   /** The messages that the piece completes. */
   *read(piece: Buffer): Generator<readonly unknown[]> {
-    this.#pieces.push(piece)
-    this.#byteCount += piece.length
-    while (this.#byteCount >= 4) {
-      const head = this.#joined()
-      const length = head.readUInt32LE(0)
-      if (length > STREAM_FRAME_BYTES_MAX) throw broken('a frame is longer than any may be', { bytes: length })
-      if (head.length < 4 + length) return
-      const message = unpackFrame(head.subarray(4, 4 + length))
-      const rest = head.subarray(4 + length)
-      this.#pieces = rest.length === 0 ? [] : [rest]
-      this.#byteCount = rest.length
-      yield message
+    for (let at = 0; at < piece.length; ) {
+      if (this.#body !== undefined) {
+        const copied = piece.copy(this.#body, this.#filled, at)
+        at += copied
+        this.#filled += copied
+        if (this.#filled < this.#body.length) return
+        const body = this.#body
+        this.#body = undefined
+        this.#filled = 0
+        yield unpackFrame(body)
+        continue
+      }
+      const copied = piece.copy(this.#head, this.#filled, at)
+      at += copied
+      this.#filled += copied
+      if (this.#filled < LENGTH_BYTES) return
+      this.#filled = 0
+      const length = this.#head.readUInt32LE(0)
+      if (length === 0 || length > STREAM_FRAME_BYTES_MAX) throw broken('no frame has this length', { bytes: length })
+      if (piece.length - at < length) {
+        this.#body = Buffer.allocUnsafe(length)
+        continue
+      }
+      at += length
+      yield unpackFrame(piece.subarray(at - length, at))
     }
-  }
-
-  #joined(): Buffer {
-    const first = this.#pieces[0] as Buffer
-    if (this.#pieces.length === 1) return first
-    // While a frame is incomplete the pieces are not joined again and again.
-    if (first.length >= 4 && this.#byteCount < 4 + first.readUInt32LE(0)) return first.subarray(0, 4)
-    const joined = Buffer.concat(this.#pieces)
-    this.#pieces = [joined]
-    return joined
   }
 }
 

@@ -6,6 +6,7 @@ import {
   DONE,
   ERROR,
   HELLO,
+  keepNegativeZero,
   KIND_DONE,
   KIND_FAILED,
   KIND_FORGOTTEN,
@@ -34,8 +35,8 @@ interface Pending {
 }
 
 /**
- * The door's side of one connection: offers its commands in order, stops reading while the door is full, settles by id. What comes over the socket is not
- * trusted: anything that is no command ends the connection with a message, and nothing else.
+ * The door's side of one connection: offers its commands in order, stops reading while the door is full or the client does not read its answers, settles
+ * by id. What comes over the socket is not trusted: anything that is no command ends the connection with a message, and nothing else.
  */
 export function serveStreamDoor(socket: Duplex, options: StreamDoorOptions): void {
   const connection = new StreamConnection(socket, options)
@@ -134,13 +135,13 @@ class StreamConnection {
     switch (settlement.kind) {
       case 'done':
         if (answer === 'always')
-          return this.#settle(id, KIND_DONE, settlement.version, settlement.reply ?? null, settlement.reply === undefined)
+          return this.#settle(id, KIND_DONE, settlement.version, keepNegativeZero(settlement.reply ?? null), settlement.reply === undefined)
         this.#unsettled--
         this.#done.push(id)
         if (this.#done.length === 1) setImmediate(() => this.#writeDone())
         return
       case 'refused':
-        return this.#settle(id, KIND_REFUSED, settlement.version, settlement.code, settlement.detail ?? null)
+        return this.#settle(id, KIND_REFUSED, settlement.version, settlement.code, keepNegativeZero(settlement.detail ?? null))
       case 'forgotten':
         return this.#settle(id, KIND_FORGOTTEN, 0, null, null)
       case 'failed':

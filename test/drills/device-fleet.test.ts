@@ -87,20 +87,20 @@ describe('a fleet of devices before a full door', () => {
     const clock = new FakeClock()
     const ledger = new Ledger()
     const door = new Sluice()
-    const fleet = new DeviceFleet({ door, script: deviceScript(40_000, 10), ledger, clock })
+    const fleet = new DeviceFleet({ door, script: deviceScript(50_000, 10), ledger, clock })
     const step = () => {
       fleet.step(clock.nowMicros())
       clock.advance(10)
     }
 
-    for (let round = 0; round < 5; round++) step()
+    for (let round = 0; round < 3; round++) step()
     const sentWhenFull = ledger.sent
     door.open()
     step()
 
-    expect(sentWhenFull).toBe(3 * 40_000)
-    expect(ledger.sent).toBe(6 * 40_000)
-    expect([ledger.acked, fleet.bufferedCount]).toEqual([6 * 40_000, 0])
+    expect(sentWhenFull).toBe(2 * 50_000)
+    expect(ledger.sent).toBe(4 * 50_000)
+    expect([ledger.acked, fleet.bufferedCount]).toEqual([4 * 50_000, 0])
   })
 })
 
