@@ -60,3 +60,6 @@ export async function rowsOf(path: string, map: IngestMap, options: { readonly r
 export function outcomesOf(rows: readonly CsvRow[]): unknown[] {
   return rows.map(({ command }) => (typeof command === 'string' ? command : command.data.temperature))
 }
+
+/** For `expect.poll`: a condition that comes soon, even on a busy machine. */
+export const SOON = { timeout: 10_000, interval: 5 }

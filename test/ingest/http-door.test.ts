@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { FakeClock, systemClock } from '#base/clock.js'
 import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from '#ingest/http-door.js'
-import { temporaryDirectory } from './data.js'
+import { SOON, temporaryDirectory } from './data.js'
 import { FakeDoor, type FakeDoorOptions } from './fake-door.js'
 
 const picky: FakeDoorOptions = {
@@ -41,7 +41,7 @@ interface Answer {
 
 async function post(http: HttpDoor, body: string | Uint8Array | ReadableStream, headers: Record<string, string> = {}): Promise<Answer> {
   const init = { method: 'POST', body, headers, ...(body instanceof ReadableStream ? { duplex: 'half' as const } : {}) }
-  const response = await fetch(`${http.url}/v1/commands`, init as RequestInit)
+  const response = await fetch(`${http.url}/v1/commands`, init)
   const text = await response.text()
   return {
     status: response.status,
@@ -91,7 +91,7 @@ describe('commands by HTTP', () => {
     const http = await openDoor(door)
     let isAnswered = false
     const answering = post(http, linesOf(command(1), command(2))).finally(() => (isAnswered = true))
-    await expect.poll(() => door.inFlightCount).toBe(2)
+    await expect.poll(() => door.inFlightCount, SOON).toBe(2)
 
     door.settle(1)
     await fetch(`${http.url}/healthz`)
@@ -154,7 +154,7 @@ describe('a full plant', () => {
     const http = await openDoor(door)
     const body = linesOf(...[1, 2, 3, 4].map((t) => command(t)))
     const answering = post(http, body, numbered('plc', 1))
-    await expect.poll(() => door.inFlightCount).toBe(2)
+    await expect.poll(() => door.inFlightCount, SOON).toBe(2)
     door.capacity = 0
     door.settle()
 
@@ -252,8 +252,8 @@ describe('a request that is wrong', () => {
     socket.write('POST /v1/commands HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
     for (let chunk = 0; chunk < 3; chunk++) socket.write(`c350\r\n${'x'.repeat(50_000)}\r\n`)
 
-    await expect.poll(() => text).toContain('HTTP/1.1 413')
-    await expect.poll(() => text).toContain('"taken":0')
+    await expect.poll(() => text, SOON).toContain('HTTP/1.1 413')
+    await expect.poll(() => text, SOON).toContain('"taken":0')
   })
 
   test.each([
@@ -351,6 +351,6 @@ describe('opening a door', () => {
         .on('close', () => closed.push(index))
         .resume()
 
-    await expect.poll(() => closed).toEqual([2])
+    await expect.poll(() => closed, SOON).toEqual([2])
   })
 })

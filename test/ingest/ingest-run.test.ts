@@ -7,7 +7,7 @@ import { fileCheckpointStore } from '#ingest/checkpoint-store.js'
 import { openCsvSource } from '#ingest/csv-source.js'
 import type { IngestOptions, IngestSummary } from '#ingest/ingest-options.js'
 import { runIngest } from '#ingest/ingest-run.js'
-import { fileOf, pressMap, temporaryDirectory } from './data.js'
+import { fileOf, pressMap, SOON, temporaryDirectory } from './data.js'
 import { FakeDoor, type FakeDoorOptions } from './fake-door.js'
 
 const HEADER = 'time,press,T,mode\n'
@@ -166,7 +166,7 @@ describe('a run that is interrupted', () => {
     const door = new FakeDoor({ isManual: true, capacity: 10 })
     const stop = new AbortController()
     const first = ingest(path, door, directory, { signal: stop.signal })
-    await expect.poll(() => door.inFlightCount).toBe(10)
+    await expect.poll(() => door.inFlightCount, SOON).toBe(10)
     stop.abort()
     door.settle()
 
@@ -187,7 +187,7 @@ describe('a run that is interrupted', () => {
     const door = new FakeDoor({ isManual: true, capacity: 10 })
     const stop = new AbortController()
     const first = ingest(path, door, directory, { signal: stop.signal, drainMs: 20 })
-    await expect.poll(() => door.inFlightCount).toBe(10)
+    await expect.poll(() => door.inFlightCount, SOON).toBe(10)
     door.settle(4)
     stop.abort()
 
@@ -267,7 +267,7 @@ describe('the speed of a run', () => {
     const run = ingest(fileOf(HEADER + rowsText(0, 4)), door, temporaryDirectory(), { clock, speed: 'real' })
 
     for (let second = 0; second < 4; second++) {
-      await expect.poll(() => temperatures(door)).toEqual(numbers(0, second + 1))
+      await expect.poll(() => temperatures(door), SOON).toEqual(numbers(0, second + 1))
       clock.advance(999)
       await new Promise(setImmediate)
       expect(temperatures(door)).toEqual(numbers(0, second + 1))
@@ -280,11 +280,11 @@ describe('the speed of a run', () => {
     const clock = new FakeClock()
     const door = new FakeDoor()
     const run = ingest(fileOf(HEADER + rowsText(0, 3)), door, temporaryDirectory(), { clock, speed: 2 })
-    await expect.poll(() => temperatures(door)).toEqual([0])
+    await expect.poll(() => temperatures(door), SOON).toEqual([0])
 
     clock.advance(500)
 
-    await expect.poll(() => temperatures(door)).toEqual([0, 1])
+    await expect.poll(() => temperatures(door), SOON).toEqual([0, 1])
     clock.advance(500)
     expect(await run).toMatchObject({ rows: 3 })
   })
@@ -297,7 +297,7 @@ test('a checkpoint names the settled prefix, never a row ahead of it', async () 
   const source = await openCsvSource(path, pressMap())
   const store = fileCheckpointStore(directory)
   const run = ingest(path, door, directory, { checkpointEveryMs: 0 })
-  await expect.poll(() => door.inFlightCount).toBe(30)
+  await expect.poll(() => door.inFlightCount, SOON).toBe(30)
 
   door.settleOne((commands) => commands.findIndex(({ sequence }) => sequence === 2))
   door.settleOne((commands) => commands.findIndex(({ sequence }) => sequence === 3))
@@ -306,7 +306,7 @@ test('a checkpoint names the settled prefix, never a row ahead of it', async () 
   door.settleOne((commands) => commands.findIndex(({ sequence }) => sequence === 1))
 
   expect(before).toBeUndefined()
-  await expect.poll(async () => (await store.load(source.checkpointName))?.row).toBe(3)
+  await expect.poll(async () => (await store.load(source.checkpointName))?.row, SOON).toBe(3)
   door.settle()
   await run
   expect(statSync(join(directory, `${source.checkpointName}.json`)).mode & 0o777).toBe(0o600)
