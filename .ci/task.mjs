@@ -113,7 +113,7 @@ async function fix() {
   let worst = 0
   // oxlint first: what it rewrites still has to be formatted.
   for (const name of ['lint', 'format', 'native']) worst = Math.max(worst, await check(name, CHECKS[name].fix))
-  return worst
+  return Math.max(worst, await run(process.execPath, ['.ci/readme.mjs']))
 }
 
 async function check(name, args) {
@@ -138,12 +138,13 @@ async function clangFormat(args) {
   }
 }
 
+/** An example runs in its own folder, so that its data stays there too. */
 function planExample([name, ...args]) {
   const entries = filesBelow('examples', (path) => /^examples\/[^/]+\/(main|plant)\.js$/.test(path))
   choose('example', name, [...new Set(entries.map((path) => basename(dirname(path))))])
-  const entry = `examples/${name}/main.js`
-  if (existsSync(join(root, entry))) return () => run(process.execPath, [entry, ...args])
-  return () => run(process.execPath, ['dist/apps/cli/main.js', 'up', `examples/${name}/plant.js`, ...args])
+  const folder = join(root, 'examples', name)
+  const command = existsSync(join(folder, 'main.js')) ? ['main.js'] : [join(root, 'dist/apps/cli/main.js'), 'up', 'plant.js']
+  return () => run(process.execPath, [...command, ...args], { cwd: folder })
 }
 
 function choose(what, name, names) {

@@ -1,0 +1,90 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readMapFile } from '#ingest/map-file.js'
+
+const examples = fileURLToPath(new URL('../examples', import.meta.url))
+const main = fileURLToPath(new URL('../dist/apps/cli/main.js', import.meta.url))
+
+let folder: string
+
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-examples-')))
+})
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Runs a program of Node in the test's folder and answers what it printed. */
+function node(...args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', env: environment() })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  return stdout
+}
+
+/** Without what the runner of these tests put there: node --test would take itself for a part of it. */
+function environment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|MILLRACE_)/.test(name))
+  return { ...Object.fromEntries(inherited), MILLRACE_HTTP__PORT: '0' }
+}
+
+describe('the example first', () => {
+  const example = join(examples, 'first', 'main.js')
+
+  test('is the first example of the README, word for word', () => {
+    const readme = readFileSync(fileURLToPath(new URL('../README.md', import.meta.url)), 'utf8')
+
+    expect(/^```js\n([\s\S]*?)^```/m.exec(readme)?.[1]).toBe(readFileSync(example, 'utf8'))
+    expect(readme).toContain(`\n${node(example)}\`\`\``)
+  })
+
+  test('goes on where it ended, until its press is out of order', () => {
+    const runs = [node(example), node(example), node(example)]
+
+    expect(runs[1]).toContain('{ ok: true, version: 6, reply: { alarms: 1 } }')
+    expect(runs[2]).toMatch(/ok: false,\s+version: 8,\s+refused: 'OUT_OF_ORDER'/)
+  })
+})
+
+describe('the example press', () => {
+  test('passes its own test', () => {
+    expect(node('--test', join(examples, 'press', 'press.test.js'))).toMatch(/^# pass 4\n# fail 0$/m)
+  })
+
+  test('runs as a plant of processes that takes a command and stops', async () => {
+    const plant = spawn(process.execPath, [main, 'up', join(examples, 'press', 'plant.js'), '--json'], { cwd: folder, env: environment() })
+    const ended = new Promise<number | null>((resolve) => plant.once('exit', resolve))
+    try {
+      await new Promise<void>((resolve, reject) => {
+        plant.stdout.once('data', () => resolve())
+        void ended.then((code) => reject(new Error(`the plant ended with ${code}`)))
+      })
+
+      expect(node(main, 'send', 'press/press-1', 'sample', '{"temperature":95,"force":3}', '--json')).toContain('"ok":true')
+      expect(JSON.parse(node(main, 'get', 'press/press-1', '--json'))).toMatchObject({ version: 2, state: { temperature: 95, alarms: 1 } })
+      node(main, 'down')
+      expect(await ended).toBe(0)
+    } finally {
+      plant.kill('SIGKILL')
+      await ended
+    }
+  }, 60_000)
+})
+
+describe('the example bus', () => {
+  test('adds up what came from another process', () => {
+    expect(node(join(examples, 'bus', 'main.js'))).toBe('ten numbers came over shared memory; their sum is 55\n')
+  })
+})
+
+describe('the maps of the example ingest', () => {
+  test.each(readdirSync(join(examples, 'ingest')).filter((name) => name.endsWith('.map.yaml')))('%s can be read', async (name) => {
+    const map = await readMapFile(join(examples, 'ingest', name))
+
+    expect(map.fields.length).toBeGreaterThan(0)
+  })
+})
