@@ -2,8 +2,7 @@ import { isMillraceError, messageOf } from '#base/errors.js'
 import { crc32, sha256 } from '#base/hash.js'
 import type { BlockGroup, BlockHeader } from './block-format.js'
 import { HASH_BYTES, readHeader, readNewEntities } from './block-format.js'
-import { BlockReplay } from './block-replay.js'
-import type { EntityHead, EventType, Finding } from './journal.js'
+import type { EntityHead, Finding } from './journal.js'
 import { COLUMN_ENTITY, COLUMN_VERSION, RowGroup } from './row-group.js'
 
 /** Damage whose rows are not known one by one: which entities it hit shows when later rows, or the heads at the end, leave a gap. */
@@ -19,12 +18,11 @@ interface OpenDamage {
 }
 
 /**
- * Checks a log block by block, in order of position: checksums, chain, positions without gaps, every value decodable, and every entity's
- * versions without gaps. Names the entities whose rows are lost as exactly as the damage allows: by their own rows when those columns are
+ * Checks a log block by block, in order of position: checksums, chain, positions without gaps, and every entity's versions without gaps. Whether
+ * every value can be decoded is for row-check.ts. Names the entities whose rows are lost as exactly as the damage allows: by their own rows when those columns are
  * intact, else by the versions that are missing.
  */
 export class LogVerifier {
-  readonly #types: readonly EventType[]
   readonly #heads: readonly EntityHead[]
   readonly #names: (string | undefined)[][] = []
   readonly #versions: number[][] = []
@@ -38,8 +36,7 @@ export class LogVerifier {
   #isEndUnknown = false
 
   /** `heads`: what is known from elsewhere of where entities are; used for names and to see rows missing at the end. */
-  constructor(types: readonly EventType[], heads: readonly EntityHead[]) {
-    this.#types = types
+  constructor(heads: readonly EntityHead[]) {
     this.#heads = heads
   }
 
@@ -125,7 +122,6 @@ export class LogVerifier {
     for (const group of header.groups) {
       if (!this.#checkGroup(segment, header, bytes, group)) isIntact = false
     }
-    if (isIntact) this.#checkRows(segment, header, bytes)
     return isIntact
   }
 
@@ -178,22 +174,6 @@ export class LogVerifier {
       }
     }
     return [...hit].sort()
-  }
-
-  /** Decodes every value, since a checksum only says that the bytes are those that were written. */
-  #checkRows(segment: string, header: BlockHeader, bytes: Uint8Array): void {
-    try {
-      const replay = new BlockReplay(bytes, this.#types, segment)
-      for (const { shard } of header.shards) {
-        replay.forEachRow(shard, (row) => {
-          row.data()
-          void row.outcome
-          void row.source
-        })
-      }
-    } catch (error) {
-      this.#add(segment, header.basePosition, `its rows cannot be decoded, since ${messageOf(error)}`, [])
-    }
   }
 
   /** Rows of the entity are missing: enters it with all damage that may have had them. False when there is none. */

@@ -17,6 +17,7 @@ import {
 } from '#journal/journal.js'
 import { LogState } from '#journal/log-state.js'
 import { LogVerifier } from '#journal/log-verifier.js'
+import { checkRows } from '#journal/row-check.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 
 export interface InMemoryJournalOptions {
@@ -150,10 +151,15 @@ export class InMemoryJournal implements Journal {
   }
 
   async *verify(progress?: (done: number, total: number) => void): AsyncGenerator<Finding> {
-    const verifier = new LogVerifier(this.eventTypes, [...this.#allHeads()])
+    const verifier = new LogVerifier([...this.#allHeads()])
     const count = this.#bases.length
     for (let index = 0; index < count; index++) {
-      yield* verifier.block(SEGMENT, this.#bases[index] as number, this.stored.blocks[index] as Uint8Array)
+      const block = this.#bases[index] as number
+      const bytes = this.stored.blocks[index] as Uint8Array
+      const findings = verifier.block(SEGMENT, block, bytes)
+      yield* findings
+      const wrong = findings.length > 0 ? undefined : checkRows({ bytes, types: this.eventTypes, segment: SEGMENT })
+      if (wrong !== undefined) yield { severity: 'damaged', segment: SEGMENT, block, what: wrong, entities: [] }
       progress?.(index + 1, count)
     }
     yield* verifier.end(SEGMENT, this.endPosition)

@@ -4,6 +4,7 @@ import { BlockReader } from '#journal/block-reader.js'
 import type { EntityHead, EventType, Finding } from '#journal/journal.js'
 import { LogVerifier } from '#journal/log-verifier.js'
 import { FileScan, type FoundBlock, likeliest } from './file-scan.js'
+import { RowChecks } from './row-checks.js'
 import type { Segment } from './segment.js'
 
 export interface VerifyOptions {
@@ -23,8 +24,9 @@ export interface VerifyOptions {
 export async function* verifyLog(options: VerifyOptions): AsyncGenerator<Finding> {
   const { segment, file, types, heads, progress } = options
   const newest = segment.last()
-  const verifier = new LogVerifier(types, heads)
+  const verifier = new LogVerifier(heads)
   const scan = new FileScan(file)
+  const checks = new RowChecks(segment.name, types)
   try {
     const found = scan.blocks(progress)
     const walk = new Map<number, FoundBlock>()
@@ -39,13 +41,23 @@ export async function* verifyLog(options: VerifyOptions): AsyncGenerator<Finding
         continue
       }
       walk.set(end, block)
-      for (const finding of verifier.block(segment.name, end, scan.read(block))) {
+      const bytes = scan.read(block)
+      for (const finding of verifier.block(segment.name, end, bytes)) {
         named.add(finding.block)
         yield finding
       }
-      if (!block.isIntact) named.add(end)
+      if (block.isIntact && !named.has(end)) await checks.add(end, bytes)
+      else named.add(end)
+      for (const finding of checks.take()) {
+        named.add(finding.block)
+        yield finding
+      }
       end += block.rowCount
       await nextTurn()
+    }
+    for (const finding of await checks.end()) {
+      named.add(finding.block)
+      yield finding
     }
     yield* verifier.end(segment.name)
     if (segment.last() === newest && (found.get(end) ?? []).some((block) => block.isIntact)) {
