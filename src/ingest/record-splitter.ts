@@ -152,8 +152,9 @@ export class RecordSplitter {
         return this.#pass(extent.next, lines)
       }
     }
-    const isLong = nextLine - at > this.#options.recordBytesMax
-    records.push(this.#record(data, at, lineEnd, nextLine, isLong ? tooLong(nextLine - at, this.#options.recordBytesMax) : UNBALANCED))
+    const lineBytes = nextLine - at - (data[nextLine - 1] === NEWLINE ? 1 : 0)
+    const { recordBytesMax } = this.#options
+    records.push(this.#record(data, at, lineEnd, nextLine, lineBytes > recordBytesMax ? tooLong(lineBytes, recordBytesMax) : UNBALANCED))
     return this.#pass(nextLine, 1)
   }
 
