@@ -1,14 +1,15 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
 import { parseMap } from '#ingest/map-file.js'
 import type { IngestMap } from '#ingest/ingest-map.js'
 import { type CsvRow, openCsvSource } from '#ingest/csv-source.js'
 
-/** Real machine data that is not part of the repository. */
-const DATA = process.env.MILLRACE_TEST_DATA ?? '/work/shared/data'
+/** Real machine data that is not part of the repository: beside it, or where the variable says. */
+const DATA = process.env.MILLRACE_TEST_DATA ?? fileURLToPath(new URL('../../../shared/data', import.meta.url))
 
 /** Why tests on a set of real data are skipped, or undefined when it is there. */
 export function missingData(folder: string): string | undefined {
