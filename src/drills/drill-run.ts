@@ -75,7 +75,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   const progress = new ProgressMeter(options, ackMicros, startMs)
   const waiting = [...faults]
   let breaking: Promise<void> | undefined
-  let failure: unknown
+  let failure: Error | undefined
   let calmFromMs = 0
 
   while (failure === undefined && (elapsedMs() < options.runMs || waiting.length > 0 || breaking !== undefined)) {
@@ -94,7 +94,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
           breaking = undefined
         },
         (error: unknown) => {
-          failure = error
+          failure = error as Error
         },
       )
     }
