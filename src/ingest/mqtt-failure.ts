@@ -38,7 +38,7 @@ export function explainFailure(error: unknown): MqttFailure {
   const refusal = typeof code === 'number' ? REFUSALS[code] : undefined
   if (refusal !== undefined) return { fact: refusal[0], next: refusal[1], isRefusal: true }
   if (error === undefined) return { fact: 'the broker ended the connection', next: 'look at its log if this goes on', isRefusal: false }
-  const said = error instanceof Error && error.message !== '' ? error.message : String(code ?? error)
+  const said = error instanceof Error && error.message !== '' ? error.message : String(code)
   if (typeof code === 'string') {
     if (UNTRUSTED.has(code))
       return {

@@ -27,6 +27,8 @@ export interface MqttRejects {
 const PAYLOAD_BYTES_KEPT_MAX = 64 * 1024
 const FILE_RETRY_MS = 1000
 const TOPIC_TIMEOUT_MS = 10_000
+/** MQTT 3.1.1 has no way to refuse a message but to end the connection. */
+const TOPIC_ATTEMPTS_MAX = 3
 
 /**
  * A reject as one line of JSON: `{ source, at, topic, kind, reason, bytes, encoding, payload }`. `payload` is the text as it came, or base64 where
@@ -129,11 +131,14 @@ interface Pending {
   readonly body: string
   readonly cancelTimeout: Cancel
   readonly done: () => void
+  /** Connections over which it was published. */
+  attempts: number
 }
 
 /**
  * Rejects published at QoS 1 over a connection of their own: over the source's, their PUBACKs would stand behind messages that wait for
- * them. What the broker refuses, or does not acknowledge within ten seconds, goes to the file, so that no reject holds up the rest.
+ * them. What the broker refuses, ends three connections for, or does not acknowledge within ten seconds, goes to the file, so that no reject
+ * holds up the rest.
  */
 export class RejectTopic implements MqttRejects {
   readonly #topic: string
@@ -165,7 +170,12 @@ export class RejectTopic implements MqttRejects {
         this.#client = client
         for (const pending of this.#pending) this.#publish(client, pending)
       },
-      onClose: () => (this.#client = undefined),
+      onClose: () => {
+        this.#client = undefined
+        for (const pending of this.#pending) {
+          if (pending.attempts >= TOPIC_ATTEMPTS_MAX) this.#fallBack(pending, 'the broker ended the connection instead of taking it')
+        }
+      },
     })
     return new Promise((done) => {
       const pending: Pending = {
@@ -173,6 +183,7 @@ export class RejectTopic implements MqttRejects {
         body: rejectLine(this.#source, clock.nowMicros(), reject),
         cancelTimeout: clock.after(TOPIC_TIMEOUT_MS, () => this.#fallBack(pending, 'the broker did not acknowledge it in time')),
         done,
+        attempts: 0,
       }
       this.#pending.add(pending)
       if (this.#client !== undefined) this.#publish(this.#client, pending)
@@ -187,6 +198,7 @@ export class RejectTopic implements MqttRejects {
   }
 
   #publish(client: MqttClient, pending: Pending): void {
+    pending.attempts++
     client.publish(this.#topic, pending.body, { qos: 1 }, (error) => {
       if (!this.#pending.has(pending)) return
       // An error without a reason code is the end of the connection: it is published again over the next one.

@@ -11,7 +11,14 @@ import type { MqttSessionFile } from './mqtt-session.js'
 import { OfferLanes } from './offer-lanes.js'
 import type { RunningSource, SourceLog, SourceStats } from './source.js'
 
-export interface MqttSourceOptions {
+export interface MqttRunOptions {
+  /** Takes so many messages and leaves the others to the broker. */
+  readonly messagesMax?: number | undefined
+  /** How long a stop waits for what is in flight. */
+  readonly drainMs?: number | undefined
+}
+
+export interface MqttSourceOptions extends MqttRunOptions {
   readonly name: string
   /** The broker's address without credentials, for the log. */
   readonly brokerName: string
@@ -26,10 +33,6 @@ export interface MqttSourceOptions {
   readonly link: Omit<MqttLinkOptions, 'onOpen' | 'onClose' | 'onMessage'>
   /** Messages read and not acknowledged; at this many the source stops reading. */
   readonly inFlightMax: number
-  /** Takes so many and leaves the others to the broker. */
-  readonly messagesMax?: number | undefined
-  /** How long `stop` waits for what is in flight. */
-  readonly drainMs?: number | undefined
 }
 
 interface Message {

@@ -9,7 +9,7 @@ import { MessageMapper } from './message-mapper.js'
 import type { MqttConnect } from './mqtt-link.js'
 import { RejectFile, type MqttRejects, RejectTopic } from './mqtt-rejects.js'
 import { MqttSessionFile } from './mqtt-session.js'
-import { MqttSource } from './mqtt-source.js'
+import { type MqttRunOptions, MqttSource } from './mqtt-source.js'
 import { matchesFilter, wrongFilter, wrongTopic } from './mqtt-topic.js'
 import { type SourceContext, type SourceDefinition, sourcePath } from './source.js'
 
@@ -46,8 +46,8 @@ export interface MqttOptions {
 const IN_FLIGHT_MAX_DEFAULT = 4096
 /** The broker keeps the session for ever. */
 const NEVER_EXPIRES = 0xffffffff
-const PROTOCOLS = ['mqtt:', 'mqtts:', 'tcp:', 'ssl:', 'tls:', 'ws:', 'wss:']
-const SECURE_PROTOCOLS = ['mqtts:', 'ssl:', 'tls:', 'wss:']
+const SECURE_PROTOCOLS: ReadonlySet<string> = new Set(['mqtts:', 'ssl:', 'tls:', 'wss:'])
+const PROTOCOLS: ReadonlySet<string> = new Set(['mqtt:', 'tcp:', 'ws:', ...SECURE_PROTOCOLS])
 
 /**
  * A subscription at a broker as a source of a plant: a persistent session, acknowledged message by message as the plant makes them durable.
@@ -58,19 +58,15 @@ export function mqtt(options: MqttOptions): SourceDefinition {
   return { kind: 'mqtt', name, start: (context) => startMqtt(options, context) }
 }
 
-/** Starts it outside of a plant's definition. With `messagesMax` it takes no more than so many. Throws ERR_MQTT_OPTIONS and ERR_MAP_FILE. */
-export async function startMqtt(
-  options: MqttOptions,
-  context: SourceContext,
-  { messagesMax }: { readonly messagesMax?: number | undefined } = {},
-): Promise<MqttSource> {
+/** Starts it outside of a plant's definition. Throws ERR_MQTT_OPTIONS and ERR_MAP_FILE. */
+export async function startMqtt(options: MqttOptions, context: SourceContext, run: MqttRunOptions = {}): Promise<MqttSource> {
   const { name, filters, url } = checked(options)
   const { door, clock, log, directory, base } = context
   const map = await mapOf(options.map, base)
   const protocolVersion = versionFor(options, map)
   const clientId = options.clientId ?? `millrace-${name.slice(0, 40)}-${sha256Hex(directory, '\0', name).slice(0, 12)}`
   const client: IClientOptions = { protocolVersion, ...credentials(options, base) }
-  if (client.password !== undefined && !SECURE_PROTOCOLS.includes(url.protocol) && !isLoopback(url.hostname)) {
+  if (client.password !== undefined && !SECURE_PROTOCOLS.has(url.protocol) && !isLoopback(url.hostname)) {
     log('warn', 'the password goes over the network as it is', { host: url.hostname, next: 'use mqtts' })
   }
   if (options.rejectUnauthorized === false) {
@@ -109,7 +105,7 @@ export async function startMqtt(
     session: new MqttSessionFile(join(directory, `${name}.session.json`)),
     link: { ...link, client: { ...client, clientId, clean: false, ...(protocolVersion === 5 ? { properties } : {}) } },
     inFlightMax,
-    messagesMax,
+    ...run,
   })
 }
 
@@ -146,11 +142,11 @@ function checked(options: MqttOptions): { readonly name: string; readonly filter
 
 function checkedUrl(options: MqttOptions): URL {
   const url = URL.canParse(options.url) ? new URL(options.url) : undefined
-  if (url === undefined || !PROTOCOLS.includes(url.protocol))
+  if (url === undefined || !PROTOCOLS.has(url.protocol))
     throw wrong('not the address of a broker', { url: url === undefined ? options.url : shownUrl(url) }, 'write it as mqtt://host:1883')
   if (url.searchParams.has('clientId'))
     throw wrong('the address holds a client id', { url: shownUrl(url) }, 'give it as the option clientId')
-  const isSecure = SECURE_PROTOCOLS.includes(url.protocol)
+  const isSecure = SECURE_PROTOCOLS.has(url.protocol)
   const tls = (['ca', 'cert', 'key'] as const).find((key) => options[key] !== undefined)
   if (tls !== undefined && !isSecure)
     throw wrong(`${tls} is for TLS, and the address is not`, { url: shownUrl(url) }, 'write the address with mqtts')
@@ -217,7 +213,7 @@ function shownUrl(url: URL): string {
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\./.test(host)
+  return host === 'localhost' || host === '[::1]' || host.startsWith('127.')
 }
 
 function wrong(fact: string, values: Readonly<Record<string, unknown>>, next: string): MillraceError {

@@ -36,15 +36,17 @@ export interface MqttUnderTest {
 export async function startPressSource(
   door: Door,
   options: Partial<Omit<MqttOptions, 'map'>> & { readonly url: string; readonly map?: string },
-  run: { readonly directory?: string; readonly messagesMax?: number } = {},
+  {
+    directory = temporaryDirectory(),
+    ...run
+  }: { readonly directory?: string; readonly messagesMax?: number; readonly drainMs?: number } = {},
 ): Promise<MqttUnderTest> {
-  const directory = run.directory ?? temporaryDirectory()
   const log: LoggedLine[] = []
   const { map = PRESS_JSON_MAP, ...rest } = options
   const source = await startMqtt(
     { topic: 'factory/+/sample', name: 'presses', clientId: CLIENT_ID, ...rest, map: parseMap(map, 'press.map.yaml') },
     { door, clock: systemClock, directory, log: (level, message, values) => log.push({ level, message, values }) },
-    { messagesMax: run.messagesMax },
+    run,
   )
   onTestFinished(() => source.stop())
   return { source, log, directory }
