@@ -8,17 +8,24 @@ export interface Bind {
   readonly hasTls: boolean
 }
 
-/** Throws ERR_BIND_NOT_LOOPBACK for an address that others can reach without token and TLS in front of it. */
-export function checkBind({ host, hasToken, hasTls }: Bind): void {
-  if (isLoopback(host) || (hasToken && hasTls)) return
+/** Why nobody may listen so, or undefined: an address that others reach needs both guards. */
+export function whyNotBind({ host, hasToken, hasTls }: Bind): string | undefined {
+  return isLoopback(host) || (hasToken && hasTls) ? undefined : 'an address that is not loopback needs http.token and http.tls'
+}
+
+/** Throws ERR_BIND_NOT_LOOPBACK where `whyNotBind` finds something. */
+export function checkBind(bind: Bind): void {
+  const why = whyNotBind(bind)
+  if (why === undefined) return
   throw new MillraceError('ERR_BIND_NOT_LOOPBACK', {
-    fact: 'an address that is not loopback needs a token and TLS',
+    fact: why,
     action: 'operator',
-    values: { host, token: hasToken, tls: hasTls },
+    values: { host: bind.host, token: bind.hasToken, tls: bind.hasTls },
     next: 'set http.token and http.tls.cert and http.tls.key, or listen on 127.0.0.1',
   })
 }
 
-export function isLoopback(host: string): boolean {
+/** Whether only this machine reaches an address. Other spellings of a loopback address count as reachable. */
+function isLoopback(host: string): boolean {
   return isIP(host) === 4 ? host.startsWith('127.') : host === '::1' || host === 'localhost'
 }

@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { isPowerOfTwo } from '#base/align.js'
+import { whyNotBind } from '#ingest/bind-check.js'
 import { BYTES_PATTERN, DURATION_PATTERN, type DurationUnit, parseBytes, parseDuration } from './config-units.js'
 
 /**
@@ -74,9 +74,8 @@ export function contradictions(config: Config): { readonly path: string; readonl
   if ((http.tls.cert === null) !== (http.tls.key === null)) {
     found.push({ path: http.tls.cert === null ? 'http.tls.key' : 'http.tls.cert', wrong: 'http.tls wants both cert and key, or neither' })
   }
-  if (!isLoopback(http.host) && (http.token === null || !isTls)) {
-    found.push({ path: 'http.host', wrong: 'an address that is not loopback needs http.token and http.tls' })
-  }
+  const wrongBind = whyNotBind({ host: http.host, hasToken: http.token !== null, hasTls: isTls })
+  if (wrongBind !== undefined) found.push({ path: 'http.host', wrong: wrongBind })
   if (processes.pulseLimitMs < 2 * processes.pulseMs) {
     found.push({ path: 'processes.pulseLimitMs', wrong: 'must be at least twice processes.pulseMs, or healthy processes are replaced' })
   }
@@ -84,11 +83,6 @@ export function contradictions(config: Config): { readonly path: string; readonl
     found.push({ path: 'processes.backoffMsMax', wrong: 'must not be below processes.backoffMs' })
   }
   return found
-}
-
-function isLoopback(host: string): boolean {
-  if (isIP(host) === 4) return host.startsWith('127.')
-  return host === '::1' || host === 'localhost'
 }
 
 function knobsOf(group: z.ZodObject, prefix: string): Knob[] {
