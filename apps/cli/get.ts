@@ -14,7 +14,8 @@ import { placeOf } from './place.js'
 export const runGet: Run = async ([id = ''], options, output) => {
   const place = placeOf(options)
   const { type } = parseEntityId(id)
-  const [access, definition] = await Promise.all([JournalAccess.open(place.dataDirectory), importPlant(plantFileOf(place))])
+  const plantFile = plantFileOf(place)
+  const [access, definition] = await Promise.all([JournalAccess.open(place.dataDirectory), importPlant(plantFile)])
   try {
     const model = new PlantModel(definition.entities).model(type)
     if (model === undefined) {
