@@ -67,7 +67,7 @@ function plantFileFor(place: ReturnType<typeof placeOf>, map: IngestMap, mapFile
   if (place.plantFile !== undefined) return place.plantFile
   const recorded = readPlantRecord(place.dataDirectory)?.plantFile
   if (recorded !== undefined) return recorded
-  if (map.module !== undefined) return map.module
+  if (map.module !== undefined) return resolve(dirname(mapFile), map.module)
   return [join(dirname(mapFile), 'plant.js'), 'plant.js'].find((path) => existsSync(path))
 }
 
