@@ -58,7 +58,7 @@ export interface DrillResult {
 const STEP_MS = 10
 const PROGRESS_EVERY_MS = 500
 /** The plant runs so long under load between two faults. */
-const CALM_MS = 300
+const CALM_MS = 600
 const SETTLE_WITHIN_MS = 30_000
 
 /**

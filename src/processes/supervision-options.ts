@@ -40,7 +40,7 @@ export const SUPERVISION_LIMITS: SupervisionLimits = {
   turnLimitMs: 10_000,
   loadLimitMs: 30_000,
   stopWithinMs: 10_000,
-  backOff: { firstMs: 50, delayMsMax: 10_000, stableMs: 500, failuresMax: 5, windowMs: 60_000 },
+  backOff: { firstMs: 50, delayMsMax: 10_000, stableMs: 300, failuresMax: 5, windowMs: 60_000 },
 }
 
 export interface SupervisionOptions {
