@@ -8,6 +8,7 @@ export class MqttDevices {
   /** Per device, what the broker acknowledged. */
   readonly acked: number[]
   readonly #clients: readonly MqttClient[]
+  #published = 0
 
   static async connect(url: string, options: { readonly devices: number; readonly connections: number }): Promise<MqttDevices> {
     const clients = await Promise.all(
@@ -27,36 +28,28 @@ export class MqttDevices {
     return this.acked.reduce((sum, count) => sum + count, 0)
   }
 
-  /** Publishes `count` messages at about `perSecond` and resolves once the broker has acknowledged all of them. */
-  async publish(count: number, perSecond: number): Promise<void> {
-    const startMs = performance.now()
-    await Promise.all(this.#clients.map((client, index) => this.#publishOver(client, index, { count, perSecond, startMs })))
+  /** Publishes `count` more as fast as the broker takes them, and resolves once it has acknowledged all of them. */
+  async publish(count: number): Promise<void> {
+    const first = this.#published
+    this.#published += count
+    await Promise.all(this.#clients.map((client, index) => this.#publishOver(client, index, first, first + count)))
   }
 
-  async #publishOver(
-    client: MqttClient,
-    index: number,
-    { count, perSecond, startMs }: { readonly count: number; readonly perSecond: number; readonly startMs: number },
-  ): Promise<void> {
-    let open = 0
-    let failure: unknown
-    for (let number = index; number < count && failure === undefined; number += this.#clients.length) {
-      const dueMs = startMs + (number / perSecond) * 1000
-      while (open >= WINDOW || performance.now() < dueMs) await new Promise((resolve) => setTimeout(resolve, 1))
+  async #publishOver(client: MqttClient, index: number, first: number, end: number): Promise<void> {
+    const open = new Set<Promise<void>>()
+    for (let number = first; number < end; number++) {
       const device = number % this.acked.length
+      if (device % this.#clients.length !== index) continue
       const sequence = Math.floor(number / this.acked.length) + 1
       const payload = JSON.stringify({ seq: sequence, ts: Date.now(), temperature: sequence + device / 1000 })
-      open++
-      client.publishAsync(`factory/press-${device}/sample`, payload, { qos: 1 }).then(
-        () => {
-          open--
-          this.acked[device] = sequence
-        },
-        (error: unknown) => (failure = error),
-      )
+      const one = client.publishAsync(`factory/press-${device}/sample`, payload, { qos: 1 }).then(() => {
+        this.acked[device] = sequence
+        open.delete(one)
+      })
+      open.add(one)
+      if (open.size >= WINDOW) await Promise.race(open)
     }
-    while (open > 0 && failure === undefined) await new Promise((resolve) => setTimeout(resolve, 1))
-    if (failure !== undefined) throw failure
+    await Promise.all(open)
   }
 
   async close(): Promise<void> {
