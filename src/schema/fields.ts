@@ -46,8 +46,8 @@ type NumberBuilder = {
   <const O extends FieldOptions<number>>(options: O): Field<number, PresenceOf<O>>
 }
 
-/** A value that cannot be changed through this type, however deep: the state as `decide` sees it. */
-export type DeepReadonly<T> = unknown extends T
+/** A value that cannot be changed through this type, however deep: the state as `decide` sees it. Json is so by itself, and has no bottom to stop at. */
+export type DeepReadonly<T> = [Json] extends [T]
   ? T
   : T extends string | number | boolean | bigint | null | undefined
     ? T
