@@ -3,21 +3,11 @@ export { type ErrorAction, type ErrorCode, isMillraceError, MillraceError } from
 export { type EntityId, entityId } from '#base/ids.js'
 export type * from '#entity/entity.js'
 export { defineEntity } from '#entity/index.js'
-export {
-  type AnswerWanted,
-  type CsvOptions,
-  csv,
-  type Door,
-  type IngestCommand,
-  mqtt,
-  type MqttOptions,
-  type Offered,
-  type RunningSource,
-  type Settlement,
-  type SourceContext,
-  type SourceDefinition,
-  type SourceStats,
-} from '#ingest/index.js'
-export { type EntityHandle, type InlinePlant, type OpenPlantOptions, openPlant, type SendOptions } from '#runtime/inline-plant.js'
+export { csv, type CsvOptions } from '#ingest/csv.js'
+export type { AnswerWanted, Door, IngestCommand, Offered, Settlement } from '#ingest/door.js'
+export { mqtt, type MqttOptions } from '#ingest/mqtt.js'
+export type { RunningSource, SourceContext, SourceDefinition, SourceStats } from '#ingest/source.js'
+export type { EntityHandle, InlinePlant, OpenPlantOptions, SendOptions } from '#runtime/inline-plant.js'
+export { openPlant } from '#runtime/open-plant.js'
 export { definePlant, type PlantDefinition } from '#runtime/plant-definition.js'
 export * from '#schema/fields.js'

@@ -5,6 +5,7 @@ import type { FieldFrom, IngestMap, JsonPath, NameFrom, TextFrom, TimeFrom } fro
 import { parseJsonPath } from './json-path.js'
 import { LocalTime } from './local-time.js'
 import { type FieldSpec, type MapSpec, mapSpec, type NameSpec } from './map-schema.js'
+import { sourcePath } from './source.js'
 import { timeReader } from './time-format.js'
 
 /** Larger is a mistake: a data file given as a map. */
@@ -27,6 +28,11 @@ export async function readMapFile(path: string): Promise<IngestMap> {
   if (bytes.length > MAP_BYTES_MAX)
     throw badMap(path, 1, 'too large for a map file', `it has at most ${MAP_BYTES_MAX} bytes; is this the data file?`)
   return parseMap(bytes.toString('utf8'), path)
+}
+
+/** A map as definitions name it. */
+export async function loadMap(map: string | URL | IngestMap, base: string | undefined): Promise<IngestMap> {
+  return typeof map === 'string' || map instanceof URL ? readMapFile(sourcePath(map, base)) : map
 }
 
 /** `file` is for messages only. Throws ERR_MAP_FILE. */
