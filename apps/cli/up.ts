@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { describeCause, type SupervisionEvent } from '#processes/supervision-event.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { readPlantRecord } from '#runtime/plant-record.js'
-import { supervise } from '#runtime/supervise.js'
+import { failureIn, supervise } from '#runtime/supervise.js'
 import type { Run } from './command.js'
 import { usageError } from './number-option.js'
 import type { Output } from './output.js'
@@ -16,7 +16,7 @@ export const runUp: Run = async ([named], options, output) => {
   if (!existsSync(plantFile)) throw usageError('there is no plant module', { file: plantFile }, 'name one: millrace up plant.js')
   const configFile = textOption(options, 'config')
   const startedMs = performance.now()
-  const supervisor = await supervise({
+  const { supervisor, started } = await supervise({
     plantFile,
     dataDirectory,
     ...(configFile === undefined ? {} : { configFile }),
@@ -36,7 +36,12 @@ export const runUp: Run = async ([named], options, output) => {
     process.on('SIGTERM', stop)
     void supervisor.whenStopped().then(done)
   })
-  void supervisor.whenReady().then(() => {
+  let failure: unknown
+  const failed = (error: unknown) => {
+    failure = error
+    void supervisor.stop()
+  }
+  void started.then(() => {
     const status = supervisor.status()
     const doors = readGatewayDoors(dataDirectory)
     const readyMs = Math.round(performance.now() - startedMs)
@@ -45,15 +50,19 @@ export const runUp: Run = async ([named], options, output) => {
       output.line(`The plant is ready after ${readyMs} ms: ${status.processes.length} processes, data in ${resolve(dataDirectory)}`)
       if (doors !== undefined) output.line(`Commands by HTTP: ${doors.http}   Stop with Ctrl-C or: millrace down --data ${dataDirectory}`)
     }
-  })
+  }, failed)
   await stopped
+  if (failure !== undefined) throw failure
   if (!output.isJson) output.line('The plant has stopped; everything that was acknowledged is in the log.')
   return 0
 }
 
 function tell(event: SupervisionEvent, output: Output): void {
   if (output.isJson) return
-  if (event.kind === 'died') output.note(`${event.role}/${event.slot ?? 'spare'} (pid ${event.pid}) ended: ${describeCause(event.cause)}`)
+  const failure = failureIn(event)
+  if (failure !== undefined) output.note(`${failure.code}: ${failure.message}`)
+  else if (event.kind === 'died')
+    output.note(`${event.role}/${event.slot ?? 'spare'} (pid ${event.pid}) ended: ${describeCause(event.cause)}`)
   else if (event.kind === 'replaced') {
     const { role, slot, pid, ms, details } = event.replacement
     const what = details.entities === undefined ? '' : `, ${details.entities} entities from ${details.events} events`

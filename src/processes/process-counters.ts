@@ -21,7 +21,7 @@ export const COUNTER_NAMES = {
     'liveEntities',
     'unreleased',
   ],
-  gateway: ['commandsTaken', 'commandsAcked', 'refusals', 'rejected', 'backPressure', 'inFlight'],
+  gateway: ['commandsTaken', 'commandsAcked', 'refusals', 'rejected', 'backPressure', 'inFlight', 'unnumbered'],
 } as const satisfies Record<Role, readonly string[]>
 
 export type CounterName<R extends Role> = (typeof COUNTER_NAMES)[R][number]

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { replaceFileSync } from '#processes/durable-file.js'
 import { dataPaths } from './data-directory.js'
@@ -13,9 +13,21 @@ export function writeGatewayDoors(dataDirectory: string, doors: GatewayDoors): v
   replaceFileSync(pathOf(dataDirectory), `${JSON.stringify(doors)}\n`)
 }
 
+/** Undefined when no gateway has opened its doors yet, or its word cannot be read. */
 export function readGatewayDoors(dataDirectory: string): GatewayDoors | undefined {
-  const path = pathOf(dataDirectory)
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as GatewayDoors) : undefined
+  try {
+    const doors = JSON.parse(readFileSync(pathOf(dataDirectory), 'utf8')) as Partial<GatewayDoors> | null
+    return typeof doors?.http === 'string' && URL.canParse(doors.http) ? { http: doors.http } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The port that the predecessor of a gateway had: with `http.port: 0` its successor takes the same, so that clients find it again. */
+export function predecessorPort(dataDirectory: string): number | undefined {
+  const doors = readGatewayDoors(dataDirectory)
+  const port = doors === undefined ? 0 : Number(new URL(doors.http).port)
+  return port === 0 ? undefined : port
 }
 
 function pathOf(dataDirectory: string): string {

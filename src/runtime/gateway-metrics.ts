@@ -1,48 +1,76 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock } from '#base/clock.js'
+import type { HttpStats } from '#ingest/http-door.js'
 import type { Door } from '#ingest/index.js'
 import { COUNTER_NAMES, LEVELS } from '#processes/process-counters.js'
-import type { ProcessRow, ProcessTable } from '#processes/process-table.js'
+import type { Role, Seat } from '#processes/process-role.js'
+import type { ProcessTable } from '#processes/process-table.js'
+import type { PlantShape } from './channel-plan.js'
+import { seatsOf } from './gateway-readiness.js'
 
 /** Of every so many commands one is timed: the histogram is a sample, the counters are not. */
 const TIMED_EVERY = 16
-const ACK_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
+const ACK_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30]
+
+export interface GatewayMetricsOptions {
+  readonly table: ProcessTable
+  readonly shape: PlantShape
+  readonly clock: Clock
+}
 
 /**
- * The plant in figures for Prometheus, read from the process table's shared memory when asked: what every process counts, who is up, and how long
- * acknowledgements take at this gateway.
+ * The plant in figures for Prometheus, read from the process table's shared memory when asked: what every seat counts, who is up, and how long
+ * acknowledgements take at this gateway. Counters of a seat go on when its holder is replaced; those of the HTTP door and the acknowledgements start
+ * over with the gateway.
  */
 export class GatewayMetrics {
   readonly #registry = new Registry()
-  readonly #table: ProcessTable
+  readonly #options: GatewayMetricsOptions
+  readonly #seats: readonly Seat<Role>[]
   readonly #ack: Histogram
-  readonly #clock: Clock
-  readonly #counters = new Map<string, Counter>()
-  readonly #gauges = new Map<string, Gauge>()
+  readonly #metrics = new Map<string, Counter | Gauge>()
   readonly #up: Gauge
+  readonly #requests: Counter
+  readonly #connections: Gauge
+  readonly #dropped: Counter
 
-  constructor(table: ProcessTable, clock: Clock) {
-    this.#table = table
-    this.#clock = clock
+  constructor(options: GatewayMetricsOptions) {
+    this.#options = options
+    this.#seats = seatsOf(options.shape)
+    const registers = [this.#registry]
     this.#ack = new Histogram({
       name: 'millrace_ack_seconds',
       help: 'Time from the offer of a command to its durable end, of a sample of the commands of this gateway.',
       buckets: ACK_BUCKETS,
-      registers: [this.#registry],
+      registers,
     })
     for (const [role, names] of Object.entries(COUNTER_NAMES)) {
       for (const name of names) {
-        const isLevel = LEVELS.has(name)
-        const metric = { help: `${words(name)} of the ${role}.`, labelNames: ['slot'], registers: [this.#registry] }
-        if (isLevel) this.#gauges.set(`${role}.${name}`, new Gauge({ name: `millrace_${role}_${snake(name)}`, ...metric }))
-        else this.#counters.set(`${role}.${name}`, new Counter({ name: `millrace_${role}_${snake(name)}_total`, ...metric }))
+        const metric = { help: `${words(name)} of the ${role}.`, labelNames: ['slot'], registers }
+        const full = `millrace_${role}_${snake(name)}`
+        this.#metrics.set(
+          `${role}.${name}`,
+          LEVELS.has(name) ? new Gauge({ name: full, ...metric }) : new Counter({ name: `${full}_total`, ...metric }),
+        )
       }
     }
     this.#up = new Gauge({
       name: 'millrace_process_up',
       help: 'Whether the seat is taken by a process that does its work.',
       labelNames: ['role', 'slot'],
-      registers: [this.#registry],
+      registers,
+    })
+    this.#requests = new Counter({
+      name: 'millrace_http_requests_total',
+      help: 'HTTP requests by the status of their answer, 0 when the client left before it.',
+      labelNames: ['status'],
+      registers,
+    })
+    this.#connections = new Gauge({ name: 'millrace_http_connections', help: 'HTTP connections that are open.', registers })
+    this.#dropped = new Counter({
+      name: 'millrace_http_connections_dropped_total',
+      help: 'HTTP connections closed at once, there being as many as there may be.',
+      registers,
     })
   }
 
@@ -50,20 +78,27 @@ export class GatewayMetrics {
     return this.#registry.contentType
   }
 
-  text(): Promise<string> {
-    this.#collect()
+  text(http: HttpStats): Promise<string> {
+    this.#collectSeats()
+    this.#requests.reset()
+    this.#requests.inc({ status: '200' }, 0)
+    for (const [status, count] of http.requests) this.#requests.inc({ status: String(status) }, count)
+    this.#connections.set(http.connections)
+    this.#dropped.reset()
+    this.#dropped.inc(http.dropped)
     return this.#registry.metrics()
   }
 
   /** The same door, timing a sample of what goes through. */
   timed(door: Door): Door {
+    const { clock } = this.#options
     let count = 0
     return {
       offer: (command, answer, settle) => {
-        if (++count % TIMED_EVERY !== 0) return door.offer(command, answer, settle)
-        const startMs = this.#clock.monotonicMs()
+        if (count++ % TIMED_EVERY !== 0) return door.offer(command, answer, settle)
+        const startMs = clock.monotonicMs()
         return door.offer(command, answer, (settlement) => {
-          this.#ack.observe((this.#clock.monotonicMs() - startMs) / 1000)
+          this.#ack.observe((clock.monotonicMs() - startMs) / 1000)
           settle(settlement)
         })
       },
@@ -71,22 +106,21 @@ export class GatewayMetrics {
     }
   }
 
-  #collect(): void {
-    this.#up.reset()
-    for (const row of this.#table.snapshot()) {
-      if (row.slot === undefined) continue
-      this.#up.set({ role: row.role, slot: row.slot }, row.state === 'ready' ? 1 : 0)
-      this.#collectCounters(row, String(row.slot))
-    }
-  }
-
-  #collectCounters(row: ProcessRow, slot: string): void {
-    for (const [name, value] of Object.entries(row.counters)) {
-      this.#gauges.get(`${row.role}.${name}`)?.set({ slot }, value)
-      const counter = this.#counters.get(`${row.role}.${name}`)
-      if (counter === undefined) continue
-      counter.remove({ slot })
-      counter.inc({ slot }, value)
+  #collectSeats(): void {
+    const { table } = this.#options
+    const rows = table.snapshot()
+    for (const seat of this.#seats) {
+      const slot = String(seat.slot)
+      const isUp = rows.some((row) => row.role === seat.role && row.slot === seat.slot && row.state === 'ready')
+      this.#up.set({ role: seat.role, slot }, isUp ? 1 : 0)
+      for (const [name, value] of Object.entries(table.counters(seat).read())) {
+        const metric = this.#metrics.get(`${seat.role}.${name}`)
+        if (metric instanceof Gauge) metric.set({ slot }, value)
+        else if (metric !== undefined) {
+          metric.remove({ slot })
+          metric.inc({ slot }, value)
+        }
+      }
     }
   }
 }

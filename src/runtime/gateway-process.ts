@@ -1,22 +1,27 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { PlantModel } from '#entity/index.js'
+import type { ProcessCounters } from '#processes/process-counters.js'
 import type { ProcessTable } from '#processes/process-table.js'
 import { BusDoor } from '#ingest/bus-door.js'
-import { openHttpDoor } from '#ingest/http-door.js'
-import type { PageAnswer } from '#ingest/http-requests.js'
-import type { RunningSource } from '#ingest/index.js'
+import { type HttpDoor, openHttpDoor } from '#ingest/http-door.js'
+import type { Page, PageAnswer } from '#ingest/http-requests.js'
+import type { Door, RunningSource } from '#ingest/index.js'
 import { serveStreamDoor } from '#ingest/stream-server.js'
 import { serveConnections } from '#processes/control-socket.js'
 import type { PlantShape } from './channel-plan.js'
 import { dataPaths } from './data-directory.js'
-import { writeGatewayDoors } from './gateway-doors.js'
+import { predecessorPort, writeGatewayDoors } from './gateway-doors.js'
 import { GatewayMetrics } from './gateway-metrics.js'
+import { missingSeats } from './gateway-readiness.js'
 import { importPlant } from './plant-module.js'
-import { runRole, settled } from './role-process.js'
+import type { PlantDefinition } from './plant-definition.js'
+import { runRole, type SeatContext, settled } from './role-process.js'
 import { wireGateway } from './wiring.js'
 
 const COUNTERS_EVERY_MS = 100
+/** Of the time to drain, the part in which requests under way may still be answered. */
+const ANSWER_PART = 0.8
 
 /** The gateway process: the plant's doors and sources. Keeps nothing that matters; what it had in flight is sent again by whoever sent it. */
 export function runGatewayProcess(): Promise<void> {
@@ -27,8 +32,7 @@ export function runGatewayProcess(): Promise<void> {
       return { definition, plant: new PlantModel(definition.entities) }
     },
     async (context, { definition, plant }) => {
-      const { settings, slot, term, clock, log } = context
-      const paths = dataPaths(settings.dataDirectory)
+      const { settings, slot, term, clock, log, table } = context
       let cycle: ReturnType<typeof context.run> | undefined
       const door = new BusDoor({
         plant,
@@ -39,70 +43,96 @@ export function runGatewayProcess(): Promise<void> {
         wake: () => cycle?.wake(),
       })
       cycle = context.run(door)
-      const metrics = new GatewayMetrics(context.table, clock)
+      const count = countInto(table.counters({ role: 'gateway', slot }), door)
+      setInterval(count, COUNTERS_EVERY_MS).unref()
+      const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
       const timedDoor = metrics.timed(door)
-      const streamDoor = await serveConnections(paths.doorSocket, (socket) => serveStreamDoor(socket, { door: timedDoor }))
-      const { http } = settings.config
-      const httpDoor = await openHttpDoor({
-        door: timedDoor,
-        clock,
-        host: http.host,
-        port: http.port,
-        bodyBytesMax: http.bodyBytesMax,
-        connectionsMax: http.connectionsMax,
-        ratePerSecond: http.ratePerSecond,
-        token: http.token ?? undefined,
-        tls: http.tls.cert === null || http.tls.key === null ? undefined : { cert: http.tls.cert, key: http.tls.key },
-        pages: {
-          '/healthz': { isOpen: true, read: () => text(200, 'alive\n') },
-          '/readyz': { isOpen: true, read: () => readiness(context.table, settings.shape) },
-          ...(settings.config.metrics.enabled
-            ? { '/metrics': { isOpen: false, read: async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() }) } }
-            : {}),
-        },
-      })
+      const streamDoor = await serveConnections(dataPaths(settings.dataDirectory).doorSocket, (socket) =>
+        serveStreamDoor(socket, { door: timedDoor }),
+      )
+      const httpDoor = await openHttp(context, timedDoor, metrics, count)
       writeGatewayDoors(settings.dataDirectory, { http: httpDoor.url })
-      const sources: RunningSource[] = []
-      mkdirSync(paths.ingest, { recursive: true, mode: 0o700 })
-      for (const source of definition.sources) {
-        const directory = join(paths.ingest, source.name)
-        const sourceLog = (level: 'info' | 'warn' | 'error', message: string, values?: object) =>
-          log[level]({ source: source.name, ...values }, message)
-        sources.push(await source.start({ door: timedDoor, clock, log: sourceLog, directory, base: dirname(settings.plantFile) }))
-      }
-      const counters = context.table.counters({ role: 'gateway', slot })
-      const before = counters.read()
-      setInterval(() => {
-        const now = door.counters
-        counters.set('commandsTaken', before.commandsTaken + now.accepted)
-        counters.set('commandsAcked', before.commandsAcked + now.settled)
-        counters.set('refusals', before.refusals + now.refused)
-        counters.set('rejected', before.rejected + now.rejected)
-        counters.set('backPressure', before.backPressure + now.full)
-        counters.set('inFlight', door.inFlightCount)
-      }, COUNTERS_EVERY_MS).unref()
+      const sources = await startSources(context, definition, timedDoor)
       return {
         details: { http: httpDoor.url },
         drain: async (withinMs) => {
-          await Promise.all(sources.map((source) => source.stop()))
-          await httpDoor.close(withinMs)
+          const deadlineMs = clock.monotonicMs() + withinMs
+          // What was begun comes to its end first; only then is nothing more let in.
+          await Promise.all([httpDoor.close(withinMs * ANSWER_PART), ...sources.map((source) => source.stop())])
           door.close()
-          await settled(() => door.inFlightCount === 0, withinMs, clock)
+          await settled(() => door.inFlightCount === 0, deadlineMs - clock.monotonicMs(), clock)
           await streamDoor.close()
+          count()
+          log.info(door.counters, 'the doors are closed')
         },
       }
     },
   )
 }
 
-/** Ready: every seat behind this one works, so that a command sent now is answered. */
-function readiness(table: ProcessTable, shape: PlantShape): PageAnswer {
-  const rows = table.snapshot()
-  const isReady = (role: string, slot: number) => rows.some((row) => row.role === role && row.slot === slot && row.state === 'ready')
-  const missing = ['journal/0', ...Array.from({ length: shape.workers }, (_, slot) => `worker/${slot}`)].filter((seat) => {
-    const [role = '', slot] = seat.split('/')
-    return !isReady(role, Number(slot))
+async function openHttp(context: SeatContext, door: Door, metrics: GatewayMetrics, count: () => void): Promise<HttpDoor> {
+  const { settings, table, clock, log } = context
+  const { http } = settings.config
+  const pages: Record<string, Page> = {
+    '/healthz': { isOpen: true, read: () => text(200, 'alive\n') },
+    '/readyz': { isOpen: true, read: () => readiness(table, settings.shape) },
+  }
+  if (settings.config.metrics.enabled) {
+    pages['/metrics'] = {
+      isOpen: false,
+      read: async () => {
+        count()
+        return { status: 200, type: metrics.contentType, body: await metrics.text(httpDoor.stats) }
+      },
+    }
+  }
+  const httpDoor = await openHttpDoor({
+    door,
+    clock,
+    host: http.host,
+    port: http.port,
+    preferredPort: predecessorPort(settings.dataDirectory),
+    bodyBytesMax: http.bodyBytesMax,
+    connectionsMax: http.connectionsMax,
+    ratePerSecond: http.ratePerSecond,
+    token: http.token ?? undefined,
+    tls: http.tls.cert === null || http.tls.key === null ? undefined : { cert: http.tls.cert, key: http.tls.key },
+    pages,
+    onError: (error) => log.error({ err: error }, 'the HTTP door failed at a request'),
   })
+  return httpDoor
+}
+
+async function startSources({ settings, clock, log }: SeatContext, definition: PlantDefinition, door: Door): Promise<RunningSource[]> {
+  const sources: RunningSource[] = []
+  const { ingest } = dataPaths(settings.dataDirectory)
+  mkdirSync(ingest, { recursive: true, mode: 0o700 })
+  for (const source of definition.sources) {
+    const sourceLog = (level: 'info' | 'warn' | 'error', message: string, values?: object) =>
+      log[level]({ source: source.name, ...values }, message)
+    const directory = join(ingest, source.name)
+    sources.push(await source.start({ door, clock, log: sourceLog, directory, base: dirname(settings.plantFile) }))
+  }
+  return sources
+}
+
+/** Writes what the door has counted behind what the seat's holders before it did. */
+function countInto(counters: ProcessCounters<'gateway'>, door: BusDoor): () => void {
+  const before = counters.read()
+  return () => {
+    const now = door.counters
+    counters.set('commandsTaken', before.commandsTaken + now.accepted)
+    counters.set('commandsAcked', before.commandsAcked + now.settled)
+    counters.set('refusals', before.refusals + now.refused)
+    counters.set('rejected', before.rejected + now.rejected)
+    counters.set('backPressure', before.backPressure + now.full)
+    counters.set('unnumbered', before.unnumbered + now.unnumbered)
+    counters.set('inFlight', door.inFlightCount)
+  }
+}
+
+function readiness(table: ProcessTable, shape: PlantShape): PageAnswer {
+  const missing = missingSeats(table, shape)
   return missing.length === 0 ? text(200, 'ready\n') : text(503, `not ready: ${missing.join(', ')}\n`)
 }
 

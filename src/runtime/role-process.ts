@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { type Clock, systemClock } from '#base/clock.js'
 import { type DutyCycle, type RunningDutyCycle, runDutyCycle, spinMicrosFor } from '#bus/index.js'
-import type { Assignment, ReadyDetails } from '#processes/control-message.js'
+import { type Assignment, plainErrorOf, type ReadyDetails } from '#processes/control-message.js'
 import { type Lifeline, openLifeline } from '#processes/lifeline.js'
 import type { ChildRole } from '#processes/process-role.js'
 import { startBeating } from '#processes/beat.js'
@@ -39,6 +39,10 @@ export interface RunningRole {
 /** Ended by a failure of its own; the log says which. */
 const EXIT_CODE_FAILED = 1
 const LOOK_EVERY_MS = 2
+const MESSAGE_CHARACTERS_MAX = 4000
+
+/** What a process tells its supervisor before it ends by a failure of its own: a PlainError. */
+export const FAILED_EVENT = 'failed'
 
 /**
  * Runs a child process of a plant from its birth to its end: standby once `load` is done (a spare stays there), the seat's work once the supervisor gives
@@ -54,6 +58,9 @@ export async function runRole<L>(
   let log = createLog(settings.config.log.level, { role })
   const fail = (error: unknown): never => {
     log.fatal({ err: error }, 'the process ends')
+    // Its supervisor tells whoever started the plant. A pipe takes such a line at once, before the process is gone.
+    const { code, message, action } = plainErrorOf(error)
+    lifeline.send({ kind: 'event', name: FAILED_EVENT, data: { code, message: message.slice(0, MESSAGE_CHARACTERS_MAX), action } })
     process.exit(EXIT_CODE_FAILED)
   }
   process.on('uncaughtException', fail)

@@ -1,9 +1,11 @@
 import { resolve } from 'node:path'
+import { errorOfPlain, type PlainError } from '#processes/control-message.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import type { PlantSupervisor } from '#recovery/plant-supervisor.js'
 import { loadConfig } from './config.js'
 import { startPlant } from './plant-process.js'
 import { writePlantRecord } from './plant-record.js'
+import { FAILED_EVENT } from './role-process.js'
 
 export interface SuperviseOptions {
   readonly plantFile: string
@@ -15,18 +17,40 @@ export interface SuperviseOptions {
   readonly onEvent?: (event: SupervisionEvent) => void
 }
 
+export interface SupervisedPlant {
+  readonly supervisor: PlantSupervisor
+  /**
+   * Resolves when the plant is ready for the first time. Rejects with the error of a process that ends before that over something that only a person can
+   * change, such as a port that is taken: stop the plant then. Never settles for a plant that is stopped before.
+   */
+  readonly started: Promise<void>
+}
+
 /** Reads the configuration and starts the plant with this process as its supervisor; see startPlant. */
-export async function supervise(options: SuperviseOptions): Promise<PlantSupervisor> {
+export async function supervise(options: SuperviseOptions): Promise<SupervisedPlant> {
   const plantFile = resolve(options.plantFile)
   const configFile = options.configFile === undefined ? {} : { configFile: resolve(options.configFile) }
   const { config } = loadConfig({ plantFile, ...configFile, env: options.env })
+  let giveUp: (error: Error) => void = () => undefined
+  const hopeless = new Promise<never>((_, reject) => {
+    giveUp = reject
+  })
   const supervisor = await startPlant({
     plantFile,
     dataDirectory: options.dataDirectory,
     config,
     hasLogFiles: options.hasLogFiles,
-    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    onEvent: (event) => {
+      const failure = failureIn(event)
+      if (failure?.action === 'operator') giveUp(errorOfPlain(failure))
+      options.onEvent?.(event)
+    },
   })
   writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile })
-  return supervisor
+  return { supervisor, started: Promise.race([supervisor.whenReady(), hopeless]) }
+}
+
+/** The error over which a process says that it ends, if that is the event. */
+export function failureIn(event: SupervisionEvent): PlainError | undefined {
+  return event.kind === 'reported' && event.name === FAILED_EVENT ? (event.data as PlainError) : undefined
 }
