@@ -40,8 +40,8 @@ const APPEND_NUMBER_MAX = 0xffff_ffff
 /** A failed snapshot is tried again after so many more rows. */
 const SNAPSHOT_RETRY_ROWS = 1000
 
-const TOO_LARGE = fault('TOO_LARGE', 'the events or the reply of one command are larger than the bus carries')
-const TOO_LARGE_SHORT = pack(['TOO_LARGE', undefined, true])
+const OUTCOME_TOO_LARGE = 'the reply or refusal of the command is larger than the bus carries'
+const EVENTS_TOO_LARGE = 'the events of the command are larger than the bus carries'
 
 /** Mutable twin of AppendHeader, filled anew for each append. */
 type Header = { -readonly [Key in keyof AppendHeader]: AppendHeader[Key] }
@@ -203,28 +203,31 @@ export class Executor {
   }
 
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
-    if (entry.applyFailure !== undefined) return this.#refuse(slot, fault('APPLY_FAILED', entry.applyFailure))
+    if (entry.applyFailure !== undefined) return this.#fault(slot, 'APPLY_FAILED', entry.applyFailure)
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')
     const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
     const decision = model.decide(slot.state, commandIndex, data, this.#envelope)
-    if (decision.kind === 'failed') return this.#refuse(slot, fault('DECIDE_FAILED', messageOf(decision.error)))
-    if (decision.kind === 'refused') return this.#refuse(slot, pack([decision.code, decision.detail]))
-    const reply = decision.reply === undefined ? NO_BYTES : pack(decision.reply)
-    if (reply.length > this.#outcomeBytesMax) return this.#refuse(slot, TOO_LARGE)
-    const appended = this.#append(slot, entry, OUTCOME_REPLY, reply, decision)
-    return appended === 'too-large' ? this.#refuse(slot, TOO_LARGE) : appended
+    if (decision.kind === 'failed') return this.#fault(slot, 'DECIDE_FAILED', messageOf(decision.error))
+    const isRefused = decision.kind === 'refused'
+    const outcome = isRefused ? pack([decision.code, decision.detail]) : decision.reply === undefined ? NO_BYTES : pack(decision.reply)
+    if (outcome.length > this.#outcomeBytesMax) return this.#fault(slot, 'TOO_LARGE', OUTCOME_TOO_LARGE)
+    const appended = this.#append(slot, entry, isRefused ? OUTCOME_REFUSAL : OUTCOME_REPLY, outcome, decision)
+    return appended === 'too-large' ? this.#fault(slot, 'TOO_LARGE', EVENTS_TOO_LARGE) : appended
   }
 
-  /** A receipt row with the refusal: shortened until it fits, since a command that can be neither done nor refused would stop its channel for ever. */
-  #refuse(slot: Slot, outcome: Uint8Array): Executed {
-    const carried = outcome.length <= this.#outcomeBytesMax ? outcome : TOO_LARGE
-    let appended = this.#append(slot, undefined, OUTCOME_REFUSAL, carried, undefined)
-    if (appended === 'too-large') {
-      this.#header.correlation = NO_BYTES
-      this.#header.causation = NO_BYTES
-      appended = this.#append(slot, undefined, OUTCOME_REFUSAL, TOO_LARGE_SHORT, undefined)
-    }
+  /**
+   * A receipt row with the refusal. Faults are marked, since entities may refuse with any code, and shortened to their code where the channels
+   * are too small: a command that can be neither done nor refused would stop its channel for ever.
+   */
+  #fault(slot: Slot, code: string, message: string): Executed {
+    const long = pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
+    const short = pack([code, undefined, true])
+    let appended = this.#append(slot, undefined, OUTCOME_REFUSAL, long.length <= this.#outcomeBytesMax ? long : short, undefined)
+    if (appended !== 'too-large') return appended
+    this.#header.correlation = NO_BYTES
+    this.#header.causation = NO_BYTES
+    appended = this.#append(slot, undefined, OUTCOME_REFUSAL, short, undefined)
     if (appended !== 'too-large') return appended
     throw new MillraceError('ERR_CHANNEL_TOO_SMALL', {
       fact: 'the appends channel cannot carry the refusal of a command',
@@ -320,9 +323,4 @@ export class Executor {
     const every = Math.min(this.#snapshotEvery, slot.model.snapshotEvery)
     if (slot.version - slot.snapshotVersion >= every && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
   }
-}
-
-/** A refusal that stands for a fault rather than for the entity's decision: marked, since entities may refuse with any code. */
-function fault(code: string, message: string): Uint8Array {
-  return pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
 }

@@ -114,12 +114,12 @@ export class Loader {
     const former = this.#journalTerm
     if (journal.journalTerm === former) return 0
     this.#journalTerm = journal.journalTerm
-    if (former === NO_TERM) return 1
+    if (former === NO_TERM) return 0
     const released = journal.releasedPosition()
     const lost = this.#asked.filter((load) => load.position <= released)
     this.#asked = this.#asked.filter((load) => load.position > released)
     this.#unasked = [...lost, ...this.#unasked]
-    return 1
+    return lost.length
   }
 
   #ask(): number {
