@@ -63,7 +63,7 @@ export const runIngestCsv: Run = async (args, options, output) => {
 }
 
 /** The plant to start where none runs: the one named, the one that last ran there, the map's module, or a plant.js beside the map. */
-function plantFileFor(place: ReturnType<typeof placeOf>, map: IngestMap, mapFile: string): string | undefined {
+export function plantFileFor(place: ReturnType<typeof placeOf>, map: IngestMap, mapFile: string): string | undefined {
   if (place.plantFile !== undefined) return place.plantFile
   const recorded = readPlantRecord(place.dataDirectory)?.plantFile
   if (recorded !== undefined) return recorded

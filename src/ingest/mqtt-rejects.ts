@@ -18,6 +18,8 @@ export interface MqttReject {
 
 /** Where rejected messages of one source go. */
 export interface MqttRejects {
+  /** The topic or the path of the file. */
+  readonly target: string
   /** Resolves once the reject is safe: then its message may be acknowledged. Does not reject; while nothing can be written it waits. */
   add(reject: MqttReject): Promise<void>
   close(): Promise<void>
@@ -61,7 +63,7 @@ function decoded(bytes: Uint8Array, isCut: boolean): string | undefined {
 
 /** JSON lines appended to a file of mode 0600, which is made with the first one. Lines that come while an fsync runs share the next. */
 export class RejectFile implements MqttRejects {
-  readonly #path: string
+  readonly target: string
   readonly #source: string
   readonly #clock: Clock
   readonly #log: SourceLog
@@ -71,7 +73,7 @@ export class RejectFile implements MqttRejects {
   #isClosed = false
 
   constructor(options: { readonly path: string; readonly source: string; readonly clock: Clock; readonly log: SourceLog }) {
-    this.#path = options.path
+    this.target = options.path
     this.#source = options.source
     this.#clock = options.clock
     this.#log = options.log
@@ -100,7 +102,7 @@ export class RejectFile implements MqttRejects {
         await this.#file.datasync()
       } catch (error) {
         this.#log('error', 'a rejected message cannot be written down, so it is not acknowledged', {
-          file: this.#path,
+          file: this.target,
           error: messageOf(error),
           next: 'make room or give another path',
         })
@@ -117,8 +119,8 @@ export class RejectFile implements MqttRejects {
 
   /** Half a line that a crash left is ended, so that it does not spoil the next one. */
   async #open(): Promise<FileHandle> {
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
-    const file = await open(this.#path, 'a+', 0o600)
+    await mkdir(dirname(this.target), { recursive: true, mode: 0o700 })
+    const file = await open(this.target, 'a+', 0o600)
     const { size } = await file.stat()
     const last = size === 0 ? undefined : (await file.read(Buffer.alloc(1), 0, 1, size - 1)).buffer[0]
     if (last !== undefined && last !== 0x0a) await file.appendFile('\n')
@@ -141,7 +143,7 @@ interface Pending {
  * holds up the rest.
  */
 export class RejectTopic implements MqttRejects {
-  readonly #topic: string
+  readonly target: string
   readonly #source: string
   readonly #link: Omit<MqttLinkOptions, 'onOpen' | 'onClose'>
   readonly #fallback: MqttRejects
@@ -156,7 +158,7 @@ export class RejectTopic implements MqttRejects {
     readonly link: Omit<MqttLinkOptions, 'onOpen' | 'onClose'>
     readonly fallback: MqttRejects
   }) {
-    this.#topic = options.topic
+    this.target = options.topic
     this.#source = options.source
     this.#link = options.link
     this.#fallback = options.fallback
@@ -199,7 +201,7 @@ export class RejectTopic implements MqttRejects {
 
   #publish(client: MqttClient, pending: Pending): void {
     pending.attempts++
-    client.publish(this.#topic, pending.body, { qos: 1 }, (error) => {
+    client.publish(this.target, pending.body, { qos: 1 }, (error) => {
       if (!this.#pending.has(pending)) return
       // An error without a reason code is the end of the connection: it is published again over the next one.
       if (error === undefined || error === null) this.#finish(pending)
@@ -219,7 +221,7 @@ export class RejectTopic implements MqttRejects {
     if (!this.#isFallbackTold) {
       this.#isFallbackTold = true
       this.#link.log('warn', 'a rejected message cannot be published, it is written to the reject file instead', {
-        topic: this.#topic,
+        topic: this.target,
         error,
       })
     }

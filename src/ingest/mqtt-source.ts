@@ -62,6 +62,8 @@ export class MqttSource implements RunningSource {
   /** Reads on; undefined while reading is not held up. */
   #readOn: (() => void) | undefined
   #received = 0
+  /** Of these, those that were not acknowledged when their connection ended, and so come again. */
+  #lost = 0
   #accepted = 0
   #rejected = 0
   #rejecting = 0
@@ -99,8 +101,22 @@ export class MqttSource implements RunningSource {
     }
   }
 
+  get clientId(): string {
+    return this.#options.clientId
+  }
+
+  /** The topic or file that rejected messages go to. */
+  get rejectsTo(): string {
+    return this.#options.rejects.target
+  }
+
   get isConnected(): boolean {
     return this.#link.isOpen
+  }
+
+  /** It took as many messages as it was to take, and all of them are acknowledged. */
+  get isFinished(): boolean {
+    return this.#isEnough && this.#acks?.openCount === 0
   }
 
   /** Why there is no connection. */
@@ -179,6 +195,7 @@ export class MqttSource implements RunningSource {
   }
 
   #close(): void {
+    this.#lost += this.#acks?.openCount ?? 0
     this.#acks?.abandon()
     this.#acks = undefined
     this.#readOn = undefined
@@ -188,9 +205,9 @@ export class MqttSource implements RunningSource {
   }
 
   #receive(packet: IPublishPacket, next: () => void): void {
-    const { mapper, messagesMax } = this.#options
+    const { mapper } = this.#options
     const acks = this.#acks
-    if (acks === undefined || this.#isStopping || this.#received === messagesMax) {
+    if (acks === undefined || this.#isStopping || this.#isEnough) {
       // Not taken and not acknowledged: the broker keeps it for the next run.
       next()
       return
@@ -247,6 +264,10 @@ export class MqttSource implements RunningSource {
       acknowledge()
       this.#changed()
     })
+  }
+
+  get #isEnough(): boolean {
+    return this.#received - this.#lost >= (this.#options.messagesMax ?? Number.POSITIVE_INFINITY)
   }
 
   get #isFull(): boolean {

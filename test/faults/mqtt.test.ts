@@ -1,17 +1,16 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { PlantModel } from '#entity/index.js'
 import type { Role } from '#processes/process-role.js'
 import { Machine } from '#plant/machine.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { JournalAccess } from '#runtime/journal-access.js'
-import { packageRoot } from '#runtime/package-root.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { SessionUnderTest } from '#runtime/session-under-test.js'
+import { writePressPlant } from '../ingest/press-plant.js'
 import { soakTimes } from '../soak.js'
 import { missingMosquitto, startAedes, startMosquitto } from './brokers.js'
 import { MqttDevices } from './mqtt-devices.js'
@@ -48,49 +47,12 @@ const ROUND: readonly Turn[] = [
 /** With nothing new in the log for so long, what is missing will not come. */
 const QUIET_MS = 15_000
 
-/** A plant of presses that listens to a broker, written where a user would write it. */
-function plantFileIn(directory: string, url: string, options: object): string {
-  const entry = pathToFileURL(join(packageRoot(), 'dist', 'src', 'index.js')).href
-  writeFileSync(
-    join(directory, 'press.map.yaml'),
-    `format: json
-time: { path: ts, format: unix-ms }
-entity: { type: press, name: { topic: 1 } }
-command: sample
-sequence: { path: seq }
-fields:
-  number: { path: seq, kind: i64 }
-  temperature: { path: temperature }
-`,
-  )
-  const file = join(directory, 'plant.mjs')
-  writeFileSync(
-    file,
-    `import { defineEntity, definePlant, f64, i64, mqtt } from '${entry}'
-
-const Press = defineEntity({
-  name: 'press',
-  events: { Sampled: { number: i64(), temperature: f64('°C') } },
-  commands: { sample: { number: i64(), temperature: f64('°C') } },
-  initial: () => ({ count: 0 }),
-  decide: { sample: (_state, command, { emit }) => void emit.Sampled(command) },
-  apply: { Sampled: (state) => void state.count++ },
-})
-
-const source = mqtt(${JSON.stringify({ url, topic: 'factory/+/sample', map: './press.map.yaml', name: 'presses', ...options })})
-
-export default definePlant({ entities: [Press], sources: [source] })
-`,
-  )
-  return file
-}
-
 async function startPlant(url: string, options: object): Promise<PlantSession> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-mqtt-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
   const session = await PlantSession.start({
     dataDirectory: join(directory, 'data'),
-    plantFile: plantFileIn(directory, url, options),
+    plantFile: writePressPlant(directory, { url, topic: 'factory/+/sample', name: 'presses', ...options }),
     env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: String(WORKERS) },
   })
   onTestFinished(() => session.close())
