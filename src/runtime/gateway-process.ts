@@ -1,12 +1,11 @@
-import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { PlantModel } from '#entity/index.js'
 import type { ProcessCounters } from '#processes/process-counters.js'
 import type { ProcessTable } from '#processes/process-table.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { type HttpDoor, openHttpDoor } from '#ingest/http-door.js'
 import type { Page, PageAnswer } from '#ingest/http-requests.js'
-import type { Door, RunningSource } from '#ingest/index.js'
+import type { Door } from '#ingest/index.js'
 import { serveStreamDoor } from '#ingest/stream-server.js'
 import { serveConnections } from '#processes/control-socket.js'
 import type { PlantShape } from './channel-plan.js'
@@ -15,7 +14,7 @@ import { predecessorPort, writeGatewayDoors } from './gateway-doors.js'
 import { GatewayMetrics } from './gateway-metrics.js'
 import { missingSeats } from './gateway-readiness.js'
 import { importPlant } from './plant-module.js'
-import type { PlantDefinition } from './plant-definition.js'
+import { startSources } from './plant-sources.js'
 import { runRole, type SeatContext, settled } from './role-process.js'
 import { wireGateway } from './wiring.js'
 
@@ -52,7 +51,13 @@ export function runGatewayProcess(): Promise<void> {
       )
       const httpDoor = await openHttp(context, timedDoor, metrics, count)
       writeGatewayDoors(settings.dataDirectory, { http: httpDoor.url })
-      const sources = await startSources(context, definition, timedDoor)
+      const sources = await startSources(definition.sources, {
+        door: timedDoor,
+        clock,
+        log: (level, message, values) => log[level](values ?? {}, message),
+        directory: dataPaths(settings.dataDirectory).ingest,
+        base: dirname(settings.plantFile),
+      })
       return {
         details: { http: httpDoor.url },
         drain: async (withinMs) => {
@@ -101,19 +106,6 @@ async function openHttp(context: SeatContext, door: Door, metrics: GatewayMetric
     onError: (error) => log.error({ err: error }, 'the HTTP door failed at a request'),
   })
   return httpDoor
-}
-
-async function startSources({ settings, clock, log }: SeatContext, definition: PlantDefinition, door: Door): Promise<RunningSource[]> {
-  const sources: RunningSource[] = []
-  const { ingest } = dataPaths(settings.dataDirectory)
-  mkdirSync(ingest, { recursive: true, mode: 0o700 })
-  for (const source of definition.sources) {
-    const sourceLog = (level: 'info' | 'warn' | 'error', message: string, values?: object) =>
-      log[level]({ source: source.name, ...values }, message)
-    const directory = join(ingest, source.name)
-    sources.push(await source.start({ door, clock, log: sourceLog, directory, base: dirname(settings.plantFile) }))
-  }
-  return sources
 }
 
 /** Writes what the door has counted behind what the seat's holders before it did. */

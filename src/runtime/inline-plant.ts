@@ -13,7 +13,7 @@ import {
 } from '#bus/index.js'
 import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
-import type { Door, RunningSource, Settlement, SourceDefinition } from '#ingest/index.js'
+import type { Door, RunningSource, Settlement, SourceDefinition, SourceLog } from '#ingest/index.js'
 import type { Journal } from '#journal/index.js'
 import type { InputOf } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
@@ -21,6 +21,7 @@ import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
 import { eventTypesOf } from './data-directory.js'
 import { type InlineStorage, inMemoryStorage, openStorage } from './inline-storage.js'
+import { startSources } from './plant-sources.js'
 import { replayHash } from './replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
 
@@ -30,6 +31,8 @@ export interface OpenPlantOptions {
   readonly data?: string
   /** Run in this process too. */
   readonly sources?: readonly SourceDefinition[]
+  /** Hears what the sources have to say; by default warnings of the process. */
+  readonly log?: SourceLog
   readonly workers?: number
   /** Time as the plant sees it; a FakeClock makes a run repeatable. */
   readonly clock?: Clock
@@ -97,9 +100,9 @@ export class InlinePlant {
   static async start(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions): Promise<InlinePlant> {
     const plant = new InlinePlant(model, storage, options)
     await plant.#until(() => plant.#workers.every((worker) => worker.isLoaded))
-    for (const source of options.sources ?? []) {
-      const directory = options.data ?? process.cwd()
-      plant.#sources.push(await source.start({ door: plant.door, clock: plant.#clock, log: () => {}, directory }))
+    const { sources = [], log = warn } = options
+    if (sources.length > 0) {
+      plant.#sources = await startSources(sources, { door: plant.door, clock: plant.#clock, log, directory: storage.sourceDirectory() })
     }
     return plant
   }
@@ -261,6 +264,10 @@ export class InlinePlant {
       look()
     })
   }
+}
+
+const warn: SourceLog = (level, message, values) => {
+  if (level !== 'info') process.emitWarning(`${message} ${JSON.stringify(values ?? {})}`, 'MillraceWarning')
 }
 
 interface InProcessBus extends BusAccess {

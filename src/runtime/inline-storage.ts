@@ -1,14 +1,18 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import type { Journal } from '#journal/index.js'
 import { takeDataDirectory } from '#processes/plant-lock.js'
 import { TermCounter } from '#processes/term-counter.js'
-import { hasLog, openLog } from './data-directory.js'
+import { dataPaths, hasLog, openLog } from './data-directory.js'
 
 /** What an inline plant stands on: a log, and terms that no other plant on it ever had. */
 export interface InlineStorage {
   readonly journal: Journal
   nextTerm(): number
+  /** Where sources keep their checkpoints: as lasting as the log, since a source that remembers more than the log would skip. */
+  sourceDirectory(): string
   close(): Promise<void>
 }
 
@@ -16,7 +20,16 @@ export interface InlineStorage {
 export function inMemoryStorage(): InlineStorage {
   const journal = createInMemoryJournal()
   let term = 0
-  return { journal, nextTerm: () => ++term, close: () => journal.close() }
+  let directory: string | undefined
+  return {
+    journal,
+    nextTerm: () => ++term,
+    sourceDirectory: () => (directory ??= mkdtempSync(join(tmpdir(), 'millrace-inline-'))),
+    close: async () => {
+      await journal.close()
+      if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
+    },
+  }
 }
 
 /**
@@ -32,6 +45,7 @@ export async function openStorage(dataDirectory: string): Promise<InlineStorage>
     return {
       journal,
       nextTerm: () => terms.next(),
+      sourceDirectory: () => dataPaths(dataDirectory).ingest,
       close: async () => {
         await journal.close()
         lock.close()

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { FakeClock } from '#base/clock.js'
 import { defineEntity, f64, label } from '#entity/index.js'
+import { csv, parseMap } from '#ingest/index.js'
 import { readRows } from '#journal/index.js'
 import { type InlinePlant, type OpenPlantOptions, openPlant } from '#runtime/inline-plant.js'
 
@@ -160,7 +161,9 @@ describe('an inline plant', () => {
     await withPlant({ liveEntitiesMax: 4 }, async (plant) => {
       for (let round = 0; round < 3; round++) {
         for (let index = 0; index < 40; index++) {
-          await plant.entity(Press, `press-${index}`).sample({ temperature: round, force: index }, { source: 'line', sequence: round * 40 + index })
+          await plant
+            .entity(Press, `press-${index}`)
+            .sample({ temperature: round, force: index }, { source: 'line', sequence: round * 40 + index })
         }
       }
 
@@ -177,7 +180,9 @@ describe('an inline plant', () => {
     const run = () =>
       withPlant({ clock: new FakeClock(), workers: 2 }, async (plant) => {
         await Promise.all(
-          Array.from({ length: 300 }, (_, index) => plant.entity(Press, `press-${index % 7}`).sample({ temperature: index % 100, force: index })),
+          Array.from({ length: 300 }, (_, index) =>
+            plant.entity(Press, `press-${index % 7}`).sample({ temperature: index % 100, force: index }),
+          ),
         )
         return { rows: await rowsOf(plant), hash: await plant.stateHash() }
       })
@@ -192,7 +197,8 @@ describe('an inline plant', () => {
 describe('an inline plant with a data directory', () => {
   test('goes on from its log, and remembers what it answered', async () => {
     await withDirectory(async (data) => {
-      const send = (plant: InlinePlant) => plant.entity(Press, 'press-1').sample({ temperature: 95, force: -0 }, { source: 'plc-7', sequence: 1 })
+      const send = (plant: InlinePlant) =>
+        plant.entity(Press, 'press-1').sample({ temperature: 95, force: -0 }, { source: 'plc-7', sequence: 1 })
       const first = await withPlant({ data }, send)
 
       const again = await withPlant({ data }, async (plant) => ({ answer: await send(plant), state: await plant.state(Press, 'press-1') }))
@@ -206,6 +212,56 @@ describe('an inline plant with a data directory', () => {
       await withPlant({ data }, async () => {
         await expect(openPlant({ entities: [Press], data })).rejects.toMatchObject({ code: 'ERR_PLANT_RUNNING' })
       })
+    })
+  })
+})
+
+describe('the sources of an inline plant', () => {
+  const rows = (plant: InlinePlant) => rowsOf(plant).then((all) => all.map(({ entity, data }) => [entity, data]))
+  const source = (file: string) => {
+    const map = parseMap(
+      [
+        'format: csv',
+        'header: true',
+        'time: { start: 2026-01-01T00:00:00Z, step: 1s }',
+        'entity: { type: press, name: { constant: press-1 } }',
+        'command: sample',
+        'fields: { temperature: t, force: f }',
+      ].join('\n'),
+      'press.map.yaml',
+    )
+    return csv({ file, map })
+  }
+
+  test('bring their rows in, once per data directory', async () => {
+    await withDirectory(async (data) => {
+      const file = `${data}.csv`
+      writeFileSync(file, 't,f\n60,1\n61,2\n')
+      const run = () =>
+        withPlant({ data, sources: [source(file)] }, async (plant) => {
+          await expect.poll(() => plant.journal.endPosition).toBe(2)
+          return rows(plant)
+        })
+
+      const first = await run()
+
+      expect(first).toEqual([
+        ['press/press-1', { temperature: 60, force: 1 }],
+        ['press/press-1', { temperature: 61, force: 2 }],
+      ])
+      expect(await run()).toEqual(first)
+    })
+  })
+
+  test('start over where the log does', async () => {
+    await withDirectory(async (data) => {
+      const file = `${data}.csv`
+      writeFileSync(file, 't,f\n60,1\n')
+      for (let run = 0; run < 2; run++) {
+        await withPlant({ sources: [source(file)] }, async (plant) => {
+          await expect.poll(() => plant.journal.endPosition).toBe(1)
+        })
+      }
     })
   })
 })
