@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readMapFile } from '#ingest/map-file.js'
+import type { PlantDefinition } from '#runtime/plant-definition.js'
 
 const examples = fileURLToPath(new URL('../examples', import.meta.url))
 const main = fileURLToPath(new URL('../dist/apps/cli/main.js', import.meta.url))
@@ -82,9 +83,33 @@ describe('the example bus', () => {
 })
 
 describe('the maps of the example ingest', () => {
-  test.each(readdirSync(join(examples, 'ingest')).filter((name) => name.endsWith('.map.yaml')))('%s can be read', async (name) => {
-    const map = await readMapFile(join(examples, 'ingest', name))
+  const folderOfMaps = join(examples, 'ingest')
 
-    expect(map.fields.length).toBeGreaterThan(0)
-  })
+  test.each(readdirSync(folderOfMaps).filter((name) => name.endsWith('.map.yaml')))(
+    '%s makes commands of an entity type beside it',
+    async (name) => {
+      const map = await readMapFile(join(folderOfMaps, name))
+      const { default: plant } = (await import(pathToFileURL(join(folderOfMaps, 'plant.js')).href)) as { default: PlantDefinition }
+
+      const command = plant.entities.find((entity) => entity.name === map.entityType)?.commands[map.command] ?? {}
+
+      expect(map.fields.map(({ field, kind, unit, isOptional }) => [field, kind, unit, isOptional])).toEqual(
+        Object.entries(command).map(([field, { kind, unit, isOptional }]) => [field, kind, unit, isOptional]),
+      )
+    },
+  )
+
+  test('take a file in without more ado', () => {
+    const file = join(folder, 'machine_temperature_system_failure.csv')
+    writeFileSync(file, 'timestamp,value\n2013-12-02 21:15:00,73.96732207\n2013-12-02 21:20:00,74.93588199999998\n')
+
+    const summary = JSON.parse(node(main, 'ingest', 'csv', file, '--map', join(folderOfMaps, 'nab.map.yaml'), '--json')) as unknown
+
+    expect(summary).toMatchObject({ rows: 2, accepted: 2, rejected: 0, durable: 2 })
+    const rows = node(main, 'query', '--entity', 'thermometer/machine_temperature_system_failure', '--json').trim().split('\n')
+    expect(rows.map((row) => (JSON.parse(row) as { data: unknown }).data)).toEqual([
+      { temperature: 73.96732207 },
+      { temperature: 74.93588199999998 },
+    ])
+  }, 60_000)
 })

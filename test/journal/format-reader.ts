@@ -182,9 +182,9 @@ function readGroup(
   const narrow = (column: number) => valuesOf(reader, shared.get(column), count, 4, NARROW)
   const wide = (column: number) => valuesOf(reader, shared.get(column), count, 8, WIDE)
   const strings = (column: number) => stringsOf(reader, shared.get(column), shared.get(column + 1), count)
-  const [numbers, versions, rowTypes, flags, sources, kinds] = [1, 2, 3, 6, 7, 10].map(narrow) as number[][]
-  const [ats, accepted, sequences] = [4, 5, 9].map(wide) as number[][]
-  const [outcomes, correlations] = [11, 13].map(strings) as Uint8Array[][]
+  const [numbers, versions, rowTypes, flags, sources, kinds] = [1, 2, 3, 6, 7, 10].map(narrow)
+  const [ats, accepted, sequences] = [4, 5, 9].map(wide)
+  const [outcomes, correlations] = [11, 13].map(strings)
   const names = sourceNames(reader, shared.get(8))
   const data = new Map(sections.map(({ type, rows, columns }) => [type, typeRows(reader, types.get(type) as EventType, rows, columns)]))
   return shards.map((shard, rank) => {
