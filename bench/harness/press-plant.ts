@@ -21,4 +21,5 @@ export const Press = defineEntity({
   },
 })
 
+/** @lintignore Loaded by its path. */
 export default definePlant({ entities: [Press] })

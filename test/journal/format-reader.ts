@@ -240,7 +240,7 @@ function valuesOf(reader: Reader, chunk: Chunk | undefined, count: number, width
 }
 
 function stringsOf(reader: Reader, lengths: Chunk | undefined, bytes: Chunk | undefined, count: number): Uint8Array[] {
-  if (lengths === undefined) return new Array<Uint8Array>(count).fill(new Uint8Array(0))
+  if (lengths === undefined) return Array.from({ length: count }, () => new Uint8Array(0))
   const sizes = valuesOf(reader, lengths, count, 4, NARROW)
   reader.at = bytes?.at ?? 0
   if (bytes?.encoding === 1) return new Array<Uint8Array>(count).fill(reader.take(bytes.bytes))
