@@ -13,7 +13,8 @@ import { dataDirectoryOf, textOption } from './place.js'
 export const runUp: Run = async ([named], options, output) => {
   const dataDirectory = dataDirectoryOf(options)
   const plantFile = named ?? readPlantRecord(dataDirectory)?.plantFile ?? 'plant.js'
-  if (!existsSync(plantFile)) throw usageError('there is no plant module', { file: plantFile }, 'name one: millrace up plant.js')
+  if (named === undefined && !existsSync(plantFile))
+    throw usageError('which plant? there is no plant module', { file: plantFile }, 'name one: millrace up plant.js')
   const configFile = textOption(options, 'config')
   const startedMs = performance.now()
   const { supervisor, started } = await supervise({
