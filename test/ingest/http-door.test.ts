@@ -3,10 +3,10 @@ import { request as tlsRequest } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { FakeClock, systemClock } from '#base/clock.js'
-import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from '#ingest/http-door.js'
+import { FakeClock } from '#base/clock.js'
 import { SOON, temporaryDirectory } from './data.js'
 import { FakeDoor, type FakeDoorOptions } from './fake-door.js'
+import { command, linesOf, numbered, openDoor, post } from './http-client.js'
 
 const picky: FakeDoorOptions = {
   decide: ({ data }) => (data.mode === 'no' ? { refuse: 'NO' } : data.mode === 'broken' ? { fail: 'boom' } : { reply: { t: data.t } }),
@@ -14,48 +14,6 @@ const picky: FakeDoorOptions = {
     entity.startsWith('press/') ? (command === 'sample' ? undefined : `press has no command ${command}`) : 'there is no such type',
 }
 
-async function openDoor(door: FakeDoor, options: Partial<HttpDoorOptions> = {}): Promise<HttpDoor> {
-  const http = await openHttpDoor({
-    door,
-    clock: systemClock,
-    host: '127.0.0.1',
-    port: 0,
-    bodyBytesMax: 100_000,
-    connectionsMax: 100,
-    ratePerSecond: 0,
-    pages: {
-      '/healthz': { isOpen: true, read: () => ({ status: 200, type: 'text/plain', body: 'alive\n' }) },
-      '/metrics': { isOpen: false, read: () => ({ status: 200, type: 'text/plain', body: 'm 1\n' }) },
-    },
-    ...options,
-  })
-  onTestFinished(() => http.close(0))
-  return http
-}
-
-interface Answer {
-  readonly status: number
-  readonly headers: Headers
-  readonly lines: Record<string, unknown>[]
-}
-
-async function post(http: HttpDoor, body: string | Uint8Array | ReadableStream, headers: Record<string, string> = {}): Promise<Answer> {
-  const init = { method: 'POST', body, headers, ...(body instanceof ReadableStream ? { duplex: 'half' as const } : {}) }
-  const response = await fetch(`${http.url}/v1/commands`, init)
-  const text = await response.text()
-  return {
-    status: response.status,
-    headers: response.headers,
-    lines: text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Record<string, unknown>),
-  }
-}
-
-const command = (t: number, more: object = {}) => ({ entity: 'press/p1', command: 'sample', data: { t, ...more } })
-const linesOf = (...commands: object[]) => commands.map((one) => JSON.stringify(one)).join('\n')
-const numbered = (source: string, sequence: number) => ({ 'Millrace-Source': source, 'Millrace-Sequence': String(sequence) })
 const stored = (door: FakeDoor) => door.stored.map(({ data }) => data.t)
 
 describe('commands by HTTP', () => {
