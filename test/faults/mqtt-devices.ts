@@ -41,7 +41,7 @@ export class MqttDevices {
       const device = number % this.acked.length
       if (device % this.#clients.length !== index) continue
       const sequence = Math.floor(number / this.acked.length) + 1
-      const payload = JSON.stringify({ seq: sequence, ts: Date.now(), temperature: sequence + device / 1000 })
+      const payload = JSON.stringify({ seq: sequence, ts: Date.now(), temperature: (sequence % 100) + device / 1000 })
       const one = client.publishAsync(`factory/press-${device}/sample`, payload, { qos: 1 }).then(() => {
         this.acked[device] = sequence
         open.delete(one)

@@ -100,11 +100,26 @@ async function logged(dataDirectory: string, count: number): Promise<number[][]>
 }
 
 interface Run {
-  /** Numbers per device, in the order of the log. */
-  readonly log: number[][]
-  /** What should be there: all that the broker accepted, each once. */
-  readonly accepted: number[][]
+  /** Rows of the log, and messages that the broker accepted. */
+  readonly rows: number
+  readonly accepted: number
+  /** What is not once in the log, or not in order. */
+  readonly wrong: string[]
   readonly killed: string[]
+}
+
+/** `log` holds the numbers of each device in the order of the log; of each, 1 to `accepted` should be there. */
+function whatIsWrong(log: readonly (readonly number[])[], accepted: readonly number[]): string[] {
+  return accepted.flatMap((count, device) => {
+    const numbers = log[device] ?? []
+    const seen = new Set(numbers)
+    const missing = Array.from({ length: count }, (_, index) => index + 1).filter((number) => !seen.has(number))
+    const back = numbers.filter((number, index) => !(number > (numbers[index - 1] ?? 0)))
+    return [
+      ...missing.map((number) => `press-${device}: ${number} is missing`),
+      ...back.map((number) => `press-${device}: ${number} is repeated, late or refused`),
+    ]
+  })
 }
 
 async function runOver(url: string, messages: number, options: object): Promise<Run> {
@@ -119,9 +134,11 @@ async function runOver(url: string, messages: number, options: object): Promise<
     const count = Math.min(messages - devices.ackedCount, Math.ceil(Math.min(messages, ROUND_MAX) * share))
     for (const process of await runTurn(devices, plant, count, { share, kills })) killed.add(process)
   }
+  const log = await logged(session.dataDirectory, messages)
   return {
-    log: await logged(session.dataDirectory, messages),
-    accepted: devices.acked.map((count) => Array.from({ length: count }, (_, index) => index + 1)),
+    rows: log.reduce((sum, numbers) => sum + numbers.length, 0),
+    accepted: devices.ackedCount,
+    wrong: whatIsWrong(log, devices.acked),
     killed: [...killed].toSorted(),
   }
 }
@@ -130,10 +147,13 @@ const ALL = ['gateway/0', 'journal/0', 'worker/0', 'worker/1']
 
 describe('worker, journal and gateway killed while devices publish', () => {
   test('leave every message that aedes accepted in the log, once and in order', async () => {
-    const { log, accepted, killed } = await runOver(await startAedes(), soakTimes(AEDES_COUNTS), {})
+    const messages = soakTimes(AEDES_COUNTS)
+
+    const { rows, accepted, wrong, killed } = await runOver(await startAedes(), messages, {})
 
     expect(killed).toEqual(ALL)
-    expect(log).toEqual(accepted)
+    expect(wrong).toEqual([])
+    expect({ rows, accepted }).toEqual({ rows: messages, accepted: messages })
   }, 120_000)
 
   const why = missingMosquitto()
@@ -143,10 +163,13 @@ describe('worker, journal and gateway killed while devices publish', () => {
       const directory = mkdtempSync(join(tmpdir(), 'millrace-mosquitto-'))
       onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
 
-      const { log, accepted, killed } = await runOver(await startMosquitto(directory), soakTimes(MOSQUITTO_COUNTS), { protocolVersion })
+      const messages = soakTimes(MOSQUITTO_COUNTS)
+
+      const { rows, accepted, wrong, killed } = await runOver(await startMosquitto(directory), messages, { protocolVersion })
 
       expect(killed).toEqual(ALL)
-      expect(log).toEqual(accepted)
+      expect(wrong).toEqual([])
+      expect({ rows, accepted }).toEqual({ rows: messages, accepted: messages })
     },
     120_000,
   )
