@@ -5,7 +5,8 @@ import { PlantModel } from '#entity/index.js'
 import { readEntityState } from '#reading/entity-state.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { importPlant } from '#runtime/plant-module.js'
-import { plantFileOf } from '#runtime/plant-session.js'
+import type { PlantDefinition } from '#runtime/plant-definition.js'
+import { type PlantPlace, plantFileOf } from '#runtime/plant-session.js'
 import type { Run } from './command.js'
 import { numberOption } from './number-option.js'
 import { placeOf } from './place.js'
@@ -13,16 +14,18 @@ import { placeOf } from './place.js'
 /** Prints an entity's state, folded from the log with the plant's own code, now or as of a version. */
 export const runGet: Run = async ([id = ''], options, output) => {
   const place = placeOf(options)
+  const version = numberOption(options, 'version', 1)
   const { type } = parseEntityId(id)
-  const plantFile = plantFileOf(place)
-  const [access, definition] = await Promise.all([JournalAccess.open(place.dataDirectory), importPlant(plantFile)])
+  // Both take their time: the log's reader is a process of its own.
+  const opening = JournalAccess.open(place.dataDirectory)
   try {
+    const [access, definition] = await Promise.all([opening, plantOf(place)])
     const model = new PlantModel(definition.entities).model(type)
     if (model === undefined) {
       const known = definition.entities.map(({ name }) => name).join(', ')
       throw notFound('the plant has no such entity type', { type }, `it has ${known}`)
     }
-    const found = await readEntityState(access, model, id as EntityId, numberOption(options, 'version', 1))
+    const found = await readEntityState(access, model, id as EntityId, version)
     if (found === undefined) {
       const some = await access.entities(`${type}/`, 3)
       throw notFound(
@@ -38,8 +41,13 @@ export const runGet: Run = async ([id = ''], options, output) => {
     }
     return 0
   } finally {
-    await access.close()
+    const access = await opening.catch(() => undefined)
+    await access?.close()
   }
+}
+
+async function plantOf(place: PlantPlace): Promise<PlantDefinition> {
+  return importPlant(plantFileOf(place))
 }
 
 function notFound(fact: string, values: Readonly<Record<string, unknown>>, next: string): MillraceError {

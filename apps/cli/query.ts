@@ -8,18 +8,18 @@ import { rowLine } from './row-line.js'
 
 /** Prints the rows of the log that match, in global order: a line each, or with `--json` a JSON object a line. */
 export const runQuery: Run = async (_args, options, output) => {
+  const query = {
+    entity: textOption(options, 'entity'),
+    event: textOption(options, 'event'),
+    from: numberOption(options, 'from'),
+    to: numberOption(options, 'to'),
+    since: timeOption(options, 'since'),
+    until: timeOption(options, 'until'),
+    limit: numberOption(options, 'limit'),
+    receipts: options['receipts'] === true,
+  }
   const access = await JournalAccess.open(dataDirectoryOf(options))
   try {
-    const query = {
-      entity: textOption(options, 'entity'),
-      event: textOption(options, 'event'),
-      from: numberOption(options, 'from'),
-      to: numberOption(options, 'to'),
-      since: timeOption(options, 'since'),
-      until: timeOption(options, 'until'),
-      limit: numberOption(options, 'limit'),
-      receipts: options['receipts'] === true,
-    }
     let count = 0
     for await (const row of access.query(JSON.parse(JSON.stringify(query)))) {
       count++

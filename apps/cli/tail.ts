@@ -16,14 +16,15 @@ const LOOK_EVERY_MS = 100
 export const runTail: Run = async (_args, options, output) => {
   const dataDirectory = dataDirectoryOf(options)
   const entity = textOption(options, 'entity')
+  const rowCount = numberOption(options, 'lines') ?? ROWS_SHOWN
+  const start = numberOption(options, 'from')
   let access = await JournalAccess.open(dataDirectory)
   let isOver = false
   onInterrupt(() => {
     isOver = true
   })
   try {
-    const rowCount = numberOption(options, 'lines') ?? ROWS_SHOWN
-    let from = numberOption(options, 'from') ?? Math.max(0, (await access.summary()).endPosition - rowCount)
+    let from = start ?? Math.max(0, (await access.summary()).endPosition - rowCount)
     for (;;) {
       try {
         for await (const row of access.query({ from, receipts: true, ...(entity === undefined ? {} : { entity }) })) {

@@ -1,0 +1,202 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { COUNTER, PlantFolder } from './plant-folder.js'
+import { run, startPlant } from './program-under-test.js'
+
+let folder: PlantFolder
+
+beforeEach(() => {
+  folder = new PlantFolder()
+})
+
+afterEach(() => {
+  expect(folder.remove()).toEqual([])
+})
+
+const canLoadTypeScript = 'typescript' in process.features && process.features.typescript !== false
+
+describe('a plant module that is none', () => {
+  test.each<[string, string, string, RegExp]>([
+    ['is not there', 'other.js', '', /there is no plant module file=\S+other\.js/],
+    ['does not parse', 'plant.js', 'export default {{', /the plant module could not be loaded: .*--debug/s],
+    ['throws', 'plant.js', 'throw new Error("no licence")', /the plant module could not be loaded: no licence/],
+    ['imports what is not there', 'plant.js', "import 'no-such-package'", /could not be loaded: Cannot find package 'no-such-package'/],
+    [
+      'exports no plant',
+      'plant.js',
+      'export default { entities: [] }',
+      /the default export of the plant module is not a plant.*definePlant/,
+    ],
+    ['exports nothing', 'plant.js', '', /the default export of the plant module is not a plant/],
+    [
+      'has no entities',
+      'plant.js',
+      "import { definePlant } from 'millrace'; export default definePlant({ entities: [] })",
+      /a plant has no entity types/,
+    ],
+    ['has an entity without apply', 'plant.js', COUNTER.replace(/apply: \{.*?\},\n\}\)/s, '})'), /counter/],
+    ['has a field of no kind', 'plant.js', COUNTER.replace('{ Counted: { n: i32() } }', '{ Counted: { n: i32 } }'), /Counted.*n/],
+    ['has two entities of one name', 'plant.js', COUNTER.replace('[Counter]', '[Counter, Counter]'), /counter/],
+  ])('that %s keeps the plant from starting', async (_what, file, text, said) => {
+    const path = file === 'plant.js' ? folder.write(file, text) : join(folder.path, file)
+
+    const { code, stderr } = await run(folder, ['up', path])
+
+    expect(stderr).toMatch(/^millrace: /)
+    expect(stderr).toMatch(said)
+    expect(stderr).not.toMatch(/fault in Millrace/)
+    expect(code).toBe(1)
+    expect(folder.processes()).toEqual([])
+  })
+
+  test.skipIf(canLoadTypeScript)('in TypeScript is refused by a Node that cannot load it, with the ways out', async () => {
+    const path = folder.write('plant.ts', 'export default 1')
+
+    const { code, stderr } = await run(folder, ['up', path])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/does not load TypeScript .*compile it with tsc and name the \.js file, or run Node 24/)
+  })
+
+  test('keeps a stopped plant from being asked for a state, and leaves nobody behind', async () => {
+    await run(folder, ['send', 'counter/a', 'count', '{"n":1}', '--plant', folder.plantFile])
+    folder.write('plant.js', 'throw new Error("no licence")')
+
+    const { code, stderr } = await run(folder, ['get', 'counter/a'])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/could not be loaded: no licence/)
+    expect(folder.processes()).toEqual([])
+  })
+
+  test('can be mended: the same directory takes the right one', async () => {
+    folder.write('plant.js', 'export default 1')
+    await run(folder, ['up', folder.plantFile])
+    folder.write('plant.js', COUNTER)
+
+    const { up } = await startPlant(folder)
+    up.kill('SIGTERM')
+
+    expect(await up.ended).toBe(0)
+  })
+})
+
+describe('an entity type that changed', () => {
+  test.each<[string, (plant: string) => string, RegExp]>([
+    ['lost a field', (plant) => plant.replace('Counted: { n: i32() }', 'Counted: {}'), /counter.*Counted.*\bn\b/s],
+    [
+      'has a field of another kind',
+      (plant) => plant.replace('Counted: { n: i32() }', 'Counted: { n: f64() }').replace('i32 }', 'i32, f64 }'),
+      /counter.*Counted.*\bn\b/s,
+    ],
+  ])('and %s is refused while the log has events of it', async (_what, change, said) => {
+    await run(folder, ['send', 'counter/a', 'count', '{"n":1}', '--plant', folder.plantFile])
+    folder.write('plant.js', change(COUNTER))
+
+    const up = await run(folder, ['up', folder.plantFile])
+
+    expect(up.stderr).toMatch(said)
+    expect(up.code).toBe(1)
+    expect(folder.processes()).toEqual([])
+  })
+
+  test('and gained a field with a default goes on', async () => {
+    await run(folder, ['send', 'counter/a', 'count', '{"n":1}', '--plant', folder.plantFile])
+    folder.write(
+      'plant.js',
+      COUNTER.replace('Counted: { n: i32() }', 'Counted: { n: i32(), by: i32({ default: 1 }) }').replace(
+        'state.count++',
+        'state.count += event.by',
+      ),
+    )
+
+    const sent = await run(folder, ['send', 'counter/a', 'count', '{"n":2}', '--json'])
+
+    expect(sent.json).toEqual({ ok: true, version: 2, reply: { count: 2 } })
+    expect((await run(folder, ['get', 'counter/a', '--json'])).json).toMatchObject({ state: { count: 2, last: 2 } })
+  })
+})
+
+describe('a data directory without a plant', () => {
+  test.each([['get', 'counter/a'], ['query', '--json'], ['tail'], ['log', 'verify']])('has no log for %s %s', async (...words) => {
+    mkdirSync(folder.data)
+
+    const { code, stderr } = await run(folder, words)
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^millrace: there is no log in this data directory data=\S+data: name the directory that/)
+    expect(existsSync(join(folder.data, 'journal'))).toBe(false)
+  })
+
+  test.each([['status'], ['down']])('has nobody to ask for its %s', async (word) => {
+    const { code, stderr } = await run(folder, [word])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^millrace: .*millrace up/)
+  })
+
+  test('asks which plant a command is for', async () => {
+    const { code, stderr } = await run(folder, ['send', 'counter/a', 'count', '{"n":1}'])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/no plant has run on this data directory yet .*--plant/)
+  })
+
+  test('that is a file is refused', async () => {
+    writeFileSync(folder.data, 'x')
+
+    const { code, stderr } = await run(folder, ['up', folder.plantFile])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^millrace: .*data/)
+    expect(readFileSync(folder.data, 'utf8')).toBe('x')
+  })
+})
+
+describe('a configuration that is wrong', () => {
+  test.each<[string, Record<string, string>, RegExp]>([
+    ['an unknown key', { 'millrace.yaml': 'workers:\n  cuont: 2\n' }, /millrace\.yaml:2.*cuont/],
+    ['a bad value', { 'millrace.yaml': 'workers:\n  count: many\n' }, /millrace\.yaml:2/],
+    ['an address beyond loopback without token and TLS', { 'millrace.yaml': 'http:\n  host: 0.0.0.0\n' }, /http\.host|loopback/],
+  ])('by %s keeps the plant from starting and names the line', async (_what, files, said) => {
+    for (const [name, text] of Object.entries(files)) folder.write(name, text)
+
+    const { code, stderr } = await run(folder, ['up', folder.plantFile])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(said)
+  })
+
+  test('by more shared memory than there is says so with the numbers', async () => {
+    const { code, stderr } = await run(folder, ['up', folder.plantFile], {
+      MILLRACE_BUS__CAPACITY_BYTES: '1GiB',
+      MILLRACE_WORKERS__COUNT: '64',
+    })
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/\/dev\/shm.*\d{6,}/)
+  })
+})
+
+describe('a question asked wrongly', () => {
+  test.each<[readonly string[], RegExp]>([
+    [['up', 'plant.js', '--bogus'], /unknown option '--bogus'/],
+    [['send', 'counter/a'], /missing required argument 'command'/],
+    [['send', 'counter/a', 'count', 'not json'], /not JSON/],
+    [['send', 'counter/a', 'count', '[]'], /not a JSON object/],
+    [['send', 'counter/a', 'count', '{}', '--source', 'me'], /--source and --sequence go together/],
+    [['query', '--from', 'start'], /not a whole number/],
+    [['query', '--since', 'yesterday'], /not a time/],
+    [['tail', '--lines', '-1'], /not a whole number/],
+    [['drill', '--kill', 'everybody'], /no such process.*one of worker, journal, gateway, supervisor/],
+    [['drill', '--times', '0'], /not a whole number/],
+    [['demo', '--sabotage', 'spill'], /no such sabotage.*lose, duplicate, reorder/],
+    [['ingest', 'csv', 'file.csv'], /there is no --map/],
+  ])('ends with 2 and says what is wrong: %j', async (words, said) => {
+    const { code, stdout, stderr } = await run(folder, words)
+
+    expect(stderr).toMatch(said)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  })
+})

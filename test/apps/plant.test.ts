@@ -1,0 +1,206 @@
+import { lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { runtimeDirectoryOf } from '#shm/index.js'
+import { CountingClients } from './counting-clients.js'
+import { PlantFolder } from './plant-folder.js'
+import { type ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
+
+const clean = { ackedMissing: 0, duplicated: 0, outOfOrder: 0, invented: 0 }
+
+describe('a plant that runs', () => {
+  let folder: PlantFolder
+  let up: ProgramUnderTest
+  let ready: ReadyLine
+
+  beforeAll(async () => {
+    folder = new PlantFolder()
+    ;({ up, ready } = await startPlant(folder))
+  })
+
+  afterAll(async () => {
+    up.kill('SIGTERM')
+    await up.ended
+    folder.remove()
+  })
+
+  test('says that it is ready, with its processes, which are those that run', () => {
+    const living = folder.processes().map(({ pid }) => pid)
+
+    expect(ready).toMatchObject({
+      ready: true,
+      readyMs: expect.any(Number),
+      data: folder.data,
+      http: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    })
+    const seats = ready.processes.filter(({ slot }) => slot !== null)
+    expect(seats.map(({ role, slot }) => `${role}/${slot}`)).toEqual(['supervisor/0', 'journal/0', 'worker/0', 'worker/1', 'gateway/0'])
+    for (const { pid } of ready.processes) expect(living).toContain(pid)
+  })
+
+  test('tells its status as JSON: the seats and the spare, with pid, term and state', async () => {
+    let status: Readonly<Record<string, unknown>> = {}
+    await until('the spare stands by', async () => {
+      status = (await run(folder, ['status', '--json'])).json
+      return (status.processes as { state: string }[]).every(({ state }) => state === 'ready' || state === 'standby')
+    })
+
+    expect(status).toMatchObject({ ready: true, stopping: false, dataDirectory: folder.data, recoveryCount: 0, http: ready.http })
+    const processes = status.processes as ReadyLine['processes']
+    expect(processes.map(({ role, slot, state }) => `${role}/${slot} ${state}`)).toEqual([
+      'supervisor/0 ready',
+      'journal/0 ready',
+      'worker/0 ready',
+      'worker/1 ready',
+      'gateway/0 ready',
+      'worker/null standby',
+    ])
+    expect(new Set(processes.map(({ pid }) => pid)).size).toBe(6)
+    expect(processes.map(({ pid }) => pid).sort()).toEqual(
+      folder
+        .processes()
+        .map(({ pid }) => pid)
+        .sort(),
+    )
+    for (const { role, slot, term } of processes)
+      expect(term, `${role}/${slot}`).toEqual(role === 'supervisor' || slot === null ? null : expect.any(Number))
+  })
+
+  test('tells its status to a person', async () => {
+    const { code, stdout } = await run(folder, ['status'])
+
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^The plant is ready, up for .* 0 recoveries\. Data: /)
+    for (const name of ['supervisor/0', 'journal/0', 'worker/0', 'worker/1', 'gateway/0', 'worker (spare)', String(up.pid)])
+      expect(stdout).toContain(name)
+  })
+
+  test('refuses a second one on the same directory, naming the first', async () => {
+    const second = await run(folder, ['up', folder.plantFile])
+    const json = await run(folder, ['up', folder.plantFile, '--json'])
+
+    expect(second.code).toBe(1)
+    expect(second.stderr).toMatch(
+      new RegExp(`^millrace: a plant runs on this data directory already data=\\S+ pid=${up.pid}: .*millrace down`),
+    )
+    expect(json).toMatchObject({ code: 1, json: { error: { code: 'ERR_PLANT_RUNNING' } } })
+    expect((await run(folder, ['status', '--json'])).json).toMatchObject({ ready: true })
+  })
+
+  test('sends, gets, queries and tails', async () => {
+    const sent = await run(folder, ['send', 'counter/a', 'count', '{"n":7}', '--json'])
+    const again = await run(folder, ['send', 'counter/a', 'count', '{"n":8}', '--source', 'me', '--sequence', '1', '--json'])
+    const repeated = await run(folder, ['send', 'counter/a', 'count', '{"n":8}', '--source', 'me', '--sequence', '1', '--json'])
+    const refused = await run(folder, ['send', 'counter/a', 'count', '{"n":-1}', '--json'])
+    const got = await run(folder, ['get', 'counter/a', '--json'])
+    const past = await run(folder, ['get', 'counter/a', '--version', '1', '--json'])
+    const rows = await run(folder, ['query', '--entity', 'counter/a', '--json'])
+    const tail = await run(folder, ['tail', '-n', '1', '--json'])
+
+    expect(sent).toMatchObject({ code: 0, json: { ok: true, version: 1, reply: { count: 1 } } })
+    expect(again.json).toEqual({ ok: true, version: 2, reply: { count: 2 } })
+    expect(repeated.json).toEqual(again.json)
+    expect(refused).toMatchObject({ code: 1, json: { ok: false, refused: 'NEGATIVE', detail: { n: -1 } } })
+    expect(got.json).toEqual({ entity: 'counter/a', version: 3, state: { count: 2, last: 8 } })
+    expect(past.json).toEqual({ entity: 'counter/a', version: 1, state: { count: 1, last: 7 } })
+    expect(rows.lines.map(({ event, version, data }) => [event, version, data])).toEqual([
+      ['Counted', 1, { n: 7 }],
+      ['Counted', 2, { n: 8 }],
+    ])
+    expect(tail.lines).toMatchObject([{ entity: 'counter/a', version: 3, event: null, refused: 'NEGATIVE' }])
+  })
+
+  test.each<[readonly string[], RegExp]>([
+    [['send', 'counter/a', 'cuont', '{}'], /counter has no command cuont; it has count/],
+    [['send', 'counter/a', 'count', '{"m":1}'], /n: /],
+    [['send', 'cuonter/a', 'count', '{"n":1}'], /there is no entity type cuonter; there are counter/],
+    [['get', 'counter/nobody'], /there is no such entity in the log.*counter\/a/],
+    [['get', 'cuonter/a'], /the plant has no such entity type.*it has counter/],
+  ])('says what is wrong with %j', async (words, said) => {
+    const { code, stdout, stderr } = await run(folder, words)
+
+    expect(code).toBe(1)
+    expect(stdout + stderr).toMatch(said)
+  })
+
+  test('lets nobody but its owner near its files, sockets, pipes and memory', () => {
+    const open = [folder.data, runtimeDirectoryOf(folder.data)].flatMap((directory) =>
+      [directory, ...readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name))].flatMap((path) => {
+        const stats = lstatSync(path)
+        const mode = (stats.mode & 0o777).toString(8)
+        return mode === (stats.isDirectory() ? '700' : '600') ? [] : [`${path} ${mode}`]
+      }),
+    )
+
+    expect(open).toEqual([])
+  })
+
+  test('checks its log while it runs', async () => {
+    expect(await run(folder, ['log', 'verify', '--json'])).toMatchObject({ code: 0, json: { ok: true, findings: [] } })
+  })
+})
+
+describe('a plant that is stopped', () => {
+  let folder: PlantFolder
+
+  beforeEach(() => {
+    folder = new PlantFolder()
+  })
+
+  afterEach(() => {
+    expect(folder.remove()).toEqual([])
+  })
+
+  test.each(['SIGTERM', 'SIGINT', 'down'] as const)(
+    'by %s under load drains within its bound and loses nothing that was acknowledged',
+    async (how) => {
+      const { up } = await startPlant(folder)
+      const clients = await CountingClients.open(folder, 20)
+      await until('commands are acknowledged', () => clients.acked > 1000)
+
+      const askedMs = performance.now()
+      if (how === 'down')
+        expect(await run(folder, ['down', '--json'])).toMatchObject({ code: 0, json: { stopped: true, ms: expect.any(Number) } })
+      else up.kill(how)
+      expect(await up.ended).toBe(0)
+      const stoppedMs = performance.now() - askedMs
+      await clients.close()
+
+      expect(stoppedMs).toBeLessThan(10_000)
+      expect(folder.processes()).toEqual([])
+      expect(readdirSync(join(folder.data, 'run')).filter((name) => name.endsWith('.sock'))).toEqual([])
+      expect(await clients.check(folder)).toMatchObject(clean)
+    },
+  )
+
+  test('by kill -9 of its supervisor is gone within seconds, and the next one has all that was acknowledged', async () => {
+    const { up } = await startPlant(folder)
+    const clients = await CountingClients.open(folder, 20)
+    await until('commands are acknowledged', () => clients.acked > 1000)
+
+    up.kill('SIGKILL')
+    expect(await up.ended).toBe('SIGKILL')
+    await until('every process is gone', () => folder.processes().length === 0, 3000)
+    const { up: next } = await startPlant(folder)
+    const ackedBefore = clients.acked
+    await until('the same clients go on', () => clients.acked > ackedBefore + 1000)
+    clients.stop()
+    await until('everything is acknowledged', () => clients.isSettled)
+    await clients.close()
+    const verdict = await clients.check(folder)
+    next.kill('SIGTERM')
+
+    expect(verdict).toMatchObject({ ...clean, durable: verdict.sent, acked: verdict.sent })
+    expect(await next.ended).toBe(0)
+  })
+
+  test('by force ends at once', async () => {
+    const { up } = await startPlant(folder)
+
+    const askedMs = performance.now()
+    await run(folder, ['down', '--force'])
+    await up.ended
+
+    expect(performance.now() - askedMs).toBeLessThan(5000)
+  })
+})
