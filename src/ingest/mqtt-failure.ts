@@ -32,12 +32,19 @@ const UNTRUSTED = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
 ])
 
+/** Not every broker says so when another client takes the session over. */
+const ENDED: MqttFailure = {
+  fact: 'the broker ended the connection',
+  next: 'if this goes on, look at its log: another client may use the same client id',
+  isRefusal: false,
+}
+
 /** What stands behind an error of the connection, or behind its end without one. */
 export function explainFailure(error: unknown): MqttFailure {
   const code = codeOf(error)
   const refusal = typeof code === 'number' ? REFUSALS[code] : undefined
   if (refusal !== undefined) return { fact: refusal[0], next: refusal[1], isRefusal: true }
-  if (error === undefined) return { fact: 'the broker ended the connection', next: 'look at its log if this goes on', isRefusal: false }
+  if (error === undefined) return ENDED
   const said = error instanceof Error && error.message !== '' ? error.message : String(code)
   if (typeof code === 'string') {
     if (UNTRUSTED.has(code))

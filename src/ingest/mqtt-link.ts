@@ -124,7 +124,6 @@ export class MqttLink {
       this.#isOpen = true
       this.#openedMs = this.#options.clock.monotonicMs()
       this.#failure = undefined
-      this.#lastFact = ''
       this.#options.onOpen(client, connack.sessionPresent)
     })
     client.on('disconnect', (packet) => (error = { code: packet.reasonCode }))
@@ -139,7 +138,10 @@ export class MqttLink {
     this.#isOpen = false
     if (wasOpen) this.#options.onClose()
     if (this.#isClosed) return
-    if (wasOpen && this.#options.clock.monotonicMs() - this.#openedMs >= STABLE_MS) this.#retryMs = RETRY_MS_MIN
+    if (wasOpen && this.#options.clock.monotonicMs() - this.#openedMs >= STABLE_MS) {
+      this.#retryMs = RETRY_MS_MIN
+      this.#lastFact = ''
+    }
     this.#retryAfter(error)
   }
 

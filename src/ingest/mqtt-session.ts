@@ -5,10 +5,13 @@ import { z } from 'zod'
 /** What a broker was asked to keep for a client id. */
 export interface MqttSession {
   readonly clientId: string
+  /** Subscribed: the broker said so. */
   readonly filters: readonly string[]
+  /** Perhaps subscribed: it was asked. */
+  readonly asked: readonly string[]
 }
 
-const sessionSpec = z.object({ clientId: z.string(), filters: z.array(z.string()) })
+const sessionSpec = z.object({ clientId: z.string(), filters: z.array(z.string()), asked: z.array(z.string()) })
 
 /**
  * Remembers what the session at the broker is subscribed to, since the broker cannot be asked. Without it a restart would subscribe again and

@@ -70,6 +70,7 @@ export class MqttSource implements RunningSource {
   #unnumbered = 0
   #state: 'running' | 'stopped' = 'running'
   #isStopping = false
+  #isSubscribed = false
   readonly #toldBack = new Set<string>()
   #onChange: (() => void)[] = []
   #stopped: Promise<void> | undefined
@@ -112,6 +113,11 @@ export class MqttSource implements RunningSource {
 
   get isConnected(): boolean {
     return this.#link.isOpen
+  }
+
+  /** The broker keeps what is published from now on, whatever becomes of this process. */
+  get isSubscribed(): boolean {
+    return this.#isSubscribed
   }
 
   /** It took as many messages as it was to take, and all of them are acknowledged. */
@@ -175,26 +181,32 @@ export class MqttSource implements RunningSource {
   async #subscribe(client: MqttClient, isResumed: boolean): Promise<void> {
     const { session, clientId, filters, log } = this.#options
     const kept = await session.load(clientId)
-    if (kept !== undefined && !isResumed) {
+    if (kept !== undefined && kept.filters.length > 0 && !isResumed) {
       log('warn', 'the broker has forgotten the session: messages that it held for this source are lost', {
         clientId,
         next: 'let the broker keep persistent sessions, also over its own restarts',
       })
     }
-    const before = isResumed ? (kept?.filters ?? []) : []
-    const gone = before.filter((filter) => !filters.includes(filter))
-    const added = filters.filter((filter) => !before.includes(filter))
-    if (gone.length > 0) await client.unsubscribeAsync(gone)
-    if (added.length > 0) {
-      const granted = await client.subscribeAsync(added, { qos: 1 })
-      for (const { topic, qos } of granted) {
-        if (qos === 0) log('warn', 'the broker grants QoS 0 only: messages can be lost on their way here', { topic })
-      }
+    const subscribed = isResumed ? (kept?.filters ?? []) : []
+    const gone = (isResumed ? [...subscribed, ...(kept?.asked ?? [])] : []).filter((filter) => !filters.includes(filter))
+    const added = filters.filter((filter) => !subscribed.includes(filter))
+    if (gone.length > 0 || added.length > 0) {
+      await session.save({ clientId, filters: subscribed, asked: [...gone, ...added] })
+      if (gone.length > 0) await client.unsubscribeAsync(gone)
+      if (added.length > 0) await this.#subscribeTo(client, added)
+      await session.save({ clientId, filters, asked: [] })
     }
-    if (kept === undefined || gone.length > 0 || added.length > 0) await session.save({ clientId, filters })
+    this.#isSubscribed = true
+  }
+
+  async #subscribeTo(client: MqttClient, filters: string[]): Promise<void> {
+    for (const { topic, qos } of await client.subscribeAsync(filters, { qos: 1 })) {
+      if (qos === 0) this.#options.log('warn', 'the broker grants QoS 0 only: messages can be lost on their way here', { topic })
+    }
   }
 
   #close(): void {
+    this.#isSubscribed = false
     this.#lost += this.#acks?.openCount ?? 0
     this.#acks?.abandon()
     this.#acks = undefined

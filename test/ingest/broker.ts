@@ -59,6 +59,12 @@ export class Broker {
     return Object.keys((this.aedes as unknown as { clients: Record<string, Client> }).clients)
   }
 
+  /** Filters of a client that is connected. */
+  subscriptionsOf(clientId: string): string[] {
+    const { clients } = this.aedes as unknown as { clients: Record<string, { subscriptions: object } | undefined> }
+    return Object.keys(clients[clientId]?.subscriptions ?? {})
+  }
+
   acksOf(clientId: string): readonly string[] {
     return this.acks.get(clientId) ?? []
   }
@@ -76,6 +82,7 @@ export class Broker {
   }
 
   async close(): Promise<void> {
+    if (!this.#server.listening) return
     this.cut()
     await new Promise<void>((resolve) => this.aedes.close(resolve))
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))

@@ -10,10 +10,7 @@ const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i
 const stored = (door: FakeDoor) => door.stored.map(({ entity, sequence }) => `${entity} ${sequence}`)
 
 async function subscribed(broker: Broker): Promise<void> {
-  await until('the source is subscribed', () => {
-    const clients = (broker.aedes as unknown as { clients: Record<string, { subscriptions: object }> }).clients
-    return Object.keys(clients[CLIENT_ID]?.subscriptions ?? {}).length > 0
-  })
+  await until('the source is subscribed', () => broker.subscriptionsOf(CLIENT_ID).length > 0)
 }
 
 /** A turn of the broker: what it had to read before is read. */
