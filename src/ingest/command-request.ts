@@ -20,7 +20,7 @@ export interface CommandRequestOptions {
   readonly clock: Clock
   /** Waits for room as long as some command was taken within this time. */
   readonly roomMs: number
-  /** Asked before each wait for room: whether to go on. */
+  /** Asked after each wait for room: whether to go on. */
   readonly isWanted: () => boolean
 }
 
@@ -55,8 +55,8 @@ export class CommandRequest {
       if (this.#takenCount > before) takenMs = clock.monotonicMs()
       if (end === 'more') await nextTurn()
       else if (end !== 'full') return end
-      else if (!isWanted()) return 'left'
       else if (!(await this.#hasRoom(takenMs + roomMs - clock.monotonicMs()))) return 'full'
+      else if (!isWanted()) return 'left'
     }
   }
 
