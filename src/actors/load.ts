@@ -108,6 +108,8 @@ export class Load {
     slot.outcomes = snapshot.outcomes
     slot.latestAt = snapshot.latestAt
     slot.version = version
+    slot.term = view.getUint32(4, true)
+    slot.appendNumber = view.getUint32(8, true)
     slot.snapshotVersion = version
     this.snapshotCount++
     return true
@@ -134,7 +136,8 @@ export class Load {
       this.#headVersions.set(this.slot, 0)
     }
     for (const [slot, headVersion] of this.#headVersions) {
-      if (slot.version === headVersion) continue
+      // Rows that became durable after the heads were read are welcome.
+      if (slot.version >= headVersion) continue
       const versions = `${slot.version + 1}..${headVersion}`
       throw loadError('rows of an entity are missing at the end of the log', { entity: slot.id, versions })
     }
@@ -167,6 +170,8 @@ export class Load {
     }
     if (row.typeNumber !== RECEIPT_TYPE) this.#apply(slot, row)
     slot.version = row.version
+    slot.term = row.term
+    slot.appendNumber = row.appendNumber
     if (row.at > slot.latestAt) slot.latestAt = row.at
     if (row.outcomeKind !== OUTCOME_NONE && row.source !== '') {
       slot.outcomes?.record(row.source, row.sequence, row.outcomeKind, row.outcome, row.version)

@@ -307,10 +307,11 @@ export class PlantRig {
   async liveHash(): Promise<string> {
     const live = new PlantHash()
     for (const worker of this.#workers) {
-      let hash: PlantHash | undefined
-      ;(worker as Worker).stateHash().then((done) => (hash = done))
-      await this.until(() => hash !== undefined)
-      live.merge(hash as unknown as PlantHash)
+      let isDone = false
+      const hash = (worker as Worker).stateHash().finally(() => (isDone = true))
+      hash.catch(() => {})
+      await this.until(() => isDone)
+      live.merge(await hash)
     }
     return live.hex()
   }

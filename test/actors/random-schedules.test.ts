@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { EntityId } from '#base/ids.js'
 import { Prng } from '#base/prng.js'
 import type { Slot } from '#actors/slot.js'
-import { batchOf, TestWriter } from '../journal/writer.js'
 import { soakSeed, soakTimes } from '../soak.js'
+import { ForeignWriter } from './foreign-writer.js'
 import { LogCheck, type Told } from './log-check.js'
 import { PlantRig } from './plant-rig.js'
 import { type CommandDraft, RigClient, type SentCommand } from './rig-client.js'
@@ -21,8 +21,7 @@ class Schedule {
   #clients: RigClient[] = []
   readonly #sent: SentCommand[] = []
   readonly #told: Told[] = []
-  #foreign: TestWriter | undefined
-  #foreignCount = 0
+  #foreign: ForeignWriter | undefined
 
   constructor(seed: number) {
     this.#random = new Prng(seed)
@@ -49,7 +48,7 @@ class Schedule {
       },
     })
     this.#rig = rig
-    this.#foreign = new TestWriter(rig.journal.eventTypes, { slot: 9, term: rig.nextTerm(), shardCount: rig.journal.shardCount })
+    this.#foreign = new ForeignWriter(rig)
     let nextId = 0
     this.#clients = ['plc-1', 'plc-2', ''].map((source, index) => new RigClient(rig, source, index % rig.gatewayCount, () => nextId++))
     const steps = 50 + random.below(300)
@@ -161,23 +160,8 @@ class Schedule {
     if (rig.journal !== undefined) rig.journal.isFull = isFull
   }
 
-  /** Somebody else appends to an entity: against the rules, and found out by the base row. */
   #interfere(rig: PlantRig): void {
-    if (!this.#mayConflict || rig.journal === undefined) return
-    const { journal } = rig
-    const entity: EntityId = `tally/t${this.#random.below(this.#entityCount)}`
-    journal.foreign.push(() => {
-      const head = journal.head(entity)
-      const frame = (this.#foreign as TestWriter).append({
-        entity,
-        expectedVersion: head?.version ?? 0,
-        baseTerm: head?.term ?? 0,
-        baseNumber: head?.appendNumber ?? 0,
-        rows: [{ event: 'Added', data: { id: 5000 + this.#foreignCount++, by: 1 } }],
-        at: 0,
-      })
-      return batchOf([frame], 9)
-    })
+    if (this.#mayConflict && rig.journal !== undefined) this.#foreign?.interfere(`tally/t${this.#random.below(this.#entityCount)}`)
   }
 
   /** Some promises come in, or all of them. */

@@ -12,6 +12,7 @@ export const Tally = defineEntity({
     addTwice: { id: i64(), by: i64() },
     look: { id: i64() },
     refuse: { id: i64() },
+    refuseWith: { code: text() },
     fail: { id: i64() },
     break: { id: i64() },
     swell: { id: i64(), note: text(), times: i64() },
@@ -31,6 +32,7 @@ export const Tally = defineEntity({
     },
     look: (state) => ({ chain: state.chain, count: state.count }),
     refuse: (state, _, { refuse }) => refuse('NO', { chain: state.chain }),
+    refuseWith: (state, { code }, { refuse }) => refuse(code, { chain: state.chain }),
     fail(state) {
       throw new Error(`failed at ${state.count}`)
     },
