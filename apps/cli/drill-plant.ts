@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '#base/clock.js'
+import { MillraceError } from '#base/errors.js'
 import { DeviceFleet } from '#drills/device-fleet.js'
 import { type DrillOptions, type DrillResult, type Fault, runDrill } from '#drills/drill-run.js'
 import { Ledger } from '#drills/ledger.js'
@@ -10,6 +11,7 @@ import type { Sabotage } from '#drills/sabotage.js'
 import { PlantModel } from '#entity/index.js'
 import { PlantSimulator } from '#plant/simulator.js'
 import { Machine } from '#plant/machine.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { SessionUnderTest } from '#runtime/session-under-test.js'
@@ -31,6 +33,7 @@ const WORKERS = 2
 
 /** Runs simulated machines against a plant of its own, breaks it as planned, and checks it from outside. */
 export async function drillPlant(options: DrillPlantOptions): Promise<DrillResult> {
+  if (options.dataDirectory !== undefined) refuseLog(options.dataDirectory)
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'millrace-drill-'))
   const session = await PlantSession.start({
     dataDirectory,
@@ -61,4 +64,15 @@ export async function drillPlant(options: DrillPlantOptions): Promise<DrillResul
     await session.close()
     if (options.dataDirectory === undefined) rmSync(dataDirectory, { recursive: true, force: true })
   }
+}
+
+/** The devices of every drill have the same names and count from 1: an earlier drill's commands would be taken for theirs. */
+function refuseLog(dataDirectory: string): void {
+  if (!existsSync(dataPaths(dataDirectory).journal)) return
+  throw new MillraceError('ERR_DRILL_DIRECTORY', {
+    fact: 'there is a log in this data directory already',
+    action: 'operator',
+    values: { data: dataDirectory },
+    next: 'name a new directory with --data',
+  })
 }

@@ -51,19 +51,8 @@ export class PlantFolder {
     return path
   }
 
-  /** Living processes that work on this folder's data: told by what they were started with, not by what Millrace says. */
   processes(): LivingProcess[] {
-    return readdirSync('/proc').flatMap((name) => {
-      const pid = Number(name)
-      if (!Number.isInteger(pid) || pid === process.pid) return []
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-        const isOurs = command.includes(this.path) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(this.path)
-        return isOurs && !isZombie(pid) ? [{ pid, command: command.split('\0').slice(1).join(' ') }] : []
-      } catch {
-        return []
-      }
-    })
+    return livingProcesses(this.path)
   }
 
   /** Ends what is left and removes the folder; what was left. */
@@ -78,6 +67,21 @@ export class PlantFolder {
 export interface LivingProcess {
   readonly pid: number
   readonly command: string
+}
+
+/** Living processes that work below a folder: told by what they were started with, not by what Millrace says. */
+export function livingProcesses(folder: string): LivingProcess[] {
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) return []
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      const isOurs = command.includes(folder) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder)
+      return isOurs && !isZombie(pid) ? [{ pid, command: command.split('\0').slice(1).join(' ') }] : []
+    } catch {
+      return []
+    }
+  })
 }
 
 function isZombie(pid: number): boolean {
