@@ -1,6 +1,6 @@
 import type { JsonPath } from './ingest-map.js'
 
-/** Reads `a.b[0].c`, also with a leading `$.`. Undefined when it is no such path. A key with other characters stands as `["key"]`. */
+/** Reads `a.b[0].c`, also with a leading `$.`; `$` alone is the whole value. Undefined when it is no such path. A key with other characters stands as `["key"]`. */
 export function parseJsonPath(text: string): JsonPath | undefined {
   const steps: (string | number)[] = []
   let rest = text.startsWith('$') ? text.slice(1) : text
@@ -20,7 +20,7 @@ export function parseJsonPath(text: string): JsonPath | undefined {
     }
     rest = rest.slice(whole.length)
   }
-  return steps.length === 0 ? undefined : steps
+  return steps.length === 0 && text !== '$' ? undefined : steps
 }
 
 /** The value at the path, or undefined. Own properties only. */
@@ -35,6 +35,7 @@ export function valueAt(value: unknown, path: JsonPath): unknown {
 
 /** The path as a person writes it. */
 export function showPath(path: JsonPath): string {
+  if (path.length === 0) return 'the payload'
   return path
     .map((step, index) => {
       if (typeof step === 'number') return `[${step}]`

@@ -102,6 +102,13 @@ fields:
     expect(map(more, payload)).toBe(reason)
   })
 
+  test('read a payload that is a bare value, as $', () => {
+    const fields = 'format: json\nentity: { type: press, name: { topic: 1 } }\ncommand: sample\nfields: { temperature: { path: $ } }'
+
+    expect(map('', '71.5', {}, fields)).toMatchObject({ data: { temperature: 71.5 } })
+    expect(map('', '"hot"', {}, fields)).toBe("the payload is not a number: 'hot'")
+  })
+
   test('refuse a topic without the level that names the entity', () => {
     expect(map('', { temperature: 1 }, { topic: 'factory' })).toBe("the entity's name: level 1 of the topic is missing")
   })
