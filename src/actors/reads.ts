@@ -32,7 +32,7 @@ export class Reads {
         try {
           value = read(slot)
         } catch (error) {
-          return reject(error as Error)
+          return reject(error)
         }
         if (this.#isDurable(slot.waitPosition)) resolve(value)
         else this.#held.push({ slot, waitPosition: slot.waitPosition, settle: () => resolve(value), again: look })

@@ -86,15 +86,9 @@ export class JournalServer implements DutyCycle {
   }
 
   hasWork(): boolean {
-    switch (this.#phase) {
-      case 'failed':
-        return false
-      case 'settling':
-        if (this.#blockedLink === undefined || this.#blockedLink.canReject()) return true
-        break
-      case 'collecting':
-        if (this.#links.some((link) => link.appends.hasFrames())) return true
-    }
+    if (this.#phase === 'failed') return false
+    if (this.#phase === 'settling' && (this.#blockedLink === undefined || this.#blockedLink.canReject())) return true
+    if (this.#phase === 'collecting' && this.#links.some((link) => link.appends.hasFrames())) return true
     return this.#links.some((link) => link.canPump())
   }
 

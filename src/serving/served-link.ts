@@ -1,8 +1,9 @@
+import { assert } from '#base/assert.js'
 import type { EntityId } from '#base/ids.js'
 import type { Consumer, Producer } from '#bus/index.js'
 import type { Journal, Snapshot } from '#journal/journal.js'
 import { LoadJob } from './load-job.js'
-import { type LoadRequest, REJECTED_BYTES, REJECTED_FRAME, SNAPSHOT_HEADER_BYTES } from './serving-frames.js'
+import { type LoadRequest, PIECE_HEADER_BYTES, REJECTED_BYTES, REJECTED_FRAME, SNAPSHOT_HEADER_BYTES } from './serving-frames.js'
 
 /** The journal's end of the three channels of one worker slot. */
 export interface WorkerLink {
@@ -36,6 +37,8 @@ export class ServedLink {
   #jobs: LoadJob[] = []
 
   constructor(link: WorkerLink) {
+    assert(link.answers.frameBytesMax >= REJECTED_BYTES, 'an answers channel can carry a rejection')
+    assert(link.bulk.frameBytesMax > PIECE_HEADER_BYTES, 'a bulk channel can carry a piece')
     this.slot = link.slot
     this.appends = link.appends
     this.answers = link.answers

@@ -48,7 +48,7 @@ describe('a command that was executed and is not durable yet', () => {
     plant.execute()
     let told: unknown
     const look = ({ version, state }: Slot) => ({ version, chain: (state as TallyState).chain })
-    plant.rig
+    void plant.rig
       .worker()
       .read('tally/a', look)
       ?.then((value) => (told = value))

@@ -114,7 +114,7 @@ export class LogCheck {
       this.#highest.set(lane, command.sequence)
     }
     const { state } = before
-    const expected = this.#model.decide(state, this.#model.commandIndex(command.command), command.data as object, {
+    const expected = this.#model.decide(state, this.#model.commandIndex(command.command), command.data, {
       at: last.at,
       entity: last.entity,
       source: last.source,

@@ -83,7 +83,7 @@ describe('a worker with more entities than may live', () => {
     await plant.settle()
     let told: number | undefined
 
-    plant.rig
+    void plant.rig
       .worker()
       .read('tally/a', ({ state }: Slot) => (state as TallyState).chain)
       ?.then((chain) => (told = chain))

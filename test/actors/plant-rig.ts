@@ -6,7 +6,7 @@ import { channelBytes, createChannel, type DutyCycle, NO_PEER } from '#bus/index
 import { type AnyEntity, PlantHash, PlantModel } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { InMemoryJournal, type StoredLog } from '#journal/in-memory/in-memory-journal.js'
-import { type AppendAnswer, type AppendBatch, type BlockRange, type Journal, readRows, type Row } from '#journal/index.js'
+import { type AppendAnswer, type AppendBatch, type BlockRange, readRows, type Row } from '#journal/index.js'
 import { planChannels } from '#runtime/channel-plan.js'
 import { eventTypesOf } from '#runtime/data-directory.js'
 import { replayHash } from '#runtime/replay-hash.js'
@@ -294,13 +294,13 @@ export class PlantRig {
 
   async rows(): Promise<Row[]> {
     const rows: Row[] = []
-    for await (const row of readRows(this.journal as Journal, { from: 0 })) rows.push(row)
+    for await (const row of readRows(this.journal, { from: 0 })) rows.push(row)
     return rows
   }
 
   /** Of the whole log, folded again. */
   replayedHash(): Promise<string> {
-    return replayHash(this.journal as Journal, this.model)
+    return replayHash(this.journal, this.model)
   }
 
   /** Of the live states. */

@@ -17,7 +17,6 @@ class Schedule {
   readonly #random: Prng
   readonly #entityCount: number
   readonly #mayConflict: boolean
-  #rig: PlantRig | undefined
   #clients: RigClient[] = []
   readonly #sent: SentCommand[] = []
   readonly #told: Told[] = []
@@ -47,7 +46,6 @@ class Schedule {
         inFlightMax: random.pick([2, 16, 256]),
       },
     })
-    this.#rig = rig
     this.#foreign = new ForeignWriter(rig)
     let nextId = 0
     this.#clients = ['plc-1', 'plc-2', ''].map((source, index) => new RigClient(rig, source, index % rig.gatewayCount, () => nextId++))
@@ -153,7 +151,7 @@ class Schedule {
     const worker = rig.worker(slot)
     const entity = `tally/t${this.#random.below(this.#entityCount)}`
     const look = ({ version, state }: Slot) => ({ entity, version, chain: (state as TallyState).chain })
-    worker?.read(entity, look)?.then((told) => this.#told.push(told))
+    void worker?.read(entity, look)?.then((told) => this.#told.push(told))
   }
 
   #setFull(rig: PlantRig, isFull: boolean): void {
@@ -179,7 +177,7 @@ describe('a plant whose roles are killed at any step', () => {
       try {
         await new Schedule(seed).run()
       } catch (error) {
-        throw new Error(`with seed ${seed}: ${(error as Error).stack}`)
+        throw new Error(`with seed ${seed}: ${(error as Error).stack}`, { cause: error })
       }
     }
     expect(SCHEDULES).toBeGreaterThan(0)

@@ -51,7 +51,7 @@ export class RigClient {
 
   /** Neither is ever heard of again: its door died with it, and it has no number. */
   #isLost(sent: SentCommand): boolean {
-    return this.source === '' && sent.isOffered === false && !this.#toOffer.includes(sent)
+    return this.source === '' && !sent.isOffered && !this.#toOffer.includes(sent)
   }
 
   send(draft: CommandDraft): SentCommand {

@@ -124,7 +124,7 @@ describe('a message in pieces', () => {
 
   test('takes a bounded number of pieces at a time', () => {
     const { client, bulk } = clientOf()
-    for (const [at, text] of [...'abcd'].entries()) sendPiece(bulk, { whole: 4, at, text })
+    for (const [at, text] of ['a', 'b', 'c', 'd'].entries()) sendPiece(bulk, { whole: 4, at, text })
 
     expect(client.pollLoad(3)).toBeUndefined()
     expect(client.hasLoadPieces).toBe(true)
