@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { request as tlsRequest } from 'node:https'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { FakeClock } from '#base/clock.js'
@@ -216,6 +218,15 @@ describe('a request that is wrong', () => {
 
   test.each([
     ['GET', '/v1/commands', 405],
+    ['HEAD', '/v1/commands', 405],
+    ['PUT', '/v1/commands', 405],
+    ['DELETE', '/v1/commands', 405],
+    ['OPTIONS', '/v1/commands', 405],
+    ['POST', '/v1/commands/', 404],
+    ['POST', '//v1/commands', 404],
+    ['GET', '/__proto__', 404],
+    ['GET', '/healthz?verbose', 200],
+    ['HEAD', '/healthz', 200],
     ['POST', '/v1/other', 404],
     ['GET', '/', 404],
     ['POST', '/healthz', 405],
@@ -239,16 +250,60 @@ describe('a request that is wrong', () => {
 })
 
 describe('a door with a token', () => {
-  test('takes commands and shows guarded pages only with it', async () => {
-    const http = await openDoor(new FakeDoor(), { token: 'secret' })
-    const authorization = { authorization: 'Bearer secret' }
+  const token = 'secret-of-sixteen'
+  const authorization = { authorization: `Bearer ${token}` }
 
-    expect((await post(http, linesOf(command(1)))).status).toBe(401)
-    expect((await post(http, linesOf(command(1)), { authorization: 'Bearer secreT' })).status).toBe(401)
+  test('takes commands and shows guarded pages only with it', async () => {
+    const http = await openDoor(new FakeDoor(), { token })
+
     expect((await post(http, linesOf(command(1)), authorization)).status).toBe(200)
     expect((await fetch(`${http.url}/metrics`)).status).toBe(401)
     expect(await (await fetch(`${http.url}/metrics`, { headers: authorization })).text()).toBe('m 1\n')
     expect(await (await fetch(`${http.url}/healthz`)).text()).toBe('alive\n')
+  })
+
+  test.each([
+    ['none', {}],
+    ['another', { authorization: 'Bearer secret-of-sixteeN' }],
+    ['the start of it', { authorization: 'Bearer secret' }],
+    ['more than it', { authorization: `Bearer ${token}x` }],
+    ['an empty one', { authorization: 'Bearer ' }],
+    ['it without its scheme', { authorization: token }],
+    ['it as a password', { authorization: `Basic ${token}` }],
+  ])('refuses %s, and says nothing of what is there', async (_name, headers) => {
+    const door = new FakeDoor()
+    const http = await openDoor(door, { token })
+
+    const answer = await post(http, linesOf(command(1)), headers as Record<string, string>)
+
+    expect(answer.status).toBe(401)
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    expect((await fetch(`${http.url}/nothing`)).status).toBe(401)
+    expect(door.offers).toBe(0)
+  })
+
+  test('takes its scheme in any letters', async () => {
+    const http = await openDoor(new FakeDoor(), { token })
+
+    expect((await post(http, linesOf(command(1)), { authorization: `bearer ${token}` })).status).toBe(200)
+  })
+})
+
+describe('a page of another site in a browser on this machine', () => {
+  const fromPage = { origin: 'https://elsewhere.example', 'content-type': 'text/plain' }
+
+  test('sends no commands to a door without a token', async () => {
+    const door = new FakeDoor()
+    const http = await openDoor(door)
+
+    expect((await post(http, linesOf(command(1)), fromPage)).status).toBe(403)
+    expect(door.offers).toBe(0)
+  })
+
+  test('is let in with the token', async () => {
+    const http = await openDoor(new FakeDoor(), { token: 'secret-of-sixteen' })
+
+    expect((await post(http, linesOf(command(1)), { ...fromPage, authorization: 'Bearer secret-of-sixteen' })).status).toBe(200)
   })
 })
 
@@ -280,6 +335,18 @@ describe('a door with TLS', () => {
 
     expect(http.url).toMatch(/^https:/)
     expect(status).toBe(200)
+    await expect(fetch(http.url.replace('https', 'http'))).rejects.toThrow('fetch failed')
+  })
+
+  test('and files that are no certificate and key is refused with their names', async () => {
+    const directory = temporaryDirectory()
+    const tls = { key: join(directory, 'key.pem'), cert: join(directory, 'cert.pem') }
+    const code = { code: 'ERR_HTTP_TLS', message: expect.stringContaining(tls.cert) as string }
+    await expect(openDoor(new FakeDoor(), { tls })).rejects.toMatchObject(code)
+    writeFileSync(tls.key, 'no key')
+    writeFileSync(tls.cert, 'no certificate')
+
+    await expect(openDoor(new FakeDoor(), { tls })).rejects.toMatchObject(code)
   })
 })
 
@@ -297,6 +364,26 @@ describe('opening a door', () => {
     })
   })
 
+  test('with a preferred port takes that when it is free, else another', async () => {
+    const first = await openDoor(new FakeDoor())
+    const preferredPort = Number(new URL(first.url).port)
+    const beside = await openDoor(new FakeDoor(), { preferredPort })
+    expect(beside.url).not.toBe(first.url)
+    await first.close(0)
+
+    const successor = await openDoor(new FakeDoor(), { preferredPort })
+
+    expect(successor.url).toBe(first.url)
+  })
+
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'))
+  test.skipIf(!hasIpv6)(`on IPv6 says its address as a URL has it${hasIpv6 ? '' : ' (this machine has no ::1)'}`, async () => {
+    const http = await openDoor(new FakeDoor(), { host: '::1' })
+
+    expect(http.url).toMatch(/^http:\/\/\[::1\]:\d+$/)
+    expect((await fetch(`${http.url}/healthz`)).status).toBe(200)
+  })
+
   test('with room for two connections closes the third', async () => {
     const http = await openDoor(new FakeDoor(), { connectionsMax: 2 })
     const port = Number(new URL(http.url).port)
@@ -310,5 +397,20 @@ describe('opening a door', () => {
         .resume()
 
     await expect.poll(() => closed, SOON).toEqual([2])
+    expect(http.stats).toMatchObject({ connections: 2, dropped: 1 })
+  })
+})
+
+describe('a page that fails', () => {
+  test('is answered 500 without its reason, which goes to the log', async () => {
+    const errors: unknown[] = []
+    const read = () => Promise.reject(new Error('secret path'))
+    const http = await openDoor(new FakeDoor(), { pages: { '/page': { isOpen: true, read } }, onError: (error) => errors.push(error) })
+
+    const answer = await fetch(`${http.url}/page`)
+
+    expect(answer.status).toBe(500)
+    expect(await answer.text()).not.toContain('secret')
+    expect(errors).toEqual([new Error('secret path')])
   })
 })
