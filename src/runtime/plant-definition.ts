@@ -1,6 +1,6 @@
 import { MillraceError } from '#base/errors.js'
 import type { AnyEntity } from '#entity/index.js'
-import type { SourceDefinition } from '#ingest/index.js'
+import type { SourceDefinition } from '#ingest/source.js'
 
 /** What a plant module exports by default: its entity types, and the sources that its gateway runs. */
 export interface PlantDefinition {

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.js'
-import type { Door, RunningSource, SourceDefinition, SourceLog } from '#ingest/index.js'
+import type { Door } from '#ingest/door.js'
+import type { RunningSource, SourceDefinition, SourceLog } from '#ingest/source.js'
 
 export interface SourcePlace {
   readonly door: Door
