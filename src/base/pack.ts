@@ -5,7 +5,7 @@ const unpackr = new Unpackr({ useRecords: false, moreTypes: true })
 
 /** Plain msgpack without shared structures: what one process packs, its successor can read. For replies, refusals and rare messages. */
 export function pack(value: unknown): Uint8Array {
-  return Uint8Array.from(packr.pack(value))
+  return new Uint8Array(packr.pack(value))
 }
 
 export function unpack<T = unknown>(bytes: Uint8Array): T {

@@ -71,7 +71,7 @@ describe('a command that is sent again', () => {
     plant.rig.stepWorker()
     plant.rig.killGateway()
     plant.rig.startGateway()
-    plant.client.reconnect()
+    plant.client.connect()
     plant.client.pump()
 
     await plant.settle()

@@ -141,9 +141,10 @@ export class LogCheck {
     }
   }
 
-  #checkSettlement({ id, answer, client, ...sent }: SentCommand, append: Append | undefined, settlement: Settlement, nth: number): void {
+  #checkSettlement(sent: SentCommand, append: Append | undefined, settlement: Settlement, nth: number): void {
+    const { id, answer, client } = sent
     if (settlement.kind === 'forgotten') {
-      must(client.mayBeForgotten({ id, answer, client, ...sent }), `the answer to ${id} is remembered`)
+      must(client.mayBeForgotten(sent), `the answer to ${id} is remembered`)
       must(append !== undefined, `command ${id} was done before it was forgotten`)
       return
     }

@@ -74,7 +74,8 @@ class Schedule {
     else if (die < 972) rig.killGateway(gateway)
     else if (die < 982) this.#startGateway(rig, gateway)
     else if (die < 986) this.#read(rig, worker)
-    else if (die < 992) this.#setFull(rig, random.below(2) === 0)
+    else if (die < 989) this.#connect(random.pick(this.#clients), gateway)
+    else if (die < 993) this.#setFull(rig, random.below(2) === 0)
     else if (die < 996) this.#interfere(rig)
     else for (const client of this.#clients) client.pump()
   }
@@ -140,11 +141,12 @@ class Schedule {
   #startGateway(rig: PlantRig, gateway: number): void {
     if (rig.isDoorUp(gateway)) return
     rig.startGateway(gateway)
-    for (const [index, client] of this.#clients.entries()) {
-      if (index % rig.gatewayCount !== gateway) continue
-      client.reconnect()
-      client.pump()
-    }
+    for (const client of this.#clients) if (client.gateway === gateway) this.#connect(client, gateway)
+  }
+
+  #connect(client: RigClient, gateway: number): void {
+    client.connect(gateway)
+    client.pump()
   }
 
   #read(rig: PlantRig, slot: number): void {

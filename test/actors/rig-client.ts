@@ -31,7 +31,7 @@ export class RigClient {
   readonly source: string
   readonly sent: SentCommand[] = []
   readonly #rig: PlantRig
-  readonly #gateway: number
+  #gateway: number
   readonly #nextId: () => number
   #toOffer: SentCommand[] = []
   #isWaiting = false
@@ -78,8 +78,16 @@ export class RigClient {
     return this.sent.filter((other) => other.command.entity === entity && other.command.sequence > sequence).length >= OUTCOMES_PER_SOURCE
   }
 
-  /** The door died: connects to the next one. */
-  reconnect(): void {
+  get gateway(): number {
+    return this.#gateway
+  }
+
+  /**
+   * The connection to its door is gone, with the door or without it: connects to this gateway's. What the former one still has in flight goes on
+   * there, but nobody listens.
+   */
+  connect(gateway = this.#gateway): void {
+    this.#gateway = gateway
     this.#connection++
     this.#isWaiting = false
     const waiting = new Set(this.#toOffer)
@@ -115,7 +123,6 @@ export class RigClient {
     const connection = this.#connection
     const offered = this.#rig.door(this.#gateway).offer(sent.command, sent.answer, (settlement) => {
       if (connection === this.#connection) sent.settlements.push(settlement)
-      else throw new Error('a dead door settled a command')
     })
     if (typeof offered === 'object') throw new Error(offered.rejected)
     if (offered === 'accepted') sent.isOffered = true
