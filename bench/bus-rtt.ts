@@ -33,7 +33,7 @@ export interface BusRttOptions {
 }
 
 export const BUS_RTT_FULL: BusRttOptions = { rounds: 7, batches: 200, tripsPerBatch: 2_000, withReference: true }
-export const BUS_RTT_SMOKE: BusRttOptions = { rounds: 1, batches: 10, tripsPerBatch: 500, withReference: true }
+export const BUS_RTT_SMOKE: BusRttOptions = { rounds: 1, batches: 40, tripsPerBatch: 1_000, withReference: true }
 
 /** Times in nanoseconds, medians over the rounds. */
 export interface BusRtt {

@@ -79,7 +79,7 @@ export const COMMANDS: readonly Command[] = [
     ],
     examples: [
       ['ingest csv line1.csv --infer --write', 'propose a map, an entity and a plant'],
-      ['ingest csv line1.csv --map line1.map.yaml', 'take the file in'],
+      ['ingest csv line1.csv --map line.map.yaml', 'take the file in'],
     ],
     hasJson: true,
     load: async () => (await import('./ingest-csv.js')).runIngestCsv,

@@ -1,5 +1,4 @@
-import { callControl } from '#processes/control-client.js'
-import { dataPaths } from '#runtime/data-directory.js'
+import { askSupervisor } from './ask-supervisor.js'
 import type { Run } from './command.js'
 import { dataDirectoryOf } from './place.js'
 
@@ -7,8 +6,9 @@ const STOP_WITHIN_MS = 60_000
 
 /** Stops the plant that runs on a data directory and waits until the directory is free. */
 export const runDown: Run = async (_args, options, output) => {
-  const socket = dataPaths(dataDirectoryOf(options)).supervisorSocket
-  const { ms } = (await callControl(socket, 'stop', { force: options['force'] === true }, STOP_WITHIN_MS)) as { ms: number }
+  const { ms } = (await askSupervisor(dataDirectoryOf(options), 'stop', { force: options['force'] === true }, STOP_WITHIN_MS)) as {
+    ms: number
+  }
   if (output.isJson) output.json({ stopped: true, ms })
   else output.line(`The plant has stopped within ${Math.round(ms)} ms.`)
   return 0

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { callControl } from '#processes/control-client.js'
 import type { ProcessStatus } from '#processes/supervision-event.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
-import { dataPaths } from '#runtime/data-directory.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
+import { askSupervisor } from './ask-supervisor.js'
 import type { Run } from './command.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf } from './place.js'
@@ -14,7 +13,7 @@ const WATCH_EVERY_MS = 1000
 export const runStatus: Run = async (_args, options, output) => {
   const dataDirectory = dataDirectoryOf(options)
   for (;;) {
-    const status = (await callControl(dataPaths(dataDirectory).supervisorSocket, 'status', { recoveries: 5 })) as PlantStatus
+    const status = (await askSupervisor(dataDirectory, 'status', { recoveries: 5 })) as PlantStatus
     const http = readGatewayDoors(dataDirectory)?.http
     if (output.isJson) output.json({ ...status, http })
     else show(status, http, output)

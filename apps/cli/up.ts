@@ -17,13 +17,18 @@ export const runUp: Run = async ([named], options, output) => {
     throw usageError('which plant? there is no plant module', { file: plantFile }, 'name one: millrace up plant.js')
   const configFile = textOption(options, 'config')
   const startedMs = performance.now()
+  let isStopping = false
   const { supervisor, started } = await supervise({
     plantFile,
     dataDirectory,
     ...(configFile === undefined ? {} : { configFile }),
     env: process.env,
     hasLogFiles: options['log'] !== true,
-    onEvent: (event) => tell(event, output),
+    onEvent: (event) => {
+      isStopping ||= event.kind === 'stopping'
+      // That processes end is what stopping is.
+      if (!(isStopping && event.kind === 'died')) tell(event, output)
+    },
   })
   const stopped = new Promise<void>((done) => {
     let signals = 0
@@ -37,8 +42,8 @@ export const runUp: Run = async ([named], options, output) => {
     process.on('SIGTERM', stop)
     void supervisor.whenStopped().then(done)
   })
-  let failure: unknown
-  const failed = (error: unknown) => {
+  let failure: Error | undefined
+  const failed = (error: Error) => {
     failure = error
     void supervisor.stop()
   }

@@ -13,8 +13,13 @@ export function whatIsWrong(fields: readonly FieldSchema[], value: unknown): str
   const data = value as Readonly<Record<string, unknown>>
   for (const field of fields) {
     const problem = wrongField(field, data[field.name])
-    if (problem !== undefined) return problem
+    // A field that is missing may stand there misspelt.
+    if (problem !== undefined) return (data[field.name] === undefined ? unknownField(fields, data) : undefined) ?? problem
   }
+  return unknownField(fields, data)
+}
+
+function unknownField(fields: readonly FieldSchema[], data: object): string | undefined {
   const known = new Set(fields.map((field) => field.name))
   const unknown = Object.keys(data).find((name) => !known.has(name))
   return unknown === undefined ? undefined : `${unknown}: unknown field, expected ${fieldList(fields)}`
