@@ -348,20 +348,19 @@ describe('a successor of a door', () => {
     seat.door.doWork()
     const [former] = seat.read()
     const next = new Seat({ of: seat, term: 2 })
-    next.offer({ sequence: 1 }, 'always')
+    next.offer({ sequence: 1 })
     next.door.doWork()
     const [own] = seat.read()
     expect(own.request).toBe(former.request)
 
-    seat.answer(former.request, ANSWER_DONE, { whose: 'former' }, { term: 1 })
+    seat.answer(former.request, ANSWER_REFUSED, ['NO'], { term: 1 })
     seat.release(former.end)
     next.door.doWork()
     expect(next.settled).toEqual([])
-    seat.answer(own.request, ANSWER_DONE, { whose: 'own' }, { term: 2 })
     seat.release(own.end)
     next.door.doWork()
 
-    expect(next.settled).toEqual([{ sequence: 1, settlement: { kind: 'done', version: 1, reply: { whose: 'own' } } }])
+    expect(next.settled).toEqual([{ sequence: 1, settlement: { kind: 'done', version: 0, reply: undefined } }])
     expect(seat.settled).toEqual([])
   })
 
