@@ -1,6 +1,6 @@
 import { deserialize, serialize } from 'node:v8'
 import type { EntityId } from '#base/ids.js'
-import type { Finding, Journal, Row, Snapshot } from '#journal/index.js'
+import type { Finding, Journal, Row } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { queryRows, type RowQuery } from '#reading/row-query.js'
 

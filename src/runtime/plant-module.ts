@@ -24,6 +24,14 @@ export async function importPlant(file: string): Promise<PlantDefinition> {
         error,
       )
     }
+    if (isMissingMillrace(error)) {
+      throw plantError(
+        "the plant module imports 'millrace', which is not installed where it lies",
+        path,
+        'run npm install millrace in its folder',
+        error,
+      )
+    }
     throw plantError(
       `the plant module could not be loaded: ${messageOf(error)}`,
       path,

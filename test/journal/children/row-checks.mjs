@@ -10,4 +10,4 @@ for (let offset = 0, block = 0; offset < bytes.length; block++) {
   await checks.add(block, Uint8Array.from(bytes.subarray(offset + 4, offset + 4 + length)))
   offset += 4 + length
 }
-console.log(JSON.stringify(await checks.end()))
+process.stdout.write(JSON.stringify(await checks.end()))
