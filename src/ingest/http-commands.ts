@@ -7,6 +7,7 @@ import { answer, answerLines, answerUnread } from './http-answer.js'
 import { type BodyEncoding, type BodyHold, BodyRoom, readBody } from './http-body.js'
 import type { HttpLimits } from './http-limits.js'
 import { notNow, type Refusal, refusalOfBody, TOO_MANY_REQUESTS, UNKNOWN_ENCODING, wrong } from './http-refusal.js'
+import type { NumberWords } from './number-words.js'
 import { RateLimit } from './rate-limit.js'
 import { RoomBell } from './room-bell.js'
 import { SourceOrder, type Turn } from './source-order.js'
@@ -17,6 +18,8 @@ export interface HttpCommandsOptions {
   readonly bodyBytesMax: number
   readonly ratePerSecond: number
   readonly limits: HttpLimits
+  /** Undefined: data is taken as JSON has it. */
+  readonly words?: NumberWords | undefined
 }
 
 /** Who sends a request's commands; `source` is empty when the client numbers nothing, and `sequence` then means nothing. */
@@ -104,9 +107,10 @@ export class HttpCommands {
 
   async #offer(visit: Visit, parsed: ConstructorParameters<typeof CommandRequest>[0], lines: readonly number[]): Promise<Passage> {
     const { source, sequence, request } = visit
-    const { door, clock, limits } = this.#options
+    const { door, clock, limits, words } = this.#options
     const isWanted = () => !request.socket.destroyed
-    const commands = new CommandRequest(parsed, { door, room: this.#room, clock, roomMs: limits.roomMs, isWanted })
+    const read = words === undefined ? parsed : parsed.map((command) => words.read(command))
+    const commands = new CommandRequest(read, { door, room: this.#room, clock, roomMs: limits.roomMs, isWanted })
     const end = await commands.offer()
     const next = sequence + commands.takenCount
     if (end === 'whole') {

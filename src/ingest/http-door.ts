@@ -9,6 +9,7 @@ import type { Door } from './door.js'
 import { HttpConnections } from './http-connections.js'
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.js'
 import { HttpRequests, type Page } from './http-requests.js'
+import type { NumberWords } from './number-words.js'
 
 export interface HttpDoorOptions {
   readonly door: Door
@@ -28,6 +29,8 @@ export interface HttpDoorOptions {
   /** GET routes beside the door, by path. */
   readonly pages: Readonly<Record<string, Page>>
   readonly limits?: Partial<HttpLimits>
+  /** Reads NaN and the infinities, for which JSON has no numbers. */
+  readonly words?: NumberWords
   /** What went wrong on this side; the client has been told that it did. */
   readonly onError?: (error: unknown) => void
 }

@@ -6,6 +6,7 @@ import { BusDoor } from '#ingest/bus-door.js'
 import { type HttpDoor, openHttpDoor } from '#ingest/http-door.js'
 import type { Page, PageAnswer } from '#ingest/http-requests.js'
 import type { Door } from '#ingest/index.js'
+import { NumberWords } from '#ingest/number-words.js'
 import { serveStreamDoor } from '#ingest/stream-server.js'
 import { serveConnections } from '#processes/control-socket.js'
 import type { PlantShape } from './channel-plan.js'
@@ -49,7 +50,7 @@ export function runGatewayProcess(): Promise<void> {
       const streamDoor = await serveConnections(dataPaths(settings.dataDirectory).doorSocket, (socket) =>
         serveStreamDoor(socket, { door: timedDoor }),
       )
-      const httpDoor = await openHttp(context, timedDoor, metrics, count)
+      const httpDoor = await openHttp(context, plant, timedDoor, metrics, count)
       writeGatewayDoors(settings.dataDirectory, { http: httpDoor.url })
       const sources = await startSources(definition.sources, {
         door: timedDoor,
@@ -63,7 +64,9 @@ export function runGatewayProcess(): Promise<void> {
         drain: async (withinMs) => {
           const deadlineMs = clock.monotonicMs() + withinMs
           // What was begun comes to its end first; only then is nothing more let in.
-          await Promise.all([httpDoor.close(withinMs * ANSWER_PART), ...sources.map((source) => source.stop())])
+          const begun = [httpDoor.close(withinMs * ANSWER_PART), ...sources.map((source) => source.stop())]
+          for (const end of await Promise.allSettled(begun))
+            if (end.status === 'rejected') log.error({ err: end.reason as unknown }, 'a source did not stop in order')
           door.close()
           await settled(() => door.inFlightCount === 0, deadlineMs - clock.monotonicMs(), clock)
           await streamDoor.close()
@@ -75,7 +78,13 @@ export function runGatewayProcess(): Promise<void> {
   )
 }
 
-async function openHttp(context: SeatContext, door: Door, metrics: GatewayMetrics, count: () => void): Promise<HttpDoor> {
+async function openHttp(
+  context: SeatContext,
+  plant: PlantModel,
+  door: Door,
+  metrics: GatewayMetrics,
+  count: () => void,
+): Promise<HttpDoor> {
   const { settings, table, clock, log } = context
   const { http } = settings.config
   const pages: Record<string, Page> = {
@@ -103,6 +112,7 @@ async function openHttp(context: SeatContext, door: Door, metrics: GatewayMetric
     token: http.token ?? undefined,
     tls: http.tls.cert === null || http.tls.key === null ? undefined : { cert: http.tls.cert, key: http.tls.key },
     pages,
+    words: new NumberWords(plant),
     onError: (error) => log.error({ err: error }, 'the HTTP door failed at a request'),
   })
   return httpDoor

@@ -47,7 +47,7 @@ describe('a plant that is stopped', () => {
 
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200])
     expect(await plant.ended).toBe(0)
-    expect((await plant.rows()).map(({ data }) => data['number']).toSorted()).toEqual([1, 2, 3])
+    expect(new Set((await plant.rows()).map(({ data }) => data['number']))).toEqual(new Set([1, 2, 3]))
   })
 
   test('does not wait for connections on which nothing is asked', async () => {

@@ -74,7 +74,7 @@ describe('a body beyond the limit', () => {
   test('of a declared length is refused before it is sent', async () => {
     const http = await openDoor(new FakeDoor())
     const connection = new RawConnection(http)
-    connection.write(`${rawPost('', { 'content-length': '100001', expect: '100-continue' })}`)
+    connection.write(rawPost('', { 'content-length': '100001', expect: '100-continue' }))
 
     await expect.poll(() => connection.answers, SOON).toMatchObject([{ status: 413, lines: [{ taken: 0 }] }])
   })

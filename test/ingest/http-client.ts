@@ -37,7 +37,7 @@ export async function post(
   headers: Record<string, string> = {},
 ): Promise<HttpAnswer> {
   const init = { method: 'POST', body, headers, ...(body instanceof ReadableStream ? { duplex: 'half' as const } : {}) }
-  const response = await fetch(`${http.url}/v1/commands`, init as RequestInit)
+  const response = await fetch(`${http.url}/v1/commands`, init)
   return { status: response.status, headers: response.headers, lines: jsonLines(await response.text()) }
 }
 

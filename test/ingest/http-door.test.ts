@@ -12,8 +12,8 @@ import { command, linesOf, numbered, openDoor, post } from './http-client.js'
 
 const picky: FakeDoorOptions = {
   decide: ({ data }) => (data.mode === 'no' ? { refuse: 'NO' } : data.mode === 'broken' ? { fail: 'boom' } : { reply: { t: data.t } }),
-  reject: ({ command, entity }) =>
-    entity.startsWith('press/') ? (command === 'sample' ? undefined : `press has no command ${command}`) : 'there is no such type',
+  reject: ({ command: name, entity }) =>
+    entity.startsWith('press/') ? (name === 'sample' ? undefined : `press has no command ${name}`) : 'there is no such type',
 }
 
 const stored = (door: FakeDoor) => door.stored.map(({ data }) => data.t)
@@ -274,7 +274,7 @@ describe('a door with a token', () => {
     const door = new FakeDoor()
     const http = await openDoor(door, { token })
 
-    const answer = await post(http, linesOf(command(1)), headers as Record<string, string>)
+    const answer = await post(http, linesOf(command(1)), headers)
 
     expect(answer.status).toBe(401)
     expect(answer.headers.get('www-authenticate')).toBe('Bearer')

@@ -15,7 +15,7 @@ export interface Family {
 export interface Exposition {
   readonly families: readonly Family[]
   /** Of the sample with exactly these labels. Throws when there is none. */
-  value(name: string, labels: Readonly<Record<string, string>>): number
+  readonly value: (name: string, labels: Readonly<Record<string, string>>) => number
 }
 
 const NAME = '[a-zA-Z_:][a-zA-Z0-9_:]*'
