@@ -2,7 +2,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { COUNTER, PlantFolder } from './plant-folder.js'
-import { run, startPlant } from './program-under-test.js'
+import { bePatient, run, startPlant } from './program-under-test.js'
+
+bePatient()
 
 let folder: PlantFolder
 

@@ -4,7 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { runtimeDirectoryOf } from '#shm/index.js'
 import { CountingClients } from './counting-clients.js'
 import { PlantFolder } from './plant-folder.js'
-import { type ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
+import { bePatient, type ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
+
+bePatient()
 
 const clean = { ackedMissing: 0, duplicated: 0, outOfOrder: 0, invented: 0 }
 

@@ -1,11 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { vi } from 'vitest'
 import { isMillraceError } from '#base/errors.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
+import { isSoak } from '../soak.js'
 import { type PlantFolder } from './plant-folder.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
-const DEADLINE_MS = 25_000
+const DEADLINE_MS = isSoak ? 600_000 : 25_000
+
+/** Gives the tests of a file time for many processes on a busy machine; a soak has no limits. */
+export function bePatient(): void {
+  if (!isSoak) vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
+}
 
 /** A compiled `millrace` at work, told apart from others by its folder. */
 export class ProgramUnderTest {
@@ -20,8 +27,8 @@ export class ProgramUnderTest {
     const { NO_COLOR: _color, DEBUG: _debug, ...inherited } = process.env
     const env = { ...inherited, MILLRACE_HTTP__PORT: '0', ...options.env }
     this.#child = spawn(process.execPath, [MAIN, ...words], { cwd: options.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#child.stdout?.on('data', (piece: Buffer) => (this.stdout += piece.toString()))
-    this.#child.stderr?.on('data', (piece: Buffer) => (this.stderr += piece.toString()))
+    this.#child.stdout?.setEncoding('utf8').on('data', (piece: string) => (this.stdout += piece))
+    this.#child.stderr?.setEncoding('utf8').on('data', (piece: string) => (this.stderr += piece))
     this.ended = new Promise((resolve, reject) => {
       this.#child.once('error', reject)
       this.#child.once('close', (code, signal) => {

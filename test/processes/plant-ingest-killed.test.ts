@@ -1,0 +1,225 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Role } from '#processes/process-role.js'
+import { JournalAccess } from '#runtime/journal-access.js'
+import { PlantFolder } from '../apps/plant-folder.js'
+import { bePatient, ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
+import { soakTimes } from '../soak.js'
+
+bePatient()
+
+const ROWS = soakTimes({ smoke: 12_000, full: 500_000 })
+const COUNTERS = 40
+const MAP = `
+format: csv
+time: { column: at, format: unix-us }
+entity: { type: counter, name: { column: counter } }
+command: count
+fields:
+  n: { column: n, kind: i32 }
+`
+
+let folder: PlantFolder
+let file: string
+let map: string
+
+describe('a file on its way into a plant', () => {
+  beforeEach(() => {
+    folder = new PlantFolder()
+    map = folder.write('counts.map.yaml', MAP)
+    file = folder.write('counts.csv', counts(ROWS))
+  })
+
+  afterEach(() => {
+    expect(folder.remove()).toEqual([])
+  })
+
+  test.each<Role>(['worker', 'journal', 'gateway'])('is not disturbed by kill -9 of a %s', async (role) => {
+    const { up } = await startPlant(folder)
+    const ingest = startIngest()
+
+    for (const share of [0.2, 0.5]) {
+      await until('a part of it is durable', () => isStored(ROWS * share))
+      process.kill(await pidOf(role), 'SIGKILL')
+    }
+    const code = await ingest.ended
+
+    expect(ingest.json).toEqual([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: 0 }])
+    expect(code).toBe(0)
+    expect((await run(folder, ['status', '--json'])).json.recoveryCount).toBe(2)
+    expect(await countsThatDiffer()).toEqual([])
+    up.kill('SIGTERM')
+    expect(await up.ended).toBe(0)
+  })
+
+  test('goes on behind a kill -9 of the command, as often as that happens, without a row twice', async () => {
+    const { up } = await startPlant(folder)
+
+    for (const share of [0.1, 0.3, 0.6]) {
+      const ingest = startIngest()
+      await until('a part of it is durable', () => isStored(ROWS * share))
+      ingest.kill('SIGKILL')
+      expect(await ingest.ended).toBe('SIGKILL')
+    }
+    const last = startIngest()
+    await last.ended
+
+    expect(last.json).toEqual([
+      { rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: expect.any(Number) },
+    ])
+    expect(await countsThatDiffer()).toEqual([])
+    up.kill('SIGTERM')
+    await up.ended
+  })
+
+  test('goes on when its command had started the plant itself, which ends with it', async () => {
+    const ingest = startIngest('--plant', folder.plantFile)
+    await until('a part of it is durable', () => isStored(ROWS * 0.3))
+
+    ingest.kill('SIGKILL')
+    await until('the plant is gone, too', () => folder.processes().length === 0, 5000)
+    const again = startIngest()
+    await again.ended
+
+    expect(again.json).toMatchObject([{ rows: ROWS, accepted: ROWS, durable: ROWS, isComplete: true }])
+    expect(folder.processes()).toEqual([])
+    expect(await countsThatDiffer()).toEqual([])
+  })
+
+  test('is interrupted by Ctrl-C with 130, saying how to go on', async () => {
+    const { up } = await startPlant(folder)
+    const ingest = startIngest()
+    await until('a part of it is durable', () => isStored(ROWS * 0.2))
+
+    ingest.kill('SIGINT')
+    const code = await ingest.ended
+    const [summary] = ingest.json as [{ rows: number; isComplete: boolean }]
+    const again = startIngest()
+    await again.ended
+
+    expect(code).toBe(130)
+    expect(summary.isComplete).toBe(false)
+    expect(again.json).toMatchObject([{ rows: ROWS, isComplete: true, resumedAfter: summary.rows }])
+    expect(await countsThatDiffer()).toEqual([])
+    up.kill('SIGTERM')
+    await up.ended
+  })
+})
+
+describe('a file that was taken in', () => {
+  let up: ProgramUnderTest
+  let rowsBefore: number
+
+  beforeAll(async () => {
+    folder = new PlantFolder()
+    map = folder.write('counts.map.yaml', MAP)
+    ;({ up } = await startPlant(folder))
+  })
+
+  beforeEach(async ({ task }) => {
+    file = folder.write(`${task.id}.csv`, counts(100))
+    rowsBefore = await rowCount()
+    await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
+  })
+
+  afterAll(async () => {
+    up.kill('SIGTERM')
+    await up.ended
+    expect(folder.remove()).toEqual([])
+  })
+
+  test('is taken once: a second time nothing is sent', async () => {
+    const second = await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
+
+    expect(second).toMatchObject({ code: 0, json: { rows: 100, accepted: 100, resumedAfter: 100, isComplete: true } })
+    expect((await rowCount()) - rowsBefore).toBe(100)
+  })
+
+  test('goes on where it has grown', async () => {
+    writeFileSync(file, counts(150))
+
+    const grown = await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
+
+    expect(grown.json).toMatchObject({ rows: 150, accepted: 150, resumedAfter: 100 })
+    expect((await rowCount()) - rowsBefore).toBe(150)
+  })
+
+  test.each<[string, () => string]>([
+    ['other rows', () => counts(100).replaceAll('counter-1,', 'counter-2,')],
+    ['fewer rows', () => counts(50)],
+  ])('and replaced by another with %s is refused', async (_what, other) => {
+    renameSync(folder.write('other.csv', other()), file)
+
+    const { code, stderr, json } = await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
+
+    expect({ code, json }).toMatchObject({ code: 1, json: { error: { code: 'ERR_FILE_REPLACED' } } })
+    expect(stderr).toMatch(/the file was replaced: .* rowsTaken=100: give the new file a name of its own/)
+    expect((await rowCount()) - rowsBefore).toBe(100)
+  })
+
+  test('leaves its bad rows with line and reason in a reject file', async () => {
+    const bad = folder.write('bad.csv', `${counts(4)}1,counter-0,many\nnot a row\n5,counter-0,-3\n6,counter-0,7\n`)
+
+    const { code, json } = await run(folder, ['ingest', 'csv', bad, '--map', map, '--json'])
+
+    expect({ code, json }).toMatchObject({ code: 0, json: { rows: 8, accepted: 5, rejected: 3, durable: 5 } })
+    const rejects = readFileSync(json.rejectFile as string, 'utf8')
+      .trimEnd()
+      .split('\n')
+    expect(rejects.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { line: 6, kind: 'malformed', reason: expect.stringContaining('n') },
+      { line: 7, kind: 'malformed', reason: expect.any(String) },
+      { line: 8, kind: 'refused', reason: 'NEGATIVE {"n":-3}' },
+    ])
+  })
+})
+
+/** `n` counts up on each of the counters in turn. */
+function counts(rows: number): string {
+  let text = 'at,counter,n\n'
+  for (let row = 0; row < rows; row++)
+    text += `${1_700_000_000_000_000 + row},counter-${row % COUNTERS},${1 + Math.floor(row / COUNTERS)}\n`
+  return text
+}
+
+function startIngest(...words: string[]): ProgramUnderTest {
+  return new ProgramUnderTest(['ingest', 'csv', file, '--map', map, '--data', folder.data, '--json', ...words], { cwd: folder.path })
+}
+
+/** The holder of the seat; waits for one where it is just being replaced. */
+async function pidOf(role: Role): Promise<number> {
+  let pid: number | null = null
+  await until('somebody holds the seat', async () => {
+    const { json } = await run(folder, ['status', '--json'])
+    const { processes } = json as { processes: { role: Role; slot: number | null; pid: number | null }[] }
+    pid = processes.find((one) => one.role === role && one.slot === 0)?.pid ?? null
+    return pid !== null
+  })
+  return pid as unknown as number
+}
+
+async function isStored(rows: number): Promise<boolean> {
+  return (await rowCount()) >= rows
+}
+
+async function rowCount(): Promise<number> {
+  const access = await JournalAccess.open(folder.data)
+  try {
+    return (await access.summary()).endPosition
+  } finally {
+    await access.close()
+  }
+}
+
+/** Counters that did not count from 1 up to their share of the rows, each number once. */
+async function countsThatDiffer(): Promise<unknown[]> {
+  const { lines } = await run(folder, ['query', '--json'])
+  const counted = new Map<string, number[]>()
+  for (const { entity, data } of lines) {
+    const list = counted.get(entity as string) ?? []
+    list.push((data as { n: number }).n)
+    counted.set(entity as string, list)
+  }
+  const differing = [...counted].filter(([, ns]) => ns.length !== ROWS / COUNTERS || ns.some((n, index) => n !== index + 1))
+  return counted.size === COUNTERS ? differing.map(([entity, ns]) => [entity, ns.length]) : [`${counted.size} counters`]
+}
