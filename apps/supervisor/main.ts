@@ -1,4 +1,4 @@
-import { messageOf } from '#base/errors.js'
+import { isMillraceError, messageOf } from '#base/errors.js'
 import { openToolLifeline } from '#processes/tool-process.js'
 import { supervise } from '#runtime/supervise.js'
 
@@ -29,6 +29,6 @@ await started.catch(async (error: unknown) => {
 openToolLifeline(stop)
 
 function fail(error: unknown): never {
-  process.stderr.write(`${messageOf(error)}\n`)
+  process.stderr.write(`${isMillraceError(error) || !(error instanceof Error) ? messageOf(error) : error.stack}\n`)
   process.exit(1)
 }

@@ -54,6 +54,8 @@ export interface HttpDoor {
   close(withinMs: number): Promise<void>
 }
 
+const BODIES = 4
+
 /**
  * Commands by HTTP: POST /v1/commands with JSON lines, answered with a line for each once all are durable. With the headers Millrace-Source and
  * Millrace-Sequence (of the first line) a request can be sent again until it is answered and takes effect once. docs/http.md is the contract. Throws
@@ -62,7 +64,7 @@ export interface HttpDoor {
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
   const { host, token, tls, onError } = options
   checkBind({ host, hasToken: token !== undefined, hasTls: tls !== undefined })
-  const limits = { ...HTTP_LIMITS, ...options.limits }
+  const limits = limitsOf(options)
   const server = newServer(tls, limits)
   server.maxConnections = options.connectionsMax
   const connections = new HttpConnections(server, { hasTls: tls !== undefined, answerMs: limits.answerMs })
@@ -84,6 +86,13 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     },
     close: (withinMs) => connections.close(withinMs),
   }
+}
+
+/** Room for the largest body there may be, packed and unpacked, and for others beside it. */
+function limitsOf(options: HttpDoorOptions): HttpLimits {
+  const limits = { ...HTTP_LIMITS, ...options.limits }
+  if (options.limits?.bodiesBytesMax !== undefined) return limits
+  return { ...limits, bodiesBytesMax: Math.max(limits.bodiesBytesMax, BODIES * options.bodyBytesMax) }
 }
 
 function newServer(tls: HttpDoorOptions['tls'], limits: HttpLimits): Server {

@@ -54,8 +54,9 @@ export class HttpRequests {
     const { socket } = request
     const underWay = connections.begin(response)
     if (underWay > limits.pipelinedMax * PIPELINED_FACTOR_MAX) socket.destroy()
-    // Of what comes behind an error on the connection, nobody else listens.
+    // A connection that breaks is seen where it matters; here it must only not end the process.
     request.on('error', () => undefined)
+    response.on('error', () => undefined)
     try {
       await this.#route(request, response, underWay > limits.pipelinedMax)
     } catch (error) {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseCommands } from '#ingest/command-lines.js'
 
@@ -80,5 +81,35 @@ describe('a body that is wrong', () => {
     expect(parseCommands(`${line()}\n${line()}`, 'http:x', Number.MAX_SAFE_INTEGER - 1)).toMatchObject({
       error: expect.stringContaining('Millrace-Sequence'),
     })
+  })
+})
+
+describe('a body of anything', () => {
+  const field = fc.oneof(
+    fc.string(),
+    fc.integer(),
+    fc.double(),
+    fc.constant(null),
+    fc.constantFrom('press/1', 'sample', '2026-01-31T12:00:00Z'),
+  )
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.dictionary(fc.constantFrom('entity', 'command', 'data', 'at', 'correlation', '__proto__'), field),
+  )
+  const body = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(value).map((values) => JSON.stringify(values)),
+    fc.array(value).map((values) => values.map((one) => JSON.stringify(one)).join('\r\n')),
+  )
+
+  test('is either commands, a line for each, or one line with what is wrong', () => {
+    fc.assert(
+      fc.property(body, (text) => {
+        const parsed = parseCommands(text, 'http:plc', 1)
+        if ('error' in parsed) return parsed.line >= 1 && parsed.line <= text.length + 1 && parsed.error !== ''
+        return parsed.commands.length === parsed.lines.length && parsed.commands.every(({ sequence }, index) => sequence === index + 1)
+      }),
+      { numRuns: 2000 },
+    )
   })
 })

@@ -121,6 +121,17 @@ describe('a body beyond the limit', () => {
   })
 })
 
+describe('a door for very large bodies', () => {
+  test('has room for one', async () => {
+    const bodyBytesMax = 100 << 20
+    const http = await openDoor(new FakeDoor(), { bodyBytesMax })
+    const body = Buffer.alloc(70 << 20, ' ')
+    body.write(linesOf(command(1)))
+
+    expect((await post(http, body)).status).toBe(200)
+  })
+})
+
 describe('a packed body', () => {
   const gzip = { 'content-encoding': 'gzip' }
 

@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { FakeClock } from '#base/clock.js'
 import { SOON, temporaryDirectory } from './data.js'
 import { FakeDoor, type FakeDoorOptions } from './fake-door.js'
-import { command, linesOf, numbered, openDoor, post } from './http-client.js'
+import { command, linesOf, numbered, openDoor, post, RawConnection } from './http-client.js'
 
 const picky: FakeDoorOptions = {
   decide: ({ data }) => (data.mode === 'no' ? { refuse: 'NO' } : data.mode === 'broken' ? { fail: 'boom' } : { reply: { t: data.t } }),
@@ -322,7 +322,7 @@ describe('a door with TLS', () => {
     const tls = { key: join(directory, 'key.pem'), cert: join(directory, 'cert.pem') }
     const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', '/CN=localhost']
     execFileSync('openssl', [...args, '-keyout', tls.key, '-out', tls.cert], { stdio: 'ignore' })
-    const http = await openDoor(new FakeDoor(), { tls })
+    const http = await openDoor(new FakeDoor(), { tls, limits: { headersMs: 300, keepAliveMs: 50 } })
 
     const status = await new Promise((resolve, reject) => {
       const request = tlsRequest(`${http.url}/v1/commands`, { method: 'POST', rejectUnauthorized: false }, (response) => {
@@ -336,6 +336,9 @@ describe('a door with TLS', () => {
     expect(http.url).toMatch(/^https:/)
     expect(status).toBe(200)
     await expect(fetch(http.url.replace('https', 'http'))).rejects.toThrow('fetch failed')
+    const silent = new RawConnection(http)
+    await expect.poll(() => http.stats.connections, SOON).toBe(1)
+    await expect.poll(() => silent.isClosed, SOON).toBe(true)
   })
 
   test('and files that are no certificate and key is refused with their names', async () => {
