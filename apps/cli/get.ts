@@ -1,12 +1,8 @@
 import { exactJson } from '#base/exact-json.js'
 import { MillraceError } from '#base/errors.js'
 import { type EntityId, parseEntityId } from '#base/ids.js'
-import { PlantModel } from '#entity/index.js'
-import { readEntityState } from '#reading/entity-state.js'
 import { JournalAccess } from '#runtime/journal-access.js'
-import { importPlant } from '#runtime/plant-module.js'
-import type { PlantDefinition } from '#runtime/plant-definition.js'
-import { type PlantPlace, plantFileOf } from '#runtime/plant-session.js'
+import type { PlantPlace } from '#runtime/plant-session.js'
 import type { Run } from './command.js'
 import { numberOption } from './number-option.js'
 import { placeOf } from './place.js'
@@ -16,10 +12,10 @@ export const runGet: Run = async ([id = ''], options, output) => {
   const place = placeOf(options)
   const version = numberOption(options, 'version', 1)
   const { type } = parseEntityId(id)
-  // Both take their time: the log's reader is a process of its own.
+  // The log's reader is a process of its own and starts while the plant's code is loaded here.
   const opening = JournalAccess.open(place.dataDirectory)
   try {
-    const [access, definition] = await Promise.all([opening, plantOf(place)])
+    const [access, { definition, PlantModel, readEntityState }] = await Promise.all([opening, loadPlant(place)])
     const model = new PlantModel(definition.entities).model(type)
     if (model === undefined) {
       const known = definition.entities.map(({ name }) => name).join(', ')
@@ -46,8 +42,14 @@ export const runGet: Run = async ([id = ''], options, output) => {
   }
 }
 
-async function plantOf(place: PlantPlace): Promise<PlantDefinition> {
-  return importPlant(plantFileOf(place))
+async function loadPlant(place: PlantPlace) {
+  const [{ PlantModel }, { readEntityState }, { importPlant }, { plantFileOf }] = await Promise.all([
+    import('#entity/index.js'),
+    import('#reading/entity-state.js'),
+    import('#runtime/plant-module.js'),
+    import('#runtime/plant-session.js'),
+  ])
+  return { definition: await importPlant(plantFileOf(place)), PlantModel, readEntityState }
 }
 
 function notFound(fact: string, values: Readonly<Record<string, unknown>>, next: string): MillraceError {

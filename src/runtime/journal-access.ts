@@ -9,7 +9,8 @@ import { startToolProcess, type ToolProcess } from '#processes/tool-process.js'
 import type { EntityRows } from '#reading/entity-state.js'
 import type { RowQuery } from '#reading/row-query.js'
 import { dataPaths } from './data-directory.js'
-import { type JournalSummary, unpackExact, type VerifyItem } from './journal-service.js'
+import { unpackExact } from './exact-pack.js'
+import type { JournalSummary, VerifyItem } from './journal-service.js'
 import { programEntry } from './package-root.js'
 
 /** How long a tool waits for the journal of a running plant, which may just be replaced. */

@@ -1,8 +1,8 @@
-import { deserialize, serialize } from 'node:v8'
 import type { EntityId } from '#base/ids.js'
 import type { Finding, Journal, Row } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { queryRows, type RowQuery } from '#reading/row-query.js'
+import { packExact } from './exact-pack.js'
 
 /** What the log holds, in numbers. */
 export interface JournalSummary {
@@ -20,8 +20,7 @@ export type VerifyItem =
 const ROWS_PER_ITEM = 512
 
 /**
- * What the journal answers on its control socket. Rows and snapshots travel as base64 of V8's serialisation, which keeps every double as it is
- * (-0 too); both ends are one installation on one Node.
+ * What the journal answers on its control socket. Rows and snapshots travel as exact-pack.ts has them.
  */
 export function journalMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
   return {
@@ -62,14 +61,6 @@ export function journalMethods(journal: Journal): Readonly<Record<string, Contro
       if (latest !== undefined) yield latest
     },
   }
-}
-
-export function packExact(value: unknown): string {
-  return serialize(value).toString('base64')
-}
-
-export function unpackExact<T>(text: string): T {
-  return deserialize(Buffer.from(text, 'base64')) as T
 }
 
 function summarise(journal: Journal): JournalSummary {
