@@ -39,6 +39,24 @@ describe('a worker whose append builds on a row that is not the newest', () => {
     expect(await plant.ids('tally/a')).toEqual([5000])
   })
 
+  test('does not take an append for durable whose rejection and release come after it looked for rejections', async () => {
+    const plant = await TallyRig.open()
+    const foreign = new ForeignWriter(plant.rig)
+    const sent = plant.add('tally/a', 1)
+    plant.execute()
+    foreign.interfere('tally/a')
+    await plant.store()
+
+    plant.rig.meanwhile = () => plant.rig.stepJournal()
+    plant.rig.stepWorker()
+
+    expect(plant.rig.meanwhile).toBeUndefined()
+    plant.rig.stepDoor()
+    expect(answerOf(sent)).toBeUndefined()
+    await plant.settle()
+    expect(answerOf(sent)).toEqual({ kind: 'done', version: 2, reply: { chain: 5000 } })
+  })
+
   test('has other shards go on meanwhile', async () => {
     const plant = await TallyRig.open({ shardCount: 64 })
     const foreign = new ForeignWriter(plant.rig)

@@ -11,6 +11,7 @@ import { planChannels } from '#runtime/channel-plan.js'
 import { eventTypesOf } from '#runtime/data-directory.js'
 import { replayHash } from '#runtime/replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from '#runtime/wiring.js'
+import type { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 
@@ -80,6 +81,8 @@ export class PlantRig {
   /** What made a role give up. */
   readonly failures: unknown[] = []
   readonly reloads: LoadReport[] = []
+  /** Runs once, right after a worker has found no more rejections: what another process may do between two steps of that one's own. */
+  meanwhile: (() => void) | undefined
   readonly #options: RigOptions
   readonly #shape: { readonly workers: number; readonly gateways: number }
   readonly #access: BusAccess
@@ -181,6 +184,7 @@ export class PlantRig {
     const { shardCount } = this.#stored
     const { limits, appendNumber } = this.#options
     const wired = wireWorker(this.#access, slot, this.#shape, this.#holder(term))
+    this.#interleave(wired.journal)
     this.#workers[slot] = new Worker({
       plant: this.model,
       shards: shardsOfSlot(slot, this.#shape.workers, shardCount),
@@ -314,6 +318,18 @@ export class PlantRig {
       live.merge(await hash)
     }
     return live.hex()
+  }
+
+  #interleave(client: JournalClient): void {
+    const poll = client.pollRejection.bind(client)
+    client.pollRejection = () => {
+      const rejection = poll()
+      if (rejection !== undefined) return rejection
+      const { meanwhile } = this
+      this.meanwhile = undefined
+      meanwhile?.()
+      return undefined
+    }
   }
 
   #holder(term: number) {
