@@ -45,7 +45,7 @@ export class EventNumbers {
   }
 
   numberOf(model: EntityModel, eventIndex: number): number {
-    const number = (this.#numbers.get(model))?.[eventIndex] ?? 0
+    const number = this.#numbers.get(model)?.[eventIndex] ?? 0
     assert(number > 0, 'the journal has numbered every event type of the plant')
     return number
   }

@@ -92,7 +92,14 @@ export function defineEntity<
 export function isEntity(value: unknown): value is AnyEntity {
   if (!isRecord(value)) return false
   const { name, events, commands, decide, apply, snapshotEvery } = value
-  return typeof name === 'string' && isRecord(events) && isRecord(commands) && isRecord(decide) && isRecord(apply) && typeof snapshotEvery === 'number'
+  return (
+    typeof name === 'string' &&
+    isRecord(events) &&
+    isRecord(commands) &&
+    isRecord(decide) &&
+    isRecord(apply) &&
+    typeof snapshotEvery === 'number'
+  )
 }
 
 interface Wrong {
