@@ -21,7 +21,7 @@ export const runDemo: Run = async (_args, options, output) => {
   live.say('measuring the round trip of a message over the shared-memory bus …')
   const busRttNs = await measureBusRtt()
   live.say(`bus round trip: ${busRttNs === undefined ? 'not measured (it needs two cores)' : `${Math.round(busRttNs)} ns`}`)
-  live.say('starting supervisor, journal, two workers, a spare and the gateway, a process each …')
+  live.say('starting supervisor, journal, two workers and the gateway, a process each, and a spare of each kind …')
   const result = await drillPlant({
     dataDirectory: textOption(options, 'data'),
     machines,

@@ -4,7 +4,7 @@ import { systemClock } from '#base/clock.js'
 import { fileCheckpointStore, type IngestMap, openCsvSource, readMapFile, runIngest, type Speed } from '#ingest/index.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { readPlantRecord } from '#runtime/plant-record.js'
 import type { Run } from './command.js'
 import { runInfer } from './ingest-infer.js'
@@ -22,7 +22,7 @@ export const runIngestCsv: Run = async (args, options, output) => {
   const map = await readMapFile(mapFile)
   const place = placeOf(options)
   const source = await openCsvSource(resolve(file), map)
-  const session = await PlantSession.open({ ...place, plantFile: plantFileFor(place, map, mapFile) })
+  const session = await PlantSession.open({ ...place, plantFile: plantFileFor(place, map, mapFile), env: WITHOUT_SPARES })
   const stop = new AbortController()
   onInterrupt(() => stop.abort())
   try {

@@ -3,7 +3,7 @@ import { messageOf } from '#base/errors.js'
 import { type EntityId, parseEntityId } from '#base/ids.js'
 import type { Settlement } from '#ingest/index.js'
 import { connectDoor } from '#runtime/door-access.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import type { Run } from './command.js'
 import { numberOption, timeOption, usageError } from './number-option.js'
 import { placeOf, textOption } from './place.js'
@@ -15,7 +15,7 @@ export const runSend: Run = async ([id = '', command = '', json = '{}'], options
   const source = textOption(options, 'source')
   const sequence = numberOption(options, 'sequence')
   if ((source === undefined) !== (sequence === undefined)) throw usageError('--source and --sequence go together', {})
-  const session = await PlantSession.open(placeOf(options))
+  const session = await PlantSession.open({ ...placeOf(options), env: WITHOUT_SPARES })
   try {
     const door = await connectDoor(session.dataDirectory)
     try {

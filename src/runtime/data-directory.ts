@@ -33,9 +33,14 @@ export interface OpenLogOptions {
   readonly segmentBytesMax?: number
 }
 
+/** Loads the code of the store, which `openLog` needs and no other process may have. A journal that stands by has done so before it is given the seat. */
+export function loadStore(): Promise<typeof import('#journal/lmdb/index.js')> {
+  return import('#journal/lmdb/index.js')
+}
+
 /** Opens the log of a data directory in this process. */
 export async function openLog(dataDirectory: string, options: OpenLogOptions = {}): Promise<Journal> {
-  const { openLmdbJournal } = await import('#journal/lmdb/index.js')
+  const { openLmdbJournal } = await loadStore()
   return openLmdbJournal({ directory: dataPaths(dataDirectory).journal, ...options })
 }
 

@@ -1,6 +1,6 @@
 import { serveControl } from '#processes/control-socket.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { dataPaths, openLog } from './data-directory.js'
+import { dataPaths, loadStore, openLog } from './data-directory.js'
 import { journalMethods } from './journal-service.js'
 import { runRole, settled } from './role-process.js'
 import { wireJournal } from './wiring.js'
@@ -9,53 +9,47 @@ const COUNTERS_EVERY_MS = 100
 
 /** The journal process: the only one that opens the log for writing. Serves workers over the bus and tools over its control socket. */
 export function runJournalProcess(): Promise<void> {
-  return runRole(
-    'journal',
-    async () => undefined,
-    async (context) => {
-      const { settings, clock, log } = context
-      const startedMs = clock.monotonicMs()
-      const journal = await openLog(settings.dataDirectory, {
-        reserveBytes: settings.config.journal.reserveBytes,
-        segmentBytesMax: settings.config.journal.mapBytes,
-      })
-      const openMs = clock.monotonicMs() - startedMs
-      await journal.register(
-        settings.schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))),
-      )
-      const counters = context.table.counters({ role: 'journal', slot: 0 })
-      let cycle: ReturnType<typeof context.run> | undefined
-      const server = new JournalServer({
-        journal,
-        links: wireJournal(context.access, settings.shape, context.holder),
-        clock,
-        framesMax: settings.config.journal.batchRowsMax,
-        bytesMax: settings.config.journal.batchBytesMax,
-        onFatal: (error) => context.fail(error),
-        wake: () => cycle?.wake(),
-        onDurable: (rowCount, frameCount, micros) => {
-          counters.add('appendsTaken', frameCount)
-          counters.add('eventsStored', rowCount)
-          counters.add('blocksStored')
-          counters.add('fsyncMicros', micros)
-        },
-      })
-      cycle = context.run(server)
-      const noRoomBefore = counters.get('backPressure')
-      setInterval(() => {
-        counters.set('storedBytes', journal.storedBytes())
-        counters.set('backPressure', noRoomBefore + server.counters.noRoom)
-      }, COUNTERS_EVERY_MS).unref()
-      const control = await serveControl(dataPaths(settings.dataDirectory).journalSocket, journalMethods(journal))
-      context.lifeline.serveCalls({ endPosition: () => journal.endPosition, idle: () => server.isIdle })
-      return {
-        details: { phases: { open: openMs, register: clock.monotonicMs() - startedMs - openMs }, shardCount: journal.shardCount },
-        drain: async (withinMs) => {
-          if (!(await settled(() => server.isIdle, withinMs, clock))) log.warn('ends with appends that no worker waits for')
-          await control.close()
-          await journal.close()
-        },
-      }
-    },
-  )
+  return runRole('journal', loadStore, async (context) => {
+    const { settings, clock, log } = context
+    const startedMs = clock.monotonicMs()
+    const journal = await openLog(settings.dataDirectory, {
+      reserveBytes: settings.config.journal.reserveBytes,
+      segmentBytesMax: settings.config.journal.mapBytes,
+    })
+    const openMs = clock.monotonicMs() - startedMs
+    await journal.register(settings.schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))))
+    const counters = context.table.counters({ role: 'journal', slot: 0 })
+    let cycle: ReturnType<typeof context.run> | undefined
+    const server = new JournalServer({
+      journal,
+      links: wireJournal(context.access, settings.shape, context.holder),
+      clock,
+      framesMax: settings.config.journal.batchRowsMax,
+      bytesMax: settings.config.journal.batchBytesMax,
+      onFatal: (error) => context.fail(error),
+      wake: () => cycle?.wake(),
+      onDurable: (rowCount, frameCount, micros) => {
+        counters.add('appendsTaken', frameCount)
+        counters.add('eventsStored', rowCount)
+        counters.add('blocksStored')
+        counters.add('fsyncMicros', micros)
+      },
+    })
+    cycle = context.run(server)
+    const noRoomBefore = counters.get('backPressure')
+    setInterval(() => {
+      counters.set('storedBytes', journal.storedBytes())
+      counters.set('backPressure', noRoomBefore + server.counters.noRoom)
+    }, COUNTERS_EVERY_MS).unref()
+    const control = await serveControl(dataPaths(settings.dataDirectory).journalSocket, journalMethods(journal))
+    context.lifeline.serveCalls({ endPosition: () => journal.endPosition, idle: () => server.isIdle })
+    return {
+      details: { phases: { open: openMs, register: clock.monotonicMs() - startedMs - openMs }, shardCount: journal.shardCount },
+      drain: async (withinMs) => {
+        if (!(await settled(() => server.isIdle, withinMs, clock))) log.warn('ends with appends that no worker waits for')
+        await control.close()
+        await journal.close()
+      },
+    }
+  })
 }

@@ -60,12 +60,13 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     return { journal: given, worker: given, gateway: given }
   }
 
+  const { spares } = config.processes
   return PlantSupervisor.start({
     dataDirectory,
     roles: {
-      journal: { entry: programEntry('journal'), count: 1, spares: 0 },
-      worker: { entry: programEntry('worker'), count: shape.workers, spares: config.processes.spares },
-      gateway: { entry: programEntry('gateway'), count: shape.gateways, spares: 0 },
+      journal: { entry: programEntry('journal'), count: 1, spares },
+      worker: { entry: programEntry('worker'), count: shape.workers, spares },
+      gateway: { entry: programEntry('gateway'), count: shape.gateways, spares },
     },
     limits: {
       ...SUPERVISION_LIMITS,

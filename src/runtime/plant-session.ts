@@ -21,6 +21,9 @@ export interface PlantPlace {
 
 const READY_WITHIN_MS = 30_000
 
+/** For a plant that is started for one command and stopped behind it: processes that stand by would cost more than they could save. */
+export const WITHOUT_SPARES = { MILLRACE_PROCESSES__SPARES: '0' }
+
 /** A running plant for a tool: the one that runs on the data directory, or one that is started for the tool and stopped by it. */
 export class PlantSession {
   readonly dataDirectory: string

@@ -40,11 +40,11 @@ describe('a plant that runs', () => {
     for (const { pid } of ready.processes) expect(living).toContain(pid)
   })
 
-  test('tells its status as JSON: the seats and the spare, with pid, term and state', async () => {
+  test('tells its status as JSON: the seats and the spares, with pid, term and state', async () => {
     let status: Readonly<Record<string, unknown>> = {}
-    await until('the spare stands by', async () => {
+    await until('the spares stand by', async () => {
       status = (await run(folder, ['status', '--json'])).json
-      return (status.processes as { state: string }[]).every(({ state }) => state === 'ready' || state === 'standby')
+      return (status.processes as { state: string }[]).filter(({ state }) => state === 'standby').length === 3
     })
 
     expect(status).toMatchObject({ ready: true, stopping: false, dataDirectory: folder.data, recoveryCount: 0, http: ready.http })
@@ -55,9 +55,11 @@ describe('a plant that runs', () => {
       'worker/0 ready',
       'worker/1 ready',
       'gateway/0 ready',
+      'journal/null standby',
       'worker/null standby',
+      'gateway/null standby',
     ])
-    expect(new Set(processes.map(({ pid }) => pid)).size).toBe(6)
+    expect(new Set(processes.map(({ pid }) => pid)).size).toBe(8)
     expect(new Set(processes.map(({ pid }) => pid))).toEqual(new Set(folder.processes().map(({ pid }) => pid)))
     for (const { role, slot, term } of processes)
       expect(term, `${role}/${slot}`).toEqual(role === 'supervisor' || slot === null ? null : expect.any(Number))
@@ -68,7 +70,17 @@ describe('a plant that runs', () => {
 
     expect(code).toBe(0)
     expect(stdout).toMatch(/^The plant is ready, up for .* 0 recoveries\. Data: /)
-    for (const name of ['supervisor/0', 'journal/0', 'worker/0', 'worker/1', 'gateway/0', 'worker (spare)', String(up.pid)])
+    for (const name of [
+      'supervisor/0',
+      'journal/0',
+      'worker/0',
+      'worker/1',
+      'gateway/0',
+      'journal (spare)',
+      'worker (spare)',
+      'gateway (spare)',
+      String(up.pid),
+    ])
       expect(stdout).toContain(name)
   })
 
