@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SOON } from '../ingest/data.js'
 import { type HttpAnswer, linesOf, numbered, post, RawConnection, rawPost } from '../ingest/http-client.js'
 import { soakSeed, soakTimes } from '../soak.js'
+import { exactJson } from '#base/exact-json.js'
 import { Prng } from '#base/prng.js'
 import type { Role } from '#processes/process-role.js'
 import { pause, UpPlant } from './up-plant.js'
@@ -67,35 +68,38 @@ describe('commands by HTTP to a plant of processes', () => {
     ])
   })
 
+  const of = (command: string, data: object) => ({ entity: 'press/press-9', command, data })
   test.each([
     ['an unknown type', { entity: 'pump/1', command: 'sample' }, 'there is no entity type pump'],
-    ['an unknown command', { entity: 'press/1', command: 'explode' }, 'press has no command explode'],
-    ['a field too much', sample(1, 'x'), 'unknown field', { pressure: 1 }],
-    ['a field too few', { entity: 'press/x', command: 'sample', data: { number: 1 } }, 'temperature: missing'],
-    ['a text in a number', { entity: 'press/x', command: 'sample', data: { number: 1, temperature: 'hot' } }, "got 'hot'"],
-    [
-      'a whole number beyond the safe ones',
-      { entity: 'press/x', command: 'sample', data: { number: 2 ** 60, temperature: 1 } },
-      'number: expected',
-    ],
-    [
-      'a prototype as data',
-      { entity: 'press/x', command: 'note', data: JSON.parse('{"__proto__":{"text":"x"}}') as object },
-      'text: missing',
-    ],
-    ['a text larger than a field', { entity: 'press/x', command: 'note', data: { text: 'x'.repeat(300_000) } }, 'more than the'],
+    ['an unknown command', of('explode', {}), 'press has no command explode'],
+    ['a field too much', of('sample', { number: 1, temperature: 1, pressure: 1 }), 'pressure: unknown field'],
+    ['a field too few', of('sample', { number: 1 }), 'temperature: missing'],
+    ['a text in a number', of('sample', { number: 1, temperature: 'hot' }), "temperature: expected a number, got 'hot'"],
+    ['a whole number beyond the safe ones', of('sample', { number: 2 ** 60, temperature: 1 }), 'number: expected'],
+    ['a prototype as data', of('note', JSON.parse('{"__proto__":{"text":"x"}}') as object), '__proto__: unknown field'],
+    ['a text larger than a field', of('note', { text: 'x'.repeat(300_000) }), 'more than the'],
     ['no entity id', { entity: 'press', command: 'sample', data: {} }, 'it has no slash'],
-  ])('with %s are refused from that line on', async (_name, bad, error, more: object = {}) => {
-    const wrong = { ...bad, data: { ...(bad as { data?: object }).data, ...more } }
-    const own = `bad-${Math.random()}`
-    const before = (bad as { data?: object }).data !== undefined && Object.hasOwn((bad as { data: object }).data, '__proto__')
+  ])('with %s are refused from that line on', async (name, bad, error) => {
+    const own = name.replaceAll(' ', '-')
 
-    const { status, lines } = await post(plant, `\n${linesOf(sample(1, own), before ? bad : wrong, sample(2, own))}`)
+    const { status, lines } = await post(plant, `\n${linesOf(sample(1, own), bad, sample(2, own))}`)
 
     expect(status).toBe(400)
     expect(lines).toEqual([
       { error: expect.stringContaining(error), line: 3, taken: 1, answers: [{ ok: true, version: 1, reply: { count: 1 } }] },
     ])
+  })
+
+  test('keep every double, those beside the numbers of JSON too', async () => {
+    const temperatures = ['NaN', '-Infinity', -0, 5e-324, 0.1 + 0.2]
+    const lines = temperatures.map(
+      (temperature, n) => `{"entity":"press/exact","command":"sample","data":{"number":${n},"temperature":${exactJson(temperature)}}}`,
+    )
+
+    expect((await post(plant, lines.join('\n'))).status).toBe(200)
+
+    const rows = (await plant.rows()).filter(({ entity }) => entity === 'press/exact')
+    expect(rows.map(({ data }) => data['temperature'])).toEqual([Number.NaN, Number.NEGATIVE_INFINITY, -0, 5e-324, 0.1 + 0.2])
   })
 
   test('may come packed', async () => {
