@@ -121,7 +121,7 @@ describe('a plant that runs', () => {
 
   test.each<[readonly string[], RegExp]>([
     [['send', 'counter/a', 'cuont', '{}'], /counter has no command cuont; it has count/],
-    [['send', 'counter/a', 'count', '{"m":1}'], /n: /],
+    [['send', 'counter/a', 'count', '{"m":1}'], /m: unknown field/],
     [['send', 'cuonter/a', 'count', '{"n":1}'], /there is no entity type cuonter; there are counter/],
     [['get', 'counter/nobody'], /there is no such entity in the log.*counter\/a/],
     [['get', 'cuonter/a'], /the plant has no such entity type.*it has counter/],
