@@ -87,7 +87,8 @@ describe('a port that another program has', () => {
   test('while a plant runs is told, and its gateway comes back once the port is free', async () => {
     const free = await otherProgram()
     await free.close()
-    const plant = await up({ env: { MILLRACE_HTTP__PORT: String(free.port) } }).ready()
+    // Without a spare the port is free for long enough to be taken.
+    const plant = await up({ env: { MILLRACE_HTTP__PORT: String(free.port), MILLRACE_PROCESSES__SPARES: '0' } }).ready()
     await plant.kill('gateway')
     const thief = await stealing(free.port)
 
