@@ -113,7 +113,7 @@ describe('a load that fails', () => {
           throw new Error('no longer')
         },
       },
-    } // prettier-ignore
+    }
     const rig = await PlantRig.open({ entities: [Strict], stored: plant.rig.journal.stored })
 
     await expect(rig.until(() => rig.isIdle)).rejects.toThrow(
