@@ -26,7 +26,7 @@ export function dataFiles(folder: string, ending: string): string[] {
 /** A directory of its own that goes away with the test. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-ingest-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
   return directory
 }
 
