@@ -36,16 +36,16 @@ export class InFlight {
 
 export const NO_BYTES = new Uint8Array(0)
 
-/** Commands of one inbound channel in read order: a ring of reused entries. */
+/** Commands of one inbound channel in read order: a ring of reused entries, each made when it is first needed, since making all takes a recovery's time. */
 export class InFlightQueue {
-  readonly #entries: InFlight[]
+  readonly #entries: (InFlight | undefined)[]
   readonly #mask: number
   #head = 0
   #tail = 0
 
   /** `capacity` is a power of two. */
   constructor(capacity: number) {
-    this.#entries = Array.from({ length: capacity }, () => new InFlight())
+    this.#entries = new Array<InFlight | undefined>(capacity).fill(undefined)
     this.#mask = capacity - 1
   }
 
@@ -59,7 +59,8 @@ export class InFlightQueue {
 
   /** The entry behind the last one, reset; it must not be full. */
   push(): InFlight {
-    const entry = this.#entries[this.#tail++ & this.#mask] as InFlight
+    const index = this.#tail++ & this.#mask
+    const entry = (this.#entries[index] ??= new InFlight())
     entry.takeBack()
     return entry
   }
