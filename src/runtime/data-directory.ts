@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PlantModel } from '#entity/index.js'
+import type { openLmdbJournal } from '#journal/lmdb/index.js'
 import type { EventTypeDeclaration, Journal } from '#journal/journal.js'
 
 /** Where things lie below a plant's data directory. Everything is 0700 and 0600. */
@@ -34,8 +35,12 @@ export interface OpenLogOptions {
 }
 
 /** Loads the code of the store, which `openLog` needs and no other process may have. A journal that stands by has done so before it is given the seat. */
-export function loadStore(): Promise<typeof import('#journal/lmdb/index.js')> {
-  return import('#journal/lmdb/index.js')
+export async function loadStore(): Promise<Store> {
+  return await import('#journal/lmdb/index.js')
+}
+
+interface Store {
+  readonly openLmdbJournal: typeof openLmdbJournal
 }
 
 /** Opens the log of a data directory in this process. */
