@@ -38,7 +38,7 @@ export const runGet: Run = async ([id = ''], options, output) => {
     return 0
   } finally {
     const access = await opening.catch(() => undefined)
-    await access?.close()
+    access?.leave()
   }
 }
 

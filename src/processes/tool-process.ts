@@ -12,6 +12,8 @@ export interface ToolProcess {
   readonly ended: Promise<number | string>
   /** Closes its lifeline and waits for its end. */
   close(): Promise<void>
+  /** Closes its lifeline and does not wait: it ends by itself, and does not keep the tool from ending before. */
+  leave(): void
   kill(signal: NodeJS.Signals): void
 }
 
@@ -73,6 +75,11 @@ function toolProcess(child: ChildProcess, lifeline: Socket, ended: Promise<numbe
     close: async () => {
       lifeline.destroy()
       await ended
+    },
+    leave: () => {
+      lifeline.destroy()
+      child.stderr?.destroy()
+      child.unref()
     },
     kill: (signal) => void child.kill(signal),
   }

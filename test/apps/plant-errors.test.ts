@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { COUNTER, PlantFolder } from './plant-folder.js'
-import { bePatient, run, startPlant } from './program-under-test.js'
+import { bePatient, run, startPlant, until } from './program-under-test.js'
 
 bePatient()
 
@@ -69,7 +69,7 @@ describe('a plant module that is none', () => {
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/could not be loaded: no licence/)
-    expect(folder.processes()).toEqual([])
+    await until('the reader of the log is gone', () => folder.processes().length === 0, 2000)
   })
 
   test('can be mended: the same directory takes the right one', async () => {
