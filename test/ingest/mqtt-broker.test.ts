@@ -137,8 +137,13 @@ describe('a session at the broker', () => {
     const before = broker.subscriptionsOf(CLIENT_ID)
     await first.source.stop()
 
-    await startPressSource(new FakeDoor(), { url: broker.url, topic: ['factory/+/sample', 'new/#'] }, { directory: first.directory })
-    await until('the new one is subscribed', () => broker.subscriptionsOf(CLIENT_ID).includes('new/#'))
+    const second = await startPressSource(
+      new FakeDoor(),
+      { url: broker.url, topic: ['factory/+/sample', 'new/#'] },
+      { directory: first.directory },
+    )
+    await until('the new one is subscribed', () => second.source.isSubscribed)
+    await until('the old one is gone', () => !broker.subscriptionsOf(CLIENT_ID).includes('old/#'))
 
     expect(before.toSorted()).toEqual(['factory/+/sample', 'old/#'])
     expect(broker.subscriptionsOf(CLIENT_ID).toSorted()).toEqual(['factory/+/sample', 'new/#'])
