@@ -14,7 +14,7 @@ const INSTALL_MS = 240_000
 const packed = new PackedPackage()
 
 beforeAll(() => packed.pack(), INSTALL_MS)
-afterAll(() => packed.remove())
+afterAll(() => packed.remove(), INSTALL_MS)
 
 describe('the tarball', () => {
   test('passes publint', async () => {
