@@ -17,7 +17,7 @@ describe('a plant that runs', () => {
 
   beforeAll(async () => {
     folder = new PlantFolder()
-    ;({ up, ready } = await startPlant(folder))
+    ;({ up, ready } = await startPlant(folder, { env: { MILLRACE_PROCESSES__SPARES: '1' } }))
   })
 
   afterAll(async () => {

@@ -69,13 +69,13 @@ export interface ReadyLine {
   readonly processes: PlantStatus['processes']
 }
 
-/** `millrace up` in a folder, once it is ready. Rejects with what it said when it ends before that. */
+/** `millrace up` in a folder, once it is ready; without spares, unless the environment asks for them. Rejects with what it said when it ends before that. */
 export async function startPlant(
   folder: PlantFolder,
   options: { readonly env?: Readonly<Record<string, string>>; readonly words?: readonly string[] } = {},
 ): Promise<{ readonly up: ProgramUnderTest; readonly ready: ReadyLine }> {
   const words = ['up', folder.plantFile, '--data', folder.data, '--json', ...(options.words ?? [])]
-  const up = new ProgramUnderTest(words, { cwd: folder.path, ...(options.env === undefined ? {} : { env: options.env }) })
+  const up = new ProgramUnderTest(words, { cwd: folder.path, env: { MILLRACE_PROCESSES__SPARES: '0', ...options.env } })
   await until('the plant is ready', () => up.stdout.includes('\n') || up.isOver)
   if (up.isOver) throw new Error(`the plant did not start: ${up.stdout} ${up.stderr}`)
   return { up, ready: up.json[0] as ReadyLine }
