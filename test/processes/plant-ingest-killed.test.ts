@@ -53,7 +53,8 @@ describe('a file on its way into a plant', () => {
       expect(ingest.isOver).toBe(false)
     }
     const code = await ingest.ended
-    await until('both are replaced', async () => (await statusOf()).recoveryCount === 2)
+    // The second kill may hit a successor that is not ready yet: then both belong to one recovery.
+    await until('both are replaced', async () => (await attempts()) >= 2)
 
     expect(ingest.json).toEqual([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: 0 }])
     expect(code).toBe(0)
