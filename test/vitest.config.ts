@@ -13,7 +13,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Whole plants under deadlines on a shared machine: there a test fails when it fails three times in a row. Elsewhere once is enough.
+    // CI's machine is shared and whole plants run under deadlines: there any test fails only when it fails three times in a row. Elsewhere once is enough.
     retry: process.env['CI'] === 'true' ? 2 : 0,
     reporters: ['default', './.ci/reporter.mjs'],
   },
