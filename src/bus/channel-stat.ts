@@ -1,8 +1,9 @@
-import { readHeader } from './header.js'
+import { type ChannelRole, readHeader } from './header.js'
 import * as layout from './layout.js'
 import { distance } from './position.js'
 
 const TRIES_MAX = 8
+const TAP_STATES = ['none', 'holding', 'fenced'] as const
 
 /** What a process that is neither end can see of a channel. The numbers are read one after the other, while both ends go on. */
 export interface ChannelStat {
@@ -16,7 +17,7 @@ export interface ChannelStat {
   readonly depthBytes: number
   /** Published and not released yet, read or not: what keeps the ring from taking more. */
   readonly unreleasedBytes: number
-  /** Ever published, headers and padding included. */
+  /** Ever published; the bytes with headers and padding. */
   readonly framesPublished: number
   readonly bytesPublished: number
   /** How often a claim found too little room. */
@@ -24,8 +25,10 @@ export interface ChannelStat {
   /** How often each end woke the other. */
   readonly producerRings: number
   readonly consumerRings: number
+  readonly hasChecksums: boolean
   readonly producer: EndStat
   readonly consumer: EndStat
+  readonly tap: TapStat
 }
 
 export interface EndStat {
@@ -35,6 +38,26 @@ export interface EndStat {
   readonly term: number
   /** How often the end was taken. */
   readonly attachCount: number
+  /** Of a channel that stands alone: in a plant a process waits for all of its channels at once. */
+  readonly waiting: WaitingStat
+}
+
+export interface WaitingStat {
+  readonly isParked: boolean
+  readonly parks: number
+  readonly wokenByRing: number
+  readonly wokenByTime: number
+  /** Of all parks that have ended. */
+  readonly parkedMs: number
+}
+
+/** A second reader, see Tap. */
+export interface TapStat {
+  readonly state: 'none' | 'holding' | 'fenced'
+  readonly pid: number
+  readonly position: number
+  /** On the machine's monotonic clock. */
+  readonly leaseEndMs: number
 }
 
 /** Reads a channel from outside, in any process. Throws ERR_CHANNEL_FORMAT or ERR_CHANNEL_CORRUPT when the header cannot be believed. */
@@ -53,23 +76,51 @@ export function channelStat(buffer: ArrayBufferLike): ChannelStat {
     releasedPosition,
     depthBytes: distance(readPosition, publishedPosition),
     unreleasedBytes: distance(releasedPosition, publishedPosition),
-    framesPublished: counters[layout.FRAMES_COUNTER] as number,
-    bytesPublished: counters[layout.BYTES_COUNTER] as number,
+    framesPublished: twoWords(words, layout.FRAMES_HIGH_WORD, layout.FRAMES_LOW_WORD),
+    bytesPublished: twoWords(words, layout.LAPS_WORD, layout.PUBLISHED_WORD),
     refusals: counters[layout.REFUSALS_COUNTER] as number,
     producerRings: counters[layout.PRODUCER_RINGS_COUNTER] as number,
     consumerRings: counters[layout.CONSUMER_RINGS_COUNTER] as number,
-    producer: endStat(words, counters, layout.END_WORD.producer),
-    consumer: endStat(words, counters, layout.END_WORD.consumer),
+    producer: endStat(words, counters, 'producer'),
+    consumer: endStat(words, counters, 'consumer'),
+    tap: {
+      state: TAP_STATES[Atomics.load(words, layout.TAP_STATE_WORD)] ?? 'none',
+      pid: words[layout.TAP_PID_WORD] as number,
+      position: Atomics.load(words, layout.TAP_POSITION_WORD),
+      leaseEndMs: counters[layout.TAP_LEASE_END] as number,
+    },
   }
 }
 
-function endStat(words: Int32Array, counters: Float64Array, end: number): EndStat {
+/** The low word may lap between two looks at the high one. Bounded, as the memory may be damaged. */
+function twoWords(words: Int32Array, highWord: number, lowWord: number): number {
+  for (let tries = 0; ; tries++) {
+    const high = Atomics.load(words, highWord)
+    const low = Atomics.load(words, lowWord)
+    if (Atomics.load(words, highWord) === high || tries === TRIES_MAX) return (high >>> 0) * 2 ** 32 + (low >>> 0)
+  }
+}
+
+function endStat(words: Int32Array, counters: Float64Array, role: ChannelRole): EndStat {
+  const end = layout.END_WORD[role]
+  const waiting = waitingStat(words, counters, role)
   // SYNC holder: a pid that is the same before and after belongs to the start time and the term between. Bounded, as the memory may be damaged.
   for (let tries = 0; ; tries++) {
     const pid = Atomics.load(words, end + layout.PID)
     const startTime = counters[(end + layout.START_TIME) / 2] as number
     const term = Atomics.load(words, end + layout.TERM)
     const attachCount = Atomics.load(words, end + layout.ATTACH_COUNT)
-    if (Atomics.load(words, end + layout.PID) === pid || tries === TRIES_MAX) return { pid, startTime, term, attachCount }
+    if (Atomics.load(words, end + layout.PID) === pid || tries === TRIES_MAX) return { pid, startTime, term, attachCount, waiting }
+  }
+}
+
+function waitingStat(words: Int32Array, counters: Float64Array, role: ChannelRole): WaitingStat {
+  const at = layout.WAITING_COUNTERS[role]
+  return {
+    isParked: Atomics.load(words, role === 'producer' ? layout.PRODUCER_PARKED_WORD : layout.CONSUMER_PARKED_WORD) !== 0,
+    parks: counters[at + layout.PARKS] as number,
+    wokenByRing: counters[at + layout.WOKEN_BY_RING] as number,
+    wokenByTime: counters[at + layout.WOKEN_BY_TIME] as number,
+    parkedMs: counters[at + layout.PARKED_MS] as number,
   }
 }

@@ -1,24 +1,27 @@
 import { assert } from '#base/assert.js'
 import { NO_FRAME } from './frame.js'
 import { FrameWalk } from './frame-walk.js'
-import { attach, corrupt } from './header.js'
+import { attach, giveUpHeader } from './header.js'
 import * as layout from './layout.js'
 import { type Peer, ringIfParked } from './peer.js'
 import { distance } from './position.js'
 import type { EndOptions } from './producer.js'
 
-const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, PUBLISHED_WORD, READ_WORD, RELEASED_WORD } = layout
+const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, MAGIC, MAGIC_WORD, PUBLISHED_WORD, READ_WORD, RELEASED_WORD } = layout
 
 /**
  * The reading end of a channel. One at a time, in one process. Reading and releasing are two cursors: a frame that was read stays in the
  * ring until it is released, and a successor starts over at the released position, so that it meets every unreleased frame again, in
  * order. Released therefore has to mean: all that the frame caused is durable, or answered.
  *
- * After `next` the fields of FrameWalk describe the frame.
+ * After `next` the fields of FrameWalk describe the frame. Whatever finds the channel damaged gives it up for both ends and throws
+ * ERR_CHANNEL_CORRUPT.
  */
 export class Consumer extends FrameWalk {
   readonly #counters: Float64Array
   readonly #peer: Peer
+  readonly #peerWords: Int32Array
+  readonly #peerIndex: number
   #read: number
   #released: number
   /** The published position as last loaded. */
@@ -30,6 +33,8 @@ export class Consumer extends FrameWalk {
     super(buffer, header)
     this.#counters = new Float64Array(buffer, 0, HEADER_BYTES / 8)
     this.#peer = options.peer
+    this.#peerWords = options.peer.words
+    this.#peerIndex = options.peer.index
     this.#released = Atomics.load(this.words, RELEASED_WORD)
     this.#read = this.#released
     this.#tail = this.#released
@@ -73,7 +78,10 @@ export class Consumer extends FrameWalk {
     this.#released = position
     // SYNC released: all reads of the frames come before this store; the producer writes over them only after it loaded the word.
     Atomics.store(this.words, RELEASED_WORD, position)
-    if (ringIfParked(this.#peer)) this.#counters[CONSUMER_RINGS_COUNTER] = (this.#counters[CONSUMER_RINGS_COUNTER] as number) + 1
+    // SYNC fence: looked at after the store above, which may have covered the mark of a fence.
+    if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
+    // SYNC parked: see ringIfParked, whose first look is made here without a call.
+    if (Atomics.load(this.#peerWords, this.#peerIndex) !== 0) this.#ring()
   }
 
   /** End of the last frame that `next` gave. */
@@ -94,8 +102,8 @@ export class Consumer extends FrameWalk {
     // SYNC published: this load comes before any read of the frames that it covers.
     const tail = Atomics.load(this.words, PUBLISHED_WORD)
     if (tail === this.#tail) return false
-    if (distance(this.#tail, tail) < 0 || distance(this.#released, tail) > this.capacityBytes) {
-      throw corrupt(this.name, 'its published position is impossible', {
+    if (distance(this.#tail, tail) < 0 || distance(this.#released, tail) > this.capacityBytes || (tail & 7) !== 0) {
+      throw giveUpHeader(this.words, this.name, 'its published position is impossible', {
         position: tail,
         publishedBefore: this.#tail,
         released: this.#released,
@@ -103,5 +111,10 @@ export class Consumer extends FrameWalk {
     }
     this.#tail = tail
     return true
+  }
+
+  #ring(): void {
+    if (!ringIfParked(this.#peer)) return
+    this.#counters[CONSUMER_RINGS_COUNTER] = (this.#counters[CONSUMER_RINGS_COUNTER] as number) + 1
   }
 }

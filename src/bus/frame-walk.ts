@@ -1,6 +1,6 @@
-import { FRAME_HEADER_BYTES, frameBytes, NO_FRAME, PADDING_TYPE } from './frame.js'
-import { type ChannelHeader, corrupt } from './header.js'
-import { channelBytes, HEADER_BYTES } from './layout.js'
+import { FRAME_HEADER_BYTES, frameBytes, frameChecksum, NO_FRAME, PADDING_TYPE } from './frame.js'
+import { type ChannelHeader, giveUp } from './header.js'
+import { CHECKSUM_BYTES, channelBytes, HEADER_BYTES } from './layout.js'
 import { distance } from './position.js'
 
 /**
@@ -13,6 +13,7 @@ export class FrameWalk {
   readonly view: DataView
   readonly name: string
   readonly capacityBytes: number
+  readonly hasChecksums: boolean
 
   /** Payload bytes of the frame. */
   length = 0
@@ -25,14 +26,19 @@ export class FrameWalk {
   /** Header and ring as words. */
   protected readonly words: Int32Array
   readonly #mask: number
+  readonly #checksumBytes: number
+  readonly #frameBytesMax: number
 
-  constructor(buffer: ArrayBufferLike, header: Pick<ChannelHeader, 'name' | 'capacityBytes'>) {
+  constructor(buffer: ArrayBufferLike, header: Pick<ChannelHeader, 'name' | 'capacityBytes' | 'hasChecksums'>) {
     this.bytes = new Uint8Array(buffer)
     this.view = new DataView(buffer)
     this.name = header.name
     this.capacityBytes = header.capacityBytes
     this.words = new Int32Array(buffer, 0, channelBytes(header.capacityBytes) / 4)
+    this.hasChecksums = header.hasChecksums
     this.#mask = header.capacityBytes - 1
+    this.#checksumBytes = header.hasChecksums ? CHECKSUM_BYTES : 0
+    this.#frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES - this.#checksumBytes
   }
 
   /**
@@ -58,10 +64,12 @@ export class FrameWalk {
       length = words[word] as number
       type = words[word + 1] as number
     }
-    // Compared before anything is added to it: a scribbled length may be close to 2^31.
-    if (length < 0 || length > this.capacityBytes / 4 - FRAME_HEADER_BYTES || type < 0) throw this.#corruptAt(start, length, type)
-    const end = (start + frameBytes(length)) | 0
-    if (index + frameBytes(length) > this.capacityBytes || distance(end, limit) < 0) throw this.#corruptAt(start, length, type)
+    // One comparison for all three, and before anything is added to the length: a scribbled one may be close to 2^31.
+    if ((length | type | (this.#frameBytesMax - length)) < 0) throw this.#corruptAt(start, length, type)
+    const bytes = frameBytes(length + this.#checksumBytes)
+    const end = (start + bytes) | 0
+    if (index + bytes > this.capacityBytes || distance(end, limit) < 0) throw this.#corruptAt(start, length, type)
+    if (this.hasChecksums) this.#check(word, bytes, start)
     this.length = length
     this.type = type
     this.startPosition = start
@@ -69,7 +77,15 @@ export class FrameWalk {
     return HEADER_BYTES + index + FRAME_HEADER_BYTES
   }
 
+  #check(word: number, bytes: number, position: number): void {
+    const sumWord = word + (bytes >> 2) - 1
+    const expected = frameChecksum(this.words, word, sumWord, position)
+    const stored = this.words[sumWord] as number
+    if (stored !== expected)
+      throw giveUp(this.words, this.name, 'a frame in it does not match its checksum', { position, stored, expected })
+  }
+
   #corruptAt(position: number, length: number, type: number): Error {
-    return corrupt(this.name, 'a frame in it is impossible', { position, length, type })
+    return giveUp(this.words, this.name, 'a frame in it is impossible', { position, length, type })
   }
 }

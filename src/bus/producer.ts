@@ -1,16 +1,19 @@
 import { assert } from '#base/assert.js'
-import { FRAME_HEADER_BYTES, FRAME_TOO_LARGE, frameBytes, INSUFFICIENT_CAPACITY, PADDING_TYPE } from './frame.js'
-import { attach, corrupt, type Holder } from './header.js'
+import { FRAME_HEADER_BYTES, FRAME_TOO_LARGE, frameBytes, frameChecksum, INSUFFICIENT_CAPACITY, PADDING_TYPE } from './frame.js'
+import { attach, giveUpHeader, type Holder } from './header.js'
 import * as layout from './layout.js'
+import { machineMs } from './machine-ms.js'
 import { type Peer, ringIfParked } from './peer.js'
 import { distance } from './position.js'
 
-const { BYTES_COUNTER, FRAMES_COUNTER, HEADER_BYTES, PRODUCER_RINGS_COUNTER, PUBLISHED_WORD, REFUSALS_COUNTER, RELEASED_WORD } = layout
+const { FRAMES_LOW_WORD, HEADER_BYTES, LAPS_WORD, MAGIC, MAGIC_WORD, PUBLISHED_WORD, RELEASED_WORD, TAP_STATE_WORD } = layout
 
 export interface EndOptions extends Holder {
   readonly schemaHash: number
   /** Whom to wake at the other end. */
   readonly peer: Peer
+  /** The clock that the leases of taps are counted on: monotonic, in milliseconds, the same for every process. */
+  readonly machineMs?: () => number
 }
 
 /**
@@ -18,24 +21,32 @@ export interface EndOptions extends Holder {
  * committed without publishing never happened. Nothing blocks and nothing is allocated per frame.
  *
  *   claim ──▶ write into `bytes` or `view` ──▶ commit | abort ──▶ … ──▶ publish
+ *
+ * Whatever finds the channel damaged gives it up for both ends and throws ERR_CHANNEL_CORRUPT.
  */
 export class Producer {
   /** The whole memory; offsets from `tryClaim` index into it. Only the claimed bytes may be written. */
   readonly bytes: Uint8Array
   readonly view: DataView
   readonly name: string
-  /** The largest payload that a claim can have: a quarter of the capacity less the frame's header. */
+  /** The largest payload that a claim can have: a quarter of the capacity less the frame's header, and its checksum if it has one. */
   readonly frameBytesMax: number
 
   readonly #words: Int32Array
   readonly #counters: Float64Array
   readonly #peer: Peer
+  readonly #peerWords: Int32Array
+  readonly #peerIndex: number
+  readonly #machineMs: () => number
   readonly #capacityBytes: number
   readonly #mask: number
+  readonly #checksumBytes: number
   #position: number
   #published: number
   /** As last loaded; the real one is never behind it. */
   #released: number
+  /** Up to where the ring may be written, as far as known: a capacity after what is released and tapped. */
+  #limit: number
   #framesCommitted = 0
   #claimStart = 0
   /** Payload bytes of the open claim, -1 when there is none. */
@@ -47,15 +58,20 @@ export class Producer {
     this.bytes = new Uint8Array(buffer)
     this.view = new DataView(buffer)
     this.name = header.name
-    this.frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES
+    this.#checksumBytes = header.hasChecksums ? layout.CHECKSUM_BYTES : 0
+    this.frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES - this.#checksumBytes
     this.#words = new Int32Array(buffer, 0, layout.channelBytes(header.capacityBytes) / 4)
     this.#counters = new Float64Array(buffer, 0, HEADER_BYTES / 8)
     this.#peer = options.peer
+    this.#peerWords = options.peer.words
+    this.#peerIndex = options.peer.index
+    this.#machineMs = options.machineMs ?? machineMs
     this.#capacityBytes = header.capacityBytes
     this.#mask = header.capacityBytes - 1
     this.#published = Atomics.load(this.#words, PUBLISHED_WORD)
     this.#position = this.#published
     this.#released = Atomics.load(this.#words, RELEASED_WORD)
+    this.#limit = this.#released
   }
 
   /**
@@ -65,27 +81,23 @@ export class Producer {
    */
   tryClaim(payloadBytes: number, type: number): number {
     assert(this.#claimBytes < 0, 'a producer has one claim at a time')
-    assert(payloadBytes >>> 0 === payloadBytes, 'the length of a claim is a whole number of bytes')
-    assert(type >= 0, 'the type of a frame is not negative')
     if (payloadBytes > this.frameBytesMax) return FRAME_TOO_LARGE
+    assert((payloadBytes | 0) === payloadBytes, 'the length of a claim is a whole number of bytes')
+    assert((payloadBytes | type) >= 0, 'neither the length nor the type of a frame is negative')
     const words = this.#words
-    const needed = frameBytes(payloadBytes)
+    const needed = frameBytes(payloadBytes + this.#checksumBytes)
     const left = this.#capacityBytes - (this.#position & this.#mask)
     const skipped = needed > left ? left : 0
-    const room = needed + skipped
-    if (this.#capacityBytes - distance(this.#released, this.#position) < room) {
-      this.releasedPosition()
-      if (this.#capacityBytes - distance(this.#released, this.#position) < room) {
-        this.#counters[REFUSALS_COUNTER] = (this.#counters[REFUSALS_COUNTER] as number) + 1
-        return INSUFFICIENT_CAPACITY
-      }
+    const start = (this.#position + skipped) | 0
+    if (distance((start + needed) | 0, this.#limit) < 0) {
+      this.#lookForRoom()
+      if (distance((start + needed) | 0, this.#limit) < 0) return this.#refuse()
     }
     if (skipped > 0) {
       const word = (HEADER_BYTES + (this.#position & this.#mask)) >> 2
       words[word] = skipped - FRAME_HEADER_BYTES
       words[word + 1] = PADDING_TYPE
     }
-    const start = (this.#position + skipped) | 0
     const offset = HEADER_BYTES + (start & this.#mask)
     words[(offset >> 2) + 1] = type
     this.#claimStart = start
@@ -95,18 +107,27 @@ export class Producer {
 
   /** Whether a claim of `payloadBytes` would find room now: for a look before parking, not counted as a refusal. */
   hasRoom(payloadBytes: number): boolean {
-    const needed = frameBytes(payloadBytes)
+    const needed = frameBytes(payloadBytes + this.#checksumBytes)
     const left = this.#capacityBytes - (this.#position & this.#mask)
-    return this.#capacityBytes - distance(this.releasedPosition(), this.#position) >= needed + (needed > left ? left : 0)
+    const end = (this.#position + needed + (needed > left ? left : 0)) | 0
+    this.#lookForRoom()
+    return distance(end, this.#limit) >= 0
   }
 
   /** Ends the claim as a frame of its first `payloadBytes`, by default all of them. Not visible yet. */
   commit(payloadBytes = this.#claimBytes): void {
     assert(this.#claimBytes >= 0, 'a commit follows a claim')
-    assert(payloadBytes >>> 0 === payloadBytes, 'the length of a frame is a whole number of bytes')
-    assert(payloadBytes <= this.#claimBytes, 'a commit is not longer than its claim')
-    this.#words[(HEADER_BYTES + (this.#claimStart & this.#mask)) >> 2] = payloadBytes
-    this.#position = (this.#claimStart + frameBytes(payloadBytes)) | 0
+    assert((payloadBytes | 0) === payloadBytes, 'the length of a frame is a whole number of bytes')
+    assert((payloadBytes | (this.#claimBytes - payloadBytes)) >= 0, 'a commit is not longer than its claim')
+    const start = this.#claimStart
+    const word = (HEADER_BYTES + (start & this.#mask)) >> 2
+    const bytes = frameBytes(payloadBytes + this.#checksumBytes)
+    this.#words[word] = payloadBytes
+    if (this.#checksumBytes > 0) {
+      const sumWord = word + (bytes >> 2) - 1
+      this.#words[sumWord] = frameChecksum(this.#words, word, sumWord, start)
+    }
+    this.#position = (start + bytes) | 0
     this.#claimBytes = -1
     this.#framesCommitted++
   }
@@ -117,18 +138,23 @@ export class Producer {
     this.#claimBytes = -1
   }
 
-  /** Makes all that is committed visible at once, and wakes the consumer if it sleeps. Does nothing when there is nothing new. */
+  /**
+   * Makes all that is committed visible at once, and wakes the consumer if it sleeps. Does nothing when there is nothing new. When it throws
+   * ERR_CHANNEL_CORRUPT, the consumer may or may not have seen what this call published.
+   */
   publish(): void {
     const position = this.#position
-    if (position === this.#published) return
-    const counters = this.#counters
-    counters[FRAMES_COUNTER] = (counters[FRAMES_COUNTER] as number) + this.#framesCommitted
-    counters[BYTES_COUNTER] = (counters[BYTES_COUNTER] as number) + distance(this.#published, position)
-    this.#framesCommitted = 0
+    const before = this.#published
+    if (position === before) return
+    const words = this.#words
+    this.#count(before, position)
     this.#published = position
     // SYNC published: every byte of the frames was stored before this; the consumer loads this word before it reads one of them.
-    Atomics.store(this.#words, PUBLISHED_WORD, position)
-    if (ringIfParked(this.#peer)) counters[PRODUCER_RINGS_COUNTER] = (counters[PRODUCER_RINGS_COUNTER] as number) + 1
+    Atomics.store(words, PUBLISHED_WORD, position)
+    // SYNC fence: looked at after the store above, which may have covered the mark of a fence.
+    if (words[MAGIC_WORD] !== MAGIC) throw this.#giveUp('its magic number is gone', {})
+    // SYNC parked: see ringIfParked, whose first look is made here without a call.
+    if (Atomics.load(this.#peerWords, this.#peerIndex) !== 0) this.#ring()
   }
 
   /** End of everything committed. */
@@ -148,8 +174,8 @@ export class Producer {
    */
   releasedPosition(): number {
     const released = Atomics.load(this.#words, RELEASED_WORD)
-    if (distance(this.#released, released) < 0 || distance(released, this.#published) < 0) {
-      throw corrupt(this.name, 'its released position is impossible', {
+    if (distance(this.#released, released) < 0 || distance(released, this.#published) < 0 || (released & 7) !== 0) {
+      throw this.#giveUp('its released position is impossible', {
         position: released,
         published: this.#published,
         releasedBefore: this.#released,
@@ -157,5 +183,51 @@ export class Producer {
     }
     this.#released = released
     return released
+  }
+
+  /** A plain count of frames in two words costs less than half of one in a double. Before the frames are visible: no reader counts fewer than it sees. */
+  #count(before: number, position: number): void {
+    const words = this.#words
+    const frames = words[FRAMES_LOW_WORD] as number
+    const framesAfter = (frames + this.#framesCommitted) | 0
+    words[FRAMES_LOW_WORD] = framesAfter
+    this.#framesCommitted = 0
+    if ((frames & ~framesAfter) < 0) words[layout.FRAMES_HIGH_WORD] = ((words[layout.FRAMES_HIGH_WORD] as number) + 1) | 0
+    if ((before & ~position) < 0) words[LAPS_WORD] = ((words[LAPS_WORD] as number) + 1) | 0
+  }
+
+  #lookForRoom(): void {
+    const released = this.releasedPosition()
+    // SYNC tap: this load comes after the one of the released position; a tap sets its state before it looks where to begin.
+    const isTapped = Atomics.load(this.#words, TAP_STATE_WORD) === layout.TAP_HOLDING
+    this.#limit = ((isTapped ? this.#tappedPosition(released) : released) + this.#capacityBytes) | 0
+  }
+
+  /** What is released and tapped. A tap whose lease ran out is fenced: it finds that out by itself, and notes the gap. */
+  #tappedPosition(released: number): number {
+    const words = this.#words
+    const leaseEnd = this.#counters[layout.TAP_LEASE_END] as number
+    const tapped = Atomics.load(words, layout.TAP_POSITION_WORD)
+    const behind = distance(tapped, released)
+    if (behind <= 0) return released
+    const isBelievable = (tapped & 7) === 0 && distance(tapped, this.#published) <= this.#capacityBytes
+    if (isBelievable && this.#machineMs() < leaseEnd) return tapped
+    Atomics.compareExchange(words, TAP_STATE_WORD, layout.TAP_HOLDING, layout.TAP_FENCED)
+    return released
+  }
+
+  #refuse(): number {
+    this.#counters[layout.REFUSALS_COUNTER] = (this.#counters[layout.REFUSALS_COUNTER] as number) + 1
+    return INSUFFICIENT_CAPACITY
+  }
+
+  #ring(): void {
+    if (!ringIfParked(this.#peer)) return
+    const counters = this.#counters
+    counters[layout.PRODUCER_RINGS_COUNTER] = (counters[layout.PRODUCER_RINGS_COUNTER] as number) + 1
+  }
+
+  #giveUp(fact: string, values: Readonly<Record<string, unknown>>): Error {
+    return giveUpHeader(this.#words, this.name, fact, values)
   }
 }

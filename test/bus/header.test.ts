@@ -61,6 +61,8 @@ describe('a channel that an end attaches to', () => {
   })
 })
 
+const NEVER_WAITED = { isParked: false, parks: 0, wokenByRing: 0, wokenByTime: 0, parkedMs: 0 }
+
 describe('a channel seen from outside', () => {
   test('tells its positions, counters and holders', () => {
     const { buffer, producer, consumer } = ringOf({ capacity: 64 })
@@ -85,37 +87,51 @@ describe('a channel seen from outside', () => {
       refusals: 2,
       producerRings: 0,
       consumerRings: 0,
-      producer: { pid: 104, startTime: 1004, term: 4, attachCount: 2 },
-      consumer: { pid: 201, startTime: 2001, term: 1, attachCount: 1 },
+      hasChecksums: false,
+      producer: { pid: 104, startTime: 1004, term: 4, attachCount: 2, waiting: NEVER_WAITED },
+      consumer: { pid: 201, startTime: 2001, term: 1, attachCount: 1, waiting: NEVER_WAITED },
+      tap: { state: 'none', pid: 0, position: 0, leaseEndMs: 0 },
     })
   })
 })
 
 describe('a channel that something wrote into', () => {
   test('names channel and position of an impossible frame, and does not move past it', () => {
+    for (const length of [-1, 1017, 249, 200, 2 ** 31 - 1, -(2 ** 31)]) {
+      const { buffer, producer, consumer } = ringOf()
+      put(producer, [1])
+      put(producer, [2])
+      producer.publish()
+      new Int32Array(buffer, HEADER_BYTES)[4] = length
+
+      expect(consumer.next()).toBe(HEADER_BYTES + 8)
+      expect(() => consumer.next()).toThrow(/channel=test position=16 length=/)
+      expect(codeOf(() => consumer.next())).toBe('ERR_CHANNEL_CORRUPT')
+    }
+  })
+
+  test('is given up for both ends and for their successors, with what found the damage', () => {
     const { buffer, producer, consumer } = ringOf()
     put(producer, [1])
-    put(producer, [2])
     producer.publish()
-    const ring = new Int32Array(buffer, HEADER_BYTES)
+    new Int32Array(buffer, HEADER_BYTES)[0] = -1
 
-    for (const length of [-1, 1017, 249, 200, 2 ** 31 - 1, -(2 ** 31)]) {
-      ring[4] = length
-      const fresh = consumerOf(buffer, 2)
-      expect(fresh.next()).toBe(HEADER_BYTES + 8)
-      expect(() => fresh.next()).toThrow(/channel=test position=16 length=/)
-      expect(codeOf(() => fresh.next())).toBe('ERR_CHANNEL_CORRUPT')
-    }
-    expect(consumer.next()).toBe(HEADER_BYTES + 8)
+    expect(codeOf(() => consumer.next())).toBe('ERR_CHANNEL_CORRUPT')
+
+    put(producer, [2])
+    expect(() => producer.publish()).toThrow(/an end gave it up/)
+    expect(() => producer.releasedPosition()).toThrow(/an end gave it up/)
+    expect(() => consumer.next()).toThrow(/frame in it is impossible/)
+    expect(() => producerOf(buffer, 2)).toThrow(/an end gave it up/)
+    expect(() => consumerOf(buffer, 2)).toThrow(/an end gave it up/)
   })
 
   test('refuses padding that is not at the end, or that never ends', () => {
-    const { buffer, producer } = ringOf()
-    put(producer, [1])
-    producer.publish()
-    const ring = new Int32Array(buffer, HEADER_BYTES)
-
     for (const length of [8, 1016, 0, -8]) {
+      const { buffer, producer } = ringOf()
+      put(producer, [1])
+      producer.publish()
+      const ring = new Int32Array(buffer, HEADER_BYTES)
       ring.set([length, -1])
       expect(codeOf(() => consumerOf(buffer, 2).next())).toBe('ERR_CHANNEL_CORRUPT')
     }
