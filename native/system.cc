@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -33,6 +34,17 @@ void Allocate(const Napi::CallbackInfo& info) {
 void MakeFifo(const Napi::CallbackInfo& info) {
   const std::string path = Path(info, 0, "path");
   if (mkfifo(path.c_str(), S_IRUSR | S_IWUSR) != 0) throw SystemFailure(info.Env(), errno, "mkfifo");
+}
+
+/** ring(fd): writes one byte to a FIFO that is open with O_NONBLOCK. One that is full rings already. */
+void Ring(const Napi::CallbackInfo& info) {
+  static const char ring = 0;
+  const int fd = FileDescriptor(info, 0);
+  ssize_t count;
+  do {
+    count = write(fd, &ring, sizeof ring);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0 && errno != EAGAIN) throw SystemFailure(info.Env(), errno, "write");
 }
 
 /**
@@ -82,6 +94,7 @@ Napi::Value AllowedCores(const Napi::CallbackInfo& info) {
 void DefineSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("allocate", Napi::Function::New<Allocate>(env, "allocate"));
   exports.Set("makeFifo", Napi::Function::New<MakeFifo>(env, "makeFifo"));
+  exports.Set("ring", Napi::Function::New<Ring>(env, "ring"));
   exports.Set("tryLock", Napi::Function::New<TryLock>(env, "tryLock"));
   exports.Set("pinThread", Napi::Function::New<PinThread>(env, "pinThread"));
   exports.Set("currentCore", Napi::Function::New<CurrentCore>(env, "currentCore"));

@@ -20,6 +20,8 @@ export {
   type Schedule,
   spinMicrosFor,
   TURN_MILLIS_MAX,
+  WAIT_COUNTERS,
+  type WaitCounters,
 } from './waiting.js'
 export { type ConsumeOptions, ConsumerChannel, type FrameHandler } from './consumer-channel.js'
 export { CAPACITY_BYTES_DEFAULT, type OpenChannelOptions } from './channel-hold.js'

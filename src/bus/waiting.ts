@@ -23,6 +23,18 @@ export interface RingListener {
   onRing(listener: () => void): void
 }
 
+/**
+ * Where a duty cycle writes what other processes may see of its waiting, so that it costs them nothing: `values[index]` and what follows, by
+ * WAIT_COUNTERS. Only the duty cycle writes there, twice per park and never per frame; numbers of a predecessor run on.
+ */
+export interface WaitCounters {
+  readonly values: Float64Array
+  readonly index: number
+}
+
+/** Parks begun, parks that a ring ended, and milliseconds spent parked, up to the last time that it woke. */
+export const WAIT_COUNTERS = ['parks', 'wakeUps', 'parkedMs'] as const
+
 /** Runs a callback in a later turn of the event loop. */
 export type Schedule = (callback: () => void) => void
 
@@ -33,6 +45,7 @@ export interface DutyCycleOptions {
   /** Undefined when nobody rings: then parking ends by looking again, and by `wake`. */
   readonly bell: RingListener | undefined
   readonly clock: Clock
+  readonly counters?: WaitCounters
   /** How long `adaptive` spins after the last work, default `spinMicrosFor(2)`: this process and its peer. */
   readonly spinMicros?: number
   /** A parked process looks again by itself after this time: a ring is lost when its ringer dies half-way. */
@@ -72,6 +85,14 @@ export const LOOK_AGAIN_MS = 100
 export const TURN_MILLIS_MAX = 1
 const SPIN_MICROS = 50
 
+/** Places in WAIT_COUNTERS. */
+const PARKS = 0
+const WAKE_UPS = 1
+const PARKED_MS = 2
+
+/** Times add up no better than this: a timer for less would fire at once, for ever under a clock that stands still. */
+const CLOCK_ERROR_MS = 0.01
+
 /** Between two looks at the clock, which costs as much as several empty rounds. */
 const ROUNDS_PER_CLOCK_LOOK = 16
 /** A turn ends after so many rounds whatever the clock says: a clock may stand still. */
@@ -104,20 +125,30 @@ class Runner implements RunningDutyCycle {
   readonly stats: DutyCycleStats = { turns: 0, parks: 0, wokenByRing: 0, wokenByWake: 0, wokenByTime: 0, parksAverted: 0, parkedMs: 0 }
   readonly #duty: DutyCycle
   readonly #options: DutyCycleOptions
+  readonly #parkedWords: Int32Array
+  readonly #parkedIndex: number
+  readonly #counters: WaitCounters
   readonly #clock: Clock
   readonly #schedule: Schedule
   readonly #spinMicros: number
   readonly #lookAgainMs: number
   readonly #turnMillisMax: number
-  readonly #runTurn = () => this.#turn()
+  readonly #runTurn = () => this.#turn(this.#clock.monotonicMs())
   #state: State = 'scheduled'
   #isWokenMeanwhile = false
   #parkedAtMs = 0
-  #cancelLookAgain: Cancel | undefined
+  /** When the park is to end by itself. */
+  #lookAtMs = 0
+  /** When the timer fires: not after `#lookAtMs` while parked. */
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #cancelTimer: Cancel | undefined
 
   constructor(duty: DutyCycle, options: DutyCycleOptions) {
     this.#duty = duty
     this.#options = options
+    this.#parkedWords = options.parked.words
+    this.#parkedIndex = options.parked.index
+    this.#counters = options.counters ?? { values: new Float64Array(WAIT_COUNTERS.length), index: 0 }
     this.#clock = options.clock
     this.#schedule = options.schedule ?? setImmediate
     this.#lookAgainMs = options.lookAgainMs ?? LOOK_AGAIN_MS
@@ -142,30 +173,39 @@ class Runner implements RunningDutyCycle {
   stop(): void {
     if (this.#state === 'parked') this.#unpark()
     this.#state = 'stopped'
+    this.#cancelTimer?.()
   }
 
   /** Straight from the bell into the work: a parked round trip does not pay for another turn of the loop. */
   #rung(): void {
     if (this.#state !== 'parked') return
     this.stats.wokenByRing++
-    this.#unpark()
-    this.#state = 'scheduled'
-    this.#turn()
+    this.#count(WAKE_UPS, 1)
+    this.#turn(this.#unpark())
   }
 
-  #lookAgain(): void {
+  #timerFired(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY
     if (this.#state !== 'parked') return
+    const leftMs = this.#lookAtMs - this.#clock.monotonicMs()
+    if (leftMs > CLOCK_ERROR_MS) return this.#setTimer(leftMs)
     this.stats.wokenByTime++
-    this.#unpark()
-    this.#state = 'scheduled'
-    this.#turn()
+    this.#turn(this.#unpark())
   }
 
-  #unpark(): void {
-    Atomics.store(this.#options.parked.words, this.#options.parked.index, 0)
-    this.#cancelLookAgain?.()
-    this.#cancelLookAgain = undefined
-    this.stats.parkedMs += this.#clock.monotonicMs() - this.#parkedAtMs
+  /** Answers the time. */
+  #unpark(): number {
+    Atomics.store(this.#parkedWords, this.#parkedIndex, 0)
+    this.#state = 'scheduled'
+    const nowMs = this.#clock.monotonicMs()
+    this.stats.parkedMs += nowMs - this.#parkedAtMs
+    this.#count(PARKED_MS, nowMs - this.#parkedAtMs)
+    return nowMs
+  }
+
+  #count(counter: number, by: number): void {
+    const { values, index } = this.#counters
+    values[index + counter] = (values[index + counter] as number) + by
   }
 
   #scheduleTurn(): void {
@@ -173,13 +213,13 @@ class Runner implements RunningDutyCycle {
     this.#schedule(this.#runTurn)
   }
 
-  #turn(): void {
+  #turn(nowMs: number): void {
     if (this.#state !== 'scheduled') return
     this.#state = 'working'
     this.stats.turns++
     try {
       this.#options.onTurn?.()
-      const isIdle = this.#work()
+      const isIdle = this.#work(nowMs)
       if (this.#isStopped()) return
       if (isIdle && this.#options.strategy !== 'spin') this.#park()
       else this.#scheduleTurn()
@@ -190,8 +230,7 @@ class Runner implements RunningDutyCycle {
   }
 
   /** Works until the turn is over or there was nothing to do for the spinning time; says which. */
-  #work(): boolean {
-    const startMs = this.#clock.monotonicMs()
+  #work(startMs: number): boolean {
     const spinRoundsMax = this.#spinMicros * SPIN_ROUNDS_PER_MICRO
     let idleSinceMs = startMs
     let idleRounds = 0
@@ -207,6 +246,7 @@ class Runner implements RunningDutyCycle {
         if (busyRounds % ROUNDS_PER_CLOCK_LOOK === 0 && this.#clock.monotonicMs() - startMs >= this.#turnMillisMax) return false
         continue
       }
+      if (spinRoundsMax === 0) return true
       if (idleRounds === 0) idleSinceMs = this.#clock.monotonicMs()
       idleRounds++
       if (idleRounds > spinRoundsMax) return true
@@ -218,23 +258,35 @@ class Runner implements RunningDutyCycle {
   }
 
   #park(): void {
-    const { words, index } = this.#options.parked
-    this.#parkedAtMs = this.#clock.monotonicMs()
+    const nowMs = this.#clock.monotonicMs()
     const deadlineMs = this.#duty.nextDeadlineMs?.()
+    this.#parkedAtMs = nowMs
     // SYNC parked: this store comes before the look for work; a peer's publish or release comes before its look at this word.
-    Atomics.store(words, index, 1)
+    Atomics.store(this.#parkedWords, this.#parkedIndex, 1)
     this.#state = 'parked'
     const hasWork = this.#duty.hasWork()
     if (this.#isStopped()) return
     if (hasWork) {
       this.stats.parksAverted++
-      this.#unpark()
+      Atomics.store(this.#parkedWords, this.#parkedIndex, 0)
       this.#scheduleTurn()
       return
     }
     this.stats.parks++
-    const untilDeadlineMs = deadlineMs === undefined ? this.#lookAgainMs : Math.max(0, deadlineMs - this.#parkedAtMs)
-    this.#cancelLookAgain = this.#clock.after(Math.min(this.#lookAgainMs, untilDeadlineMs), () => this.#lookAgain())
+    this.#count(PARKS, 1)
+    const lookAtMs = nowMs + this.#lookAgainMs
+    this.#lookAtMs = deadlineMs === undefined || deadlineMs > lookAtMs ? lookAtMs : Math.max(nowMs, deadlineMs)
+    if (this.#timerAtMs > this.#lookAtMs) this.#setTimer(this.#lookAtMs - nowMs)
+  }
+
+  /**
+   * One timer for many parks: making and cancelling one takes longer than the rest of parking, and most parks end by a ring long before. It
+   * fires too early rather than too often, and is set anew then.
+   */
+  #setTimer(delayMs: number): void {
+    this.#cancelTimer?.()
+    this.#timerAtMs = this.#clock.monotonicMs() + delayMs
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.#timerFired())
   }
 
   #isStopped(): boolean {

@@ -14,6 +14,7 @@ export interface Addon {
   readonly Bell: new (fd: number, onRing: () => void) => NativeBell
   allocate(fd: number, bytes: number): void
   makeFifo(path: string): void
+  ring(fd: number): void
   tryLock(fd: number): boolean
   pinThread(core: number): void
   currentCore(): number

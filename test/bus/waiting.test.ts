@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { FakeClock, systemClock } from '#base/clock.js'
-import { type DutyCycle, type DutyCycleOptions, InProcessBell, type RunningDutyCycle, runDutyCycle, spinMicrosFor } from '#bus/index.js'
+import {
+  type DutyCycle,
+  type DutyCycleOptions,
+  InProcessBell,
+  type RunningDutyCycle,
+  runDutyCycle,
+  spinMicrosFor,
+  WAIT_COUNTERS,
+} from '#bus/index.js'
 import { put, readAll, ringOf } from './ring-of.js'
 
 /** Turns of an event loop that a test drives by hand. */
@@ -124,6 +132,74 @@ describe('a duty cycle without work', () => {
     clock.advance(1)
 
     expect(running.stats.turns).toBe(turnsBefore + 1)
+  })
+})
+
+/** Counts what it is asked for. */
+class CountingClock extends FakeClock {
+  timers = 0
+  override after(delayMs: number, callback: () => void): () => void {
+    this.timers++
+    return super.after(delayMs, callback)
+  }
+}
+
+describe('a duty cycle that parks often', () => {
+  test('makes one timer for all parks that rings end, and still looks again in time after the last', () => {
+    const clock = new CountingClock()
+    const { duty, turns, bell, running } = drive({ clock, lookAgainMs: 100 })
+    for (let park = 0; park < 9; park++) {
+      turns.runAll()
+      clock.advance(10)
+      duty.left = 1
+      bell.ring()
+    }
+    turns.runAll() // parked since 90 ms
+    expect(clock.timers).toBe(1)
+    duty.left = 1
+
+    clock.advance(99)
+    expect(duty.done).toBe(9)
+    clock.advance(1)
+
+    expect(duty.done).toBe(10)
+    expect(running.stats).toMatchObject({ wokenByRing: 9, wokenByTime: 1 })
+    expect(clock.timers).toBe(3)
+  })
+
+  test('makes a timer more for a deadline that comes before it, and none for a later one', () => {
+    const clock = new CountingClock()
+    const { duty, turns, bell, running } = drive({ clock, lookAgainMs: 100 })
+    turns.runAll()
+    duty.nextDeadline = clock.monotonicMs() + 30
+    bell.ring()
+    turns.runAll()
+    duty.nextDeadline = clock.monotonicMs() + 60
+    bell.ring()
+    turns.runAll()
+    expect(clock.timers).toBe(2)
+
+    clock.advance(59)
+    expect(running.stats.wokenByTime).toBe(0)
+    duty.nextDeadline = undefined
+    duty.left = 1
+    clock.advance(1)
+
+    expect(duty.done).toBe(1)
+  })
+
+  test('counts its parks, its wake-ups and the time between where others can see them, and goes on from what stands there', () => {
+    const counters = { values: Float64Array.of(-1, 5, 6, 7, -1), index: 1 }
+    const { duty, turns, clock, bell } = drive({ counters, lookAgainMs: 100 })
+    turns.runAll()
+    clock.advance(40)
+    duty.left = 1
+    bell.ring()
+    turns.runAll()
+    clock.advance(100)
+
+    expect(Array.from(counters.values)).toEqual([-1, 5 + 3, 6 + 1, 7 + 140, -1]) // the first park ended by a ring, the second by time
+    expect(WAIT_COUNTERS).toEqual(['parks', 'wakeUps', 'parkedMs'])
   })
 })
 
