@@ -9,7 +9,7 @@ import { type ChannelRole, createChannel, detach } from './header.js'
 import * as layout from './layout.js'
 import type { Peer } from './peer.js'
 import type { EndOptions } from './producer.js'
-import type { IdleStrategy } from './waiting.js'
+import type { IdleStrategy, WaitCounters } from './waiting.js'
 
 /** A channel on its own, without a plant around it: two processes that agree on a directory and a name. */
 export interface OpenChannelOptions {
@@ -34,6 +34,7 @@ export interface ChannelHold {
   readonly buffer: ArrayBuffer
   readonly end: EndOptions
   readonly parked: { readonly words: Int32Array; readonly index: number }
+  readonly counters: WaitCounters
   readonly bell: Bell
   readonly clock: Clock
   readonly strategy: IdleStrategy
@@ -70,6 +71,7 @@ export function takeHold(options: OpenChannelOptions): ChannelHold {
       buffer,
       end: { ...ownProcess(), term: (holder.term + 1) | 0, schemaHash, peer: held.peer },
       parked: { words, index: role === 'producer' ? own : other },
+      counters: { values: new Float64Array(buffer, 0, layout.HEADER_BYTES / 8), index: layout.WAITING_COUNTERS[role] },
       bell: held.bell,
       clock,
       strategy,

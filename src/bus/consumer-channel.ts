@@ -49,6 +49,7 @@ export class ConsumerChannel {
     this.#running = runDutyCycle(duty, {
       strategy: this.#hold.strategy,
       parked: this.#hold.parked,
+      counters: this.#hold.counters,
       bell: this.#hold.bell,
       clock: this.#hold.clock,
       onError,

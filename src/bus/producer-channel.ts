@@ -85,7 +85,7 @@ export class ProducerChannel {
   }
 
   #run(): RunningDutyCycle {
-    const { strategy, parked, clock, spinMicros } = this.#hold
+    const { strategy, parked, counters, clock, spinMicros } = this.#hold
     const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => this.#isReached(waiter)) }
     const bell = {
       onRing: (listener: () => void) => {
@@ -93,7 +93,7 @@ export class ProducerChannel {
       },
     }
     const onError = (error: unknown) => this.#rejectAll(error)
-    return runDutyCycle(duty, { strategy, parked, bell, clock, onError, ...(spinMicros === undefined ? {} : { spinMicros }) })
+    return runDutyCycle(duty, { strategy, parked, counters, bell, clock, onError, ...(spinMicros === undefined ? {} : { spinMicros }) })
   }
 
   #stopRunning(): void {

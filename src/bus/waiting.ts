@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Cancel, Clock } from '#base/clock.js'
+import { PARKED_MS, PARKS, WOKEN_BY_RING, WOKEN_BY_TIME } from './layout.js'
 
 /** One step of a process's own work. Called often; never blocks, never awaits. */
 export interface DutyCycle {
@@ -32,8 +33,8 @@ export interface WaitCounters {
   readonly index: number
 }
 
-/** Parks begun, parks that a ring ended, and milliseconds spent parked, up to the last time that it woke. */
-export const WAIT_COUNTERS = ['parks', 'wakeUps', 'parkedMs'] as const
+/** Parks begun, those that a ring ended and those that time did, and the milliseconds of all that have ended. */
+export const WAIT_COUNTERS = ['parks', 'wokenByRing', 'wokenByTime', 'parkedMs'] as const
 
 /** Runs a callback in a later turn of the event loop. */
 export type Schedule = (callback: () => void) => void
@@ -84,11 +85,6 @@ export interface RunningDutyCycle {
 export const LOOK_AGAIN_MS = 100
 export const TURN_MILLIS_MAX = 1
 const SPIN_MICROS = 50
-
-/** Places in WAIT_COUNTERS. */
-const PARKS = 0
-const WAKE_UPS = 1
-const PARKED_MS = 2
 
 /** Times add up no better than this: a timer for less would fire at once, for ever under a clock that stands still. */
 const CLOCK_ERROR_MS = 0.01
@@ -180,7 +176,7 @@ class Runner implements RunningDutyCycle {
   #rung(): void {
     if (this.#state !== 'parked') return
     this.stats.wokenByRing++
-    this.#count(WAKE_UPS, 1)
+    this.#count(WOKEN_BY_RING, 1)
     this.#turn(this.#unpark())
   }
 
@@ -190,6 +186,7 @@ class Runner implements RunningDutyCycle {
     const leftMs = this.#lookAtMs - this.#clock.monotonicMs()
     if (leftMs > CLOCK_ERROR_MS) return this.#setTimer(leftMs)
     this.stats.wokenByTime++
+    this.#count(WOKEN_BY_TIME, 1)
     this.#turn(this.#unpark())
   }
 

@@ -1,13 +1,16 @@
 import { assert } from '#base/assert.js'
 import type { Role } from './process-role.js'
 
+/** How a duty cycle waits, in the order in which it writes: how often it parked, what ended that, and how long it was parked. */
+const WAITING = ['parks', 'wokenByRing', 'wokenByTime', 'parkedMs'] as const
+
 /**
  * What each role counts, in the order in which the counters lie in shared memory. They belong to the seat, so they run on when a successor
  * takes it; names in LEVELS are levels that the holder sets anew. Append only: a metrics reader of the same build reads by place.
  */
 export const COUNTER_NAMES = {
   supervisor: ['processesStarted', 'deaths', 'hangs', 'replacements', 'pauses', 'failingSeats'],
-  journal: ['appendsTaken', 'eventsStored', 'blocksStored', 'fsyncMicros', 'backPressure', 'storedBytes'],
+  journal: ['appendsTaken', 'eventsStored', 'blocksStored', 'fsyncMicros', 'backPressure', 'storedBytes', ...WAITING],
   worker: [
     'commandsDone',
     'eventsEmitted',
@@ -20,8 +23,9 @@ export const COUNTER_NAMES = {
     'backPressure',
     'liveEntities',
     'unreleased',
+    ...WAITING,
   ],
-  gateway: ['commandsTaken', 'commandsAcked', 'refusals', 'rejected', 'backPressure', 'inFlight', 'unnumbered'],
+  gateway: ['commandsTaken', 'commandsAcked', 'refusals', 'rejected', 'backPressure', 'inFlight', 'unnumbered', ...WAITING],
 } as const satisfies Record<Role, readonly string[]>
 
 export type CounterName<R extends Role> = (typeof COUNTER_NAMES)[R][number]

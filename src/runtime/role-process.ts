@@ -99,10 +99,12 @@ export async function runRole<L>(
         log,
         lifeline,
         run: (duty) => {
+          const counters = beat.table.counters<ChildRole>({ role, slot: message.slot })
           cycle = runDutyCycle(duty, {
             strategy: settings.config.bus.strategy,
             spinMicros: Math.min(settings.config.bus.spinMicros, spinMicrosFor(processCount(settings))),
             parked: beat.table.parkedWord({ role, slot: message.slot }),
+            counters: { values: counters.values, index: counters.indexOf('parks') },
             bell,
             clock: systemClock,
             onTurn: () => beat.place.countTurn(),

@@ -189,7 +189,7 @@ describe('a duty cycle that parks often', () => {
   })
 
   test('counts its parks, its wake-ups and the time between where others can see them, and goes on from what stands there', () => {
-    const counters = { values: Float64Array.of(-1, 5, 6, 7, -1), index: 1 }
+    const counters = { values: Float64Array.of(-1, 5, 6, 7, 8, -1), index: 1 }
     const { duty, turns, clock, bell } = drive({ counters, lookAgainMs: 100 })
     turns.runAll()
     clock.advance(40)
@@ -198,8 +198,8 @@ describe('a duty cycle that parks often', () => {
     turns.runAll()
     clock.advance(100)
 
-    expect(Array.from(counters.values)).toEqual([-1, 5 + 3, 6 + 1, 7 + 140, -1]) // the first park ended by a ring, the second by time
-    expect(WAIT_COUNTERS).toEqual(['parks', 'wakeUps', 'parkedMs'])
+    expect(Array.from(counters.values)).toEqual([-1, 5 + 3, 6 + 1, 7 + 1, 8 + 140, -1])
+    expect(WAIT_COUNTERS).toEqual(['parks', 'wokenByRing', 'wokenByTime', 'parkedMs'])
   })
 })
 

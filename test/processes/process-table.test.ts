@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { WAIT_COUNTERS } from '#bus/index.js'
 import { COUNTER_NAMES, COUNTERS_PER_SEAT_MAX, LEVELS } from '#processes/process-counters.js'
 import { PROCESS_TABLE_BYTES, PROCESSES_MAX, ProcessTable, seatsMax } from '#processes/process-table.js'
 
@@ -115,6 +116,14 @@ describe('the names of counters', () => {
     for (const names of Object.values(COUNTER_NAMES)) {
       expect(new Set(names).size).toBe(names.length)
       expect(names.length).toBeLessThanOrEqual(COUNTERS_PER_SEAT_MAX)
+    }
+  })
+
+  test('have what a duty cycle writes of its waiting in one piece, in its order', () => {
+    for (const role of ['journal', 'worker', 'gateway'] as const) {
+      const first = COUNTER_NAMES[role].indexOf('parks')
+
+      expect(COUNTER_NAMES[role].slice(first, first + WAIT_COUNTERS.length)).toEqual(WAIT_COUNTERS)
     }
   })
 
