@@ -3,11 +3,14 @@ import { NO_FRAME } from './frame.js'
 import { FrameWalk } from './frame-walk.js'
 import { attach, giveUpHeader } from './header.js'
 import * as layout from './layout.js'
-import { type Peer, ringIfParked } from './peer.js'
+import { mayBeParked, type Peer, ringIfParked } from './peer.js'
 import { distance } from './position.js'
 import type { EndOptions } from './producer.js'
 
 const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, MAGIC, MAGIC_WORD, PUBLISHED_WORD, READ_WORD, RELEASED_WORD } = layout
+
+/** Of so many looks for a frame one is an ordered load. */
+const LOOKS_MASK = 15
 
 /**
  * The reading end of a channel. One at a time, in one process. Reading and releasing are two cursors: a frame that was read stays in the
@@ -26,6 +29,7 @@ export class Consumer extends FrameWalk {
   #released: number
   /** The published position as last loaded. */
   #tail: number
+  #looks = 0
 
   /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */
   constructor(buffer: ArrayBufferLike, options: EndOptions) {
@@ -73,15 +77,14 @@ export class Consumer extends FrameWalk {
    */
   release(position: number): void {
     if (position === this.#released) return
-    assert(distance(this.#released, position) > 0, 'a release does not go back')
-    assert(distance(position, this.#read) >= 0, 'only what was read is released')
+    if ((distance(this.#released, position) | distance(position, this.#read)) < 0) this.#checkRelease(position)
     this.#released = position
     // SYNC released: all reads of the frames come before this store; the producer writes over them only after it loaded the word.
     Atomics.store(this.words, RELEASED_WORD, position)
     // SYNC fence: looked at after the store above, which may have covered the mark of a fence.
     if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
-    // SYNC parked: see ringIfParked, whose first look is made here without a call.
-    if (Atomics.load(this.#peerWords, this.#peerIndex) !== 0) this.#ring()
+    // SYNC parked: see mayBeParked.
+    if (mayBeParked(this.#peerWords, this.#peerIndex)) this.#wakePeer()
   }
 
   /** End of the last frame that `next` gave. */
@@ -98,7 +101,15 @@ export class Consumer extends FrameWalk {
     return Atomics.load(this.words, layout.END_WORD.producer + layout.TERM)
   }
 
+  #checkRelease(position: number): void {
+    assert(distance(this.#released, position) > 0, 'a release does not go back')
+    assert(distance(position, this.#read) >= 0, 'only what was read is released')
+  }
+
   #lookForMore(): boolean {
+    // A plain look first, since spinning is looking: `Atomics.load` is a call. Now and then the ordered one all the same, as nothing obliges
+    // a compiler to make a plain look again.
+    if (this.words[PUBLISHED_WORD] === this.#tail && (++this.#looks & LOOKS_MASK) !== 0) return false
     // SYNC published: this load comes before any read of the frames that it covers.
     const tail = Atomics.load(this.words, PUBLISHED_WORD)
     if (tail === this.#tail) return false
@@ -113,7 +124,7 @@ export class Consumer extends FrameWalk {
     return true
   }
 
-  #ring(): void {
+  #wakePeer(): void {
     if (!ringIfParked(this.#peer)) return
     this.#counters[CONSUMER_RINGS_COUNTER] = (this.#counters[CONSUMER_RINGS_COUNTER] as number) + 1
   }

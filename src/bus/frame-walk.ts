@@ -1,7 +1,9 @@
 import { FRAME_HEADER_BYTES, frameBytes, frameChecksum, NO_FRAME, PADDING_TYPE } from './frame.js'
 import { type ChannelHeader, giveUp } from './header.js'
-import { CHECKSUM_BYTES, channelBytes, HEADER_BYTES } from './layout.js'
+import { CHECKSUM_BYTES, HEADER_BYTES } from './layout.js'
 import { distance } from './position.js'
+
+const PAYLOAD_BEGIN = HEADER_BYTES + FRAME_HEADER_BYTES
 
 /**
  * One step from frame to frame, with every length checked before it is believed: whatever stands in the memory, no access leaves it and
@@ -23,8 +25,9 @@ export class FrameWalk {
   /** Where it ends: release this position to give the frame back, and all before it. */
   endPosition = 0
 
-  /** Header and ring as words. */
+  /** Of the header. */
   protected readonly words: Int32Array
+  readonly #ring: Int32Array
   readonly #mask: number
   readonly #checksumBytes: number
   readonly #frameBytesMax: number
@@ -34,7 +37,8 @@ export class FrameWalk {
     this.view = new DataView(buffer)
     this.name = header.name
     this.capacityBytes = header.capacityBytes
-    this.words = new Int32Array(buffer, 0, channelBytes(header.capacityBytes) / 4)
+    this.words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
+    this.#ring = new Int32Array(buffer, HEADER_BYTES, header.capacityBytes / 4)
     this.hasChecksums = header.hasChecksums
     this.#mask = header.capacityBytes - 1
     this.#checksumBytes = header.hasChecksums ? CHECKSUM_BYTES : 0
@@ -46,10 +50,10 @@ export class FrameWalk {
    * `limit` is looked at. With nothing but padding before it the answer is NO_FRAME and `endPosition` is the end of the padding.
    */
   protected walk(position: number, limit: number): number {
-    const words = this.words
+    const words = this.#ring
     let start = position
     let index = start & this.#mask
-    let word = (HEADER_BYTES + index) >> 2
+    let word = index >> 2
     let length = words[word] as number
     let type = words[word + 1] as number
     if (type === PADDING_TYPE) {
@@ -60,9 +64,9 @@ export class FrameWalk {
       if (distance(start, limit) < 0) throw this.#corruptAt(position, length, type)
       if (start === limit) return NO_FRAME
       index = 0
-      word = HEADER_BYTES >> 2
-      length = words[word] as number
-      type = words[word + 1] as number
+      word = 0
+      length = words[0] as number
+      type = words[1] as number
     }
     // One comparison for all three, and before anything is added to the length: a scribbled one may be close to 2^31.
     if ((length | type | (this.#frameBytesMax - length)) < 0) throw this.#corruptAt(start, length, type)
@@ -74,13 +78,13 @@ export class FrameWalk {
     this.type = type
     this.startPosition = start
     this.endPosition = end
-    return HEADER_BYTES + index + FRAME_HEADER_BYTES
+    return PAYLOAD_BEGIN + index
   }
 
   #check(word: number, bytes: number, position: number): void {
     const sumWord = word + (bytes >> 2) - 1
-    const expected = frameChecksum(this.words, word, sumWord, position)
-    const stored = this.words[sumWord] as number
+    const expected = frameChecksum(this.#ring, word, sumWord, position)
+    const stored = this.#ring[sumWord] as number
     if (stored !== expected)
       throw giveUp(this.words, this.name, 'a frame in it does not match its checksum', { position, stored, expected })
   }

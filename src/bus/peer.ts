@@ -13,6 +13,18 @@ export interface Peer {
 /** Stands for an end that never sleeps, or that wakes by itself often enough. */
 export const NO_PEER: Peer = { words: new Int32Array(1), index: 0, ring: () => {} }
 
+const IS_X64 = process.arch === 'x64'
+
+/**
+ * The look at a peer's parked word that follows an `Atomics.store` of what it waits for, at the price of a load where that is right.
+ *
+ * SYNC parked: an x64 processor empties its store buffer in an atomic store, so that no later load overtakes it; the compiler cannot move one over
+ * it either. Elsewhere it takes a sequentially consistent load.
+ */
+export function mayBeParked(words: Int32Array, index: number): boolean {
+  return (IS_X64 ? words[index] : Atomics.load(words, index)) !== 0
+}
+
 /**
  * To be called after the store that the peer may be waiting for; says whether it rang. Of several callers only one rings. If it dies
  * between the two steps the ring is lost: sleepers look again by themselves.

@@ -3,10 +3,11 @@ import { FRAME_HEADER_BYTES, FRAME_TOO_LARGE, frameBytes, frameChecksum, INSUFFI
 import { attach, giveUpHeader, type Holder } from './header.js'
 import * as layout from './layout.js'
 import { machineMs } from './machine-ms.js'
-import { type Peer, ringIfParked } from './peer.js'
+import { mayBeParked, type Peer, ringIfParked } from './peer.js'
 import { distance } from './position.js'
 
 const { FRAMES_LOW_WORD, HEADER_BYTES, LAPS_WORD, MAGIC, MAGIC_WORD, PUBLISHED_WORD, RELEASED_WORD, TAP_STATE_WORD } = layout
+const PAYLOAD_BEGIN = HEADER_BYTES + FRAME_HEADER_BYTES
 
 export interface EndOptions extends Holder {
   readonly schemaHash: number
@@ -32,7 +33,9 @@ export class Producer {
   /** The largest payload that a claim can have: a quarter of the capacity less the frame's header, and its checksum if it has one. */
   readonly frameBytesMax: number
 
+  /** Of the header, and of the ring. */
   readonly #words: Int32Array
+  readonly #ring: Int32Array
   readonly #counters: Float64Array
   readonly #peer: Peer
   readonly #peerWords: Int32Array
@@ -60,7 +63,8 @@ export class Producer {
     this.name = header.name
     this.#checksumBytes = header.hasChecksums ? layout.CHECKSUM_BYTES : 0
     this.frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES - this.#checksumBytes
-    this.#words = new Int32Array(buffer, 0, layout.channelBytes(header.capacityBytes) / 4)
+    this.#words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
+    this.#ring = new Int32Array(buffer, HEADER_BYTES, header.capacityBytes / 4)
     this.#counters = new Float64Array(buffer, 0, HEADER_BYTES / 8)
     this.#peer = options.peer
     this.#peerWords = options.peer.words
@@ -80,11 +84,8 @@ export class Producer {
    * The frame stays invisible until it is published.
    */
   tryClaim(payloadBytes: number, type: number): number {
-    assert(this.#claimBytes < 0, 'a producer has one claim at a time')
     if (payloadBytes > this.frameBytesMax) return FRAME_TOO_LARGE
-    assert((payloadBytes | 0) === payloadBytes, 'the length of a claim is a whole number of bytes')
-    assert((payloadBytes | type) >= 0, 'neither the length nor the type of a frame is negative')
-    const words = this.#words
+    if (this.#claimBytes >= 0 || (payloadBytes | type) < 0 || (payloadBytes | 0) !== payloadBytes) this.#checkClaim(payloadBytes, type)
     const needed = frameBytes(payloadBytes + this.#checksumBytes)
     const left = this.#capacityBytes - (this.#position & this.#mask)
     const skipped = needed > left ? left : 0
@@ -93,16 +94,12 @@ export class Producer {
       this.#lookForRoom()
       if (distance((start + needed) | 0, this.#limit) < 0) return this.#refuse()
     }
-    if (skipped > 0) {
-      const word = (HEADER_BYTES + (this.#position & this.#mask)) >> 2
-      words[word] = skipped - FRAME_HEADER_BYTES
-      words[word + 1] = PADDING_TYPE
-    }
-    const offset = HEADER_BYTES + (start & this.#mask)
-    words[(offset >> 2) + 1] = type
+    if (skipped > 0) this.#pad(skipped)
+    const index = start & this.#mask
+    this.#ring[(index >> 2) + 1] = type
     this.#claimStart = start
     this.#claimBytes = payloadBytes
-    return offset + FRAME_HEADER_BYTES
+    return PAYLOAD_BEGIN + index
   }
 
   /** Whether a claim of `payloadBytes` would find room now: for a look before parking, not counted as a refusal. */
@@ -116,17 +113,12 @@ export class Producer {
 
   /** Ends the claim as a frame of its first `payloadBytes`, by default all of them. Not visible yet. */
   commit(payloadBytes = this.#claimBytes): void {
-    assert(this.#claimBytes >= 0, 'a commit follows a claim')
-    assert((payloadBytes | 0) === payloadBytes, 'the length of a frame is a whole number of bytes')
-    assert((payloadBytes | (this.#claimBytes - payloadBytes)) >= 0, 'a commit is not longer than its claim')
+    if ((payloadBytes | (this.#claimBytes - payloadBytes)) < 0 || (payloadBytes | 0) !== payloadBytes) this.#checkCommit(payloadBytes)
     const start = this.#claimStart
-    const word = (HEADER_BYTES + (start & this.#mask)) >> 2
+    const word = (start & this.#mask) >> 2
     const bytes = frameBytes(payloadBytes + this.#checksumBytes)
-    this.#words[word] = payloadBytes
-    if (this.#checksumBytes > 0) {
-      const sumWord = word + (bytes >> 2) - 1
-      this.#words[sumWord] = frameChecksum(this.#words, word, sumWord, start)
-    }
+    this.#ring[word] = payloadBytes
+    if (this.#checksumBytes > 0) this.#seal(word, bytes, start)
     this.#position = (start + bytes) | 0
     this.#claimBytes = -1
     this.#framesCommitted++
@@ -153,8 +145,8 @@ export class Producer {
     Atomics.store(words, PUBLISHED_WORD, position)
     // SYNC fence: looked at after the store above, which may have covered the mark of a fence.
     if (words[MAGIC_WORD] !== MAGIC) throw this.#giveUp('its magic number is gone', {})
-    // SYNC parked: see ringIfParked, whose first look is made here without a call.
-    if (Atomics.load(this.#peerWords, this.#peerIndex) !== 0) this.#ring()
+    // SYNC parked: see mayBeParked.
+    if (mayBeParked(this.#peerWords, this.#peerIndex)) this.#wakePeer()
   }
 
   /** End of everything committed. */
@@ -183,6 +175,31 @@ export class Producer {
     }
     this.#released = released
     return released
+  }
+
+  /** One condition where it is called, since it is called for every frame; here it gets its words. */
+  #checkClaim(payloadBytes: number, type: number): void {
+    assert(this.#claimBytes < 0, 'a producer has one claim at a time')
+    assert(type >= 0, 'the type of a frame is not negative')
+    assert(payloadBytes >= 0 && Number.isInteger(payloadBytes), 'the length of a claim is a whole number of bytes')
+  }
+
+  #checkCommit(payloadBytes: number): void {
+    assert(this.#claimBytes >= 0, 'a commit follows a claim')
+    assert(payloadBytes >= 0 && Number.isInteger(payloadBytes), 'the length of a frame is a whole number of bytes')
+    assert(payloadBytes <= this.#claimBytes, 'a commit is not longer than its claim')
+  }
+
+  /** Fills the ring up to its end. */
+  #pad(bytes: number): void {
+    const word = (this.#position & this.#mask) >> 2
+    this.#ring[word] = bytes - FRAME_HEADER_BYTES
+    this.#ring[word + 1] = PADDING_TYPE
+  }
+
+  #seal(word: number, bytes: number, position: number): void {
+    const sumWord = word + (bytes >> 2) - 1
+    this.#ring[sumWord] = frameChecksum(this.#ring, word, sumWord, position)
   }
 
   /** A plain count of frames in two words costs less than half of one in a double. Before the frames are visible: no reader counts fewer than it sees. */
@@ -221,7 +238,7 @@ export class Producer {
     return INSUFFICIENT_CAPACITY
   }
 
-  #ring(): void {
+  #wakePeer(): void {
     if (!ringIfParked(this.#peer)) return
     const counters = this.#counters
     counters[layout.PRODUCER_RINGS_COUNTER] = (counters[layout.PRODUCER_RINGS_COUNTER] as number) + 1
