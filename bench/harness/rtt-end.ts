@@ -63,8 +63,8 @@ class RttEnd {
     for (;;) {
       const offset = this.#wait()
       if (this.#in.type === STOP) break
-      const number = this.#in.view.getFloat64(offset, true)
-      const last = this.#in.view.getFloat64(offset + RTT_PAYLOAD_BYTES - 8, true)
+      const number = this.#in.floats[offset >> 3] as number
+      const last = this.#in.floats[(offset + RTT_PAYLOAD_BYTES - 8) >> 3] as number
       if (number !== last) throw new Error(`a torn frame: ${number} and ${last}`)
       this.#send(PING, this.#in.type === MARK ? involuntarySwitches() : number)
       this.#in.release(this.#in.endPosition)
@@ -137,7 +137,7 @@ class RttEnd {
 
   #exchange(type: number, number: number): number {
     this.#send(type, number)
-    const answer = this.#in.view.getFloat64(this.#wait(), true)
+    const answer = this.#in.floats[this.#wait() >> 3] as number
     this.#in.release(this.#in.endPosition)
     return answer
   }
@@ -146,7 +146,8 @@ class RttEnd {
     const out = this.#out
     const offset = out.tryClaim(RTT_PAYLOAD_BYTES, type)
     if (offset < 0) throw new Error('the ring is full of answered frames')
-    for (let at = 0; at < RTT_PAYLOAD_BYTES; at += 8) out.view.setFloat64(offset + at, number, true)
+    const first = offset >> 3
+    for (let at = 0; at < RTT_PAYLOAD_BYTES >> 3; at++) out.floats[first + at] = number
     out.commit()
     out.publish()
   }

@@ -3,7 +3,7 @@ import { NO_FRAME } from './frame.js'
 import { FrameWalk } from './frame-walk.js'
 import { attach, giveUpHeader } from './header.js'
 import * as layout from './layout.js'
-import { mayBeParked, type Peer, ringIfParked } from './peer.js'
+import { type Peer, ringIfParked, storePosition } from './peer.js'
 import { distance } from './position.js'
 import type { EndOptions } from './producer.js'
 
@@ -47,10 +47,20 @@ export class Consumer extends FrameWalk {
 
   /** Moves past the next frame and answers where its payload begins in `bytes`, or NO_FRAME. Throws ERR_CHANNEL_CORRUPT. */
   next(): number {
-    if (this.#read === this.#tail && !this.#lookForMore()) return NO_FRAME
-    const offset = this.walk(this.#read, this.#tail)
+    const read = this.#read
+    if (read === this.#tail) {
+      // A plain look first, since spinning is looking: `Atomics.load` is a call. Now and then the ordered one all the same, as nothing obliges
+      // a compiler to make a plain look again. The next frame is looked at as well, so that its bytes are on their way together with the news
+      // of it; what is read there early means nothing.
+      if (this.words[PUBLISHED_WORD] === read && (++this.#looks & LOOKS_MASK) !== 0) {
+        this.lookAhead(read)
+        return NO_FRAME
+      }
+      if (!this.#lookForMore()) return NO_FRAME
+    }
+    const offset = this.walk(read, this.#tail)
     this.#read = this.endPosition
-    this.words[READ_WORD] = this.#read
+    this.words[READ_WORD] = this.endPosition
     return offset
   }
 
@@ -80,11 +90,10 @@ export class Consumer extends FrameWalk {
     if ((distance(this.#released, position) | distance(position, this.#read)) < 0) this.#checkRelease(position)
     this.#released = position
     // SYNC released: all reads of the frames come before this store; the producer writes over them only after it loaded the word.
-    Atomics.store(this.words, RELEASED_WORD, position)
-    // SYNC fence: looked at after the store above, which may have covered the mark of a fence.
+    const isParked = storePosition(this.words, RELEASED_WORD, position, this.#peerWords, this.#peerIndex)
+    // SYNC fence: the store above may have covered the mark of a fence.
     if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
-    // SYNC parked: see mayBeParked.
-    if (mayBeParked(this.#peerWords, this.#peerIndex)) this.#wakePeer()
+    if (isParked) this.#wakePeer()
   }
 
   /** End of the last frame that `next` gave. */
@@ -107,12 +116,13 @@ export class Consumer extends FrameWalk {
   }
 
   #lookForMore(): boolean {
-    // A plain look first, since spinning is looking: `Atomics.load` is a call. Now and then the ordered one all the same, as nothing obliges
-    // a compiler to make a plain look again.
-    if (this.words[PUBLISHED_WORD] === this.#tail && (++this.#looks & LOOKS_MASK) !== 0) return false
     // SYNC published: this load comes before any read of the frames that it covers.
     const tail = Atomics.load(this.words, PUBLISHED_WORD)
-    if (tail === this.#tail) return false
+    if (tail === this.#tail) {
+      // SYNC fence: its mark on the position may have been covered by the producer.
+      if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
+      return false
+    }
     if (distance(this.#tail, tail) < 0 || distance(this.#released, tail) > this.capacityBytes || (tail & 7) !== 0) {
       throw giveUpHeader(this.words, this.name, 'its published position is impossible', {
         position: tail,

@@ -24,8 +24,7 @@ export const NO_FRAME = -1
 
 /** The bytes that a frame without a checksum takes in the ring: header, payload and alignment. */
 export function frameBytes(payloadBytes: number): number {
-  // FRAME_HEADER_BYTES + FRAME_ALIGNMENT - 1 and -FRAME_ALIGNMENT as literals: names of a module are looked up for every frame.
-  return (payloadBytes + 15) & -8
+  return (payloadBytes + FRAME_HEADER_BYTES + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT
 }
 
 /**
