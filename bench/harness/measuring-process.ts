@@ -59,18 +59,18 @@ export class MeasuringProcess<Setup, Order, Report> {
  * The other side: when the module is the program that was started, makes what carries orders out and serves the parent until it lets go.
  * Does nothing when the module was imported.
  */
-export function serveOrders<Setup, Order, Report>(moduleUrl: string, start: (setup: Setup) => (order: Order) => Report | Promise<Report>): void {
+export function serveOrders<Setup, Order, Report>(
+  moduleUrl: string,
+  start: (setup: Setup) => (order: Order) => Report | Promise<Report>,
+): void {
   const [, program, setup] = process.argv
   if (process.send === undefined || setup === undefined || program === undefined || realpathSync(program) !== fileURLToPath(moduleUrl))
     return
   const answer = (said: Answer<Report>) => process.send?.(said)
   const carryOut = start(JSON.parse(setup) as Setup)
   process.on('disconnect', () => process.exit(0))
-  process.on('message', async (order: Order) => {
-    try {
-      answer({ report: await carryOut(order) })
-    } catch (error) {
-      answer({ failed: messageOf(error) })
-    }
+  const carryOutLater = async (order: Order) => answer({ report: await carryOut(order) })
+  process.on('message', (order: Order) => {
+    carryOutLater(order).catch((error: unknown) => answer({ failed: messageOf(error) }))
   })
 }
