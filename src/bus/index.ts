@@ -27,3 +27,6 @@ export { type ConsumeOptions, ConsumerChannel, type FrameHandler } from './consu
 export { CAPACITY_BYTES_DEFAULT, type OpenChannelOptions } from './channel-hold.js'
 export { openChannel } from './open-channel.js'
 export { ProducerChannel } from './producer-channel.js'
+export { capture, type CaptureOptions, type CaptureSummary } from './capture.js'
+export type { CaptureHeader } from './capture-format.js'
+export { type CaptureItem, CaptureReader } from './capture-reader.js'

@@ -1,0 +1,141 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isMillraceError, MillraceError } from '#base/errors.js'
+import { FileLock, Mapping, ownProcess } from '#shm/index.js'
+import { machineMs } from './machine-ms.js'
+import type { Peer } from './peer.js'
+import { Tap, type TapFound } from './tap.js'
+
+export interface ChannelTapOptions {
+  /** The file of the channel's memory, and the one that keeps a second tap out. */
+  readonly ringPath: string
+  readonly lockPath: string
+  readonly leaseMs: number
+  /** The producer's process, for the memory of the channel. */
+  readonly peerOf?: (buffer: ArrayBuffer) => Peer
+}
+
+/** `anew`: the channel was made anew, and the next look begins at its start. `ended`: its file is gone for good. */
+export type ChannelTapFound = Exclude<TapFound, 'gone'> | 'anew' | 'ended'
+
+const LOOK_AT_FILE_EVERY_MS = 100
+/** Between a channel's removal and its successor. */
+const ABSENT_MS_MAX = 2000
+
+/** A tap of the channel in a file, that goes on with its successors: when the ends give a damaged channel up and when a plant starts again. */
+export class ChannelTap {
+  readonly #options: ChannelTapOptions
+  readonly #lock: FileLock
+  #mapping: Mapping
+  #tap: Tap
+  #isGone = false
+  #file: string | undefined
+  #lookAtMs = 0
+  #absentSinceMs = Number.POSITIVE_INFINITY
+
+  /** Throws ERR_TAP_HELD when the channel is tapped already; ERR_SHM_MISSING, ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT and what else src/shm throws. */
+  static open(options: ChannelTapOptions): ChannelTap {
+    const lock = takeLock(options)
+    try {
+      return new ChannelTap(options, lock)
+    } catch (error) {
+      lock.close()
+      throw error
+    }
+  }
+
+  private constructor(options: ChannelTapOptions, lock: FileLock) {
+    this.#options = options
+    this.#lock = lock
+    this.#file = fileAt(options.ringPath)
+    const { mapping, tap } = this.#openTap()
+    this.#mapping = mapping
+    this.#tap = tap
+  }
+
+  /** Of the channel as it is now. */
+  get tap(): Tap {
+    return this.#tap
+  }
+
+  /** As `Tap.poll`. After `anew`, `tap` is another one, which may need more room. */
+  poll(target: Uint8Array): ChannelTapFound {
+    const found = this.#isGone ? 'gone' : this.#tap.poll(target)
+    if (found === 'frames' || found === 'gap') return found
+    if (found === 'gone') this.#isGone = true
+    const nowMs = machineMs()
+    if (nowMs < this.#lookAtMs) return 'nothing'
+    this.#lookAtMs = nowMs + LOOK_AT_FILE_EVERY_MS
+    return this.#lookAtFile(nowMs)
+  }
+
+  /** Lets the producer go on alone, and the next tap have the channel. */
+  close(): void {
+    if (!this.#isGone) this.#tap.detach()
+    this.#mapping.close()
+    this.#lock.close()
+  }
+
+  /** All that was published is copied, or nothing of it is to be had any more. */
+  #lookAtFile(nowMs: number): ChannelTapFound {
+    const file = fileAt(this.#options.ringPath)
+    if (file === undefined) {
+      this.#absentSinceMs = Math.min(this.#absentSinceMs, nowMs)
+      const isLeft = fileAt(dirname(this.#options.ringPath)) === undefined
+      return isLeft || nowMs - this.#absentSinceMs > ABSENT_MS_MAX ? 'ended' : 'nothing'
+    }
+    this.#absentSinceMs = Number.POSITIVE_INFINITY
+    if (file === this.#file && !this.#isGone) return 'nothing'
+    try {
+      const { mapping, tap } = this.#openTap()
+      this.#mapping.close()
+      this.#mapping = mapping
+      this.#tap = tap
+    } catch (error) {
+      // It is fenced still, or being made.
+      if (isMillraceError(error, 'ERR_CHANNEL_CORRUPT') || isMillraceError(error, 'ERR_CHANNEL_FORMAT') || isGoneAgain(error))
+        return 'nothing'
+      throw error
+    }
+    this.#file = file
+    this.#isGone = false
+    return 'anew'
+  }
+
+  #openTap(): { readonly mapping: Mapping; readonly tap: Tap } {
+    const { ringPath, leaseMs, peerOf } = this.#options
+    const mapping = Mapping.open(ringPath)
+    try {
+      const peer = peerOf === undefined ? {} : { peer: peerOf(mapping.buffer) }
+      return { mapping, tap: new Tap(mapping.buffer, { ...ownProcess(), leaseMs, ...peer }) }
+    } catch (error) {
+      mapping.close()
+      throw error
+    }
+  }
+}
+
+/** Tells a file from another that came in its place. */
+function fileAt(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats === undefined ? undefined : `${stats.dev}/${stats.ino}`
+}
+
+function isGoneAgain(error: unknown): boolean {
+  return isMillraceError(error, 'ERR_SHM_MISSING') || isMillraceError(error, 'ERR_SHM_SHORT')
+}
+
+function takeLock({ ringPath, lockPath }: ChannelTapOptions): FileLock {
+  try {
+    return FileLock.acquire(lockPath)
+  } catch (error) {
+    if (!isMillraceError(error, 'ERR_LOCK_HELD')) throw error
+    throw new MillraceError('ERR_TAP_HELD', {
+      fact: 'the channel is tapped already',
+      action: 'operator',
+      values: { channel: ringPath, pid: error.values['pid'] },
+      next: 'end that tap first: a channel has one at a time',
+      cause: error,
+    })
+  }
+}
