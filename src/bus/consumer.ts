@@ -118,20 +118,25 @@ export class Consumer extends FrameWalk {
   #lookForMore(): boolean {
     // SYNC published: this load comes before any read of the frames that it covers.
     const tail = Atomics.load(this.words, PUBLISHED_WORD)
-    if (tail === this.#tail) {
-      // SYNC fence: its mark on the position may have been covered by the producer.
-      if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
-      return false
-    }
-    if (distance(this.#tail, tail) < 0 || distance(this.#released, tail) > this.capacityBytes || (tail & 7) !== 0) {
-      throw giveUpHeader(this.words, this.name, 'its published position is impossible', {
-        position: tail,
-        publishedBefore: this.#tail,
-        released: this.#released,
-      })
-    }
+    // Negative when the position went back, or further than the ring is long; and of a multiple of 8 the low bits are 0.
+    if (((tail - this.#tail) | (this.capacityBytes - (tail - this.#released))) < 0 || (tail & 7) !== 0) this.#giveUpAt(tail)
+    if (tail === this.#tail) return this.#lookAtFence()
     this.#tail = tail
     return true
+  }
+
+  /** SYNC fence: its mark on the position may have been covered by the producer. */
+  #lookAtFence(): false {
+    if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
+    return false
+  }
+
+  #giveUpAt(tail: number): never {
+    throw giveUpHeader(this.words, this.name, 'its published position is impossible', {
+      position: tail,
+      publishedBefore: this.#tail,
+      released: this.#released,
+    })
   }
 
   #wakePeer(): void {
