@@ -30,7 +30,7 @@ import { type ConsumerOrder, type ConsumerSetup, type DrainReport, echoSocketPat
 import { median } from './harness/samples.js'
 import { describeBusWake, isBusWakeGood, RIVAL_NAMES, type BusWake, type RivalFigures } from './harness/wake-report.js'
 
-export interface BusWakeOptions {
+interface BusWakeOptions {
   /** How often ours, the reference and the rivals are measured in turns. */
   readonly rounds: number
   readonly trips: number
@@ -44,28 +44,28 @@ export interface BusWakeOptions {
   readonly drainMs: number
 }
 
-export const BUS_WAKE_FULL: BusWakeOptions = {
+const BUS_WAKE_FULL: BusWakeOptions = {
   rounds: 5,
   trips: 4_000,
-  warmUpTrips: 4_000,
+  warmUpTrips: 3_000,
   floodRounds: 3,
-  floodMessages: 60_000,
+  floodMessages: 40_000,
   busFloodMessages: 2_000_000,
   spinRounds: 5,
   idleMs: 5_000,
   drainMs: 4_000,
 }
 
-export const BUS_WAKE_SMOKE: BusWakeOptions = {
+const BUS_WAKE_SMOKE: BusWakeOptions = {
   rounds: 1,
-  trips: 500,
-  warmUpTrips: 200,
+  trips: 300,
+  warmUpTrips: 100,
   floodRounds: 1,
-  floodMessages: 4_000,
+  floodMessages: 2_000,
   busFloodMessages: 50_000,
   spinRounds: 1,
-  idleMs: 500,
-  drainMs: 500,
+  idleMs: 300,
+  drainMs: 300,
 }
 
 const IDLE_CHANNELS = 32
@@ -78,13 +78,15 @@ const FLOODS = [
 /** Rivals that can hand over many messages at once do. */
 const RIVAL_BATCH = 64
 const SPIN_BATCHES = 40
+/** For the trips of one way in one round, where other work slows them down. */
+const ECHO_MS_MAX = 600
 const REFERENCE_MS_MAX = 30_000
 
 /**
  * Runs the measurement in processes of its own, which are gone when it resolves. Throws ERR_BENCH_CORES where this process may use one core
  * only, ERR_BENCH_FAILED when a process ended or a message was lost, doubled or out of order.
  */
-export async function measureBusWake(options: BusWakeOptions): Promise<BusWake> {
+async function measureBusWake(options: BusWakeOptions): Promise<BusWake> {
   const [firstCore, secondCore] = allowedCores()
   if (firstCore === undefined || secondCore === undefined) {
     throw new MillraceError('ERR_BENCH_CORES', {
@@ -166,7 +168,7 @@ class WakeBench {
       rivals,
     }
     const echo = (way: Way, cores: readonly [number, number]) =>
-      this.#initiator(way, 'park').order({ order: 'echo', cores, warmUpTrips, trips }) as Promise<EchoReport>
+      this.#initiator(way, 'park').order({ order: 'echo', cores, warmUpTrips, trips, msMax: ECHO_MS_MAX }) as Promise<EchoReport>
     for (let round = 0; round < rounds; round++) {
       found.ours.push(await echo('bus', apart))
       if (typeof reference !== 'string') found.twin.push(await this.#twin(reference, apart))

@@ -14,8 +14,14 @@ import { serveOrders } from './measuring-process.js'
 import { percentile } from './samples.js'
 
 export type EchoOrder =
-  /** Trips of 32 bytes there and back, one after the other, with the two sides pinned to these cores. */
-  | { readonly order: 'echo'; readonly cores: readonly [number, number]; readonly warmUpTrips: number; readonly trips: number }
+  /** Trips of 32 bytes there and back, one after the other, with the two sides pinned to these cores: as many as there is time for. */
+  | {
+      readonly order: 'echo'
+      readonly cores: readonly [number, number]
+      readonly warmUpTrips: number
+      readonly trips: number
+      readonly msMax: number
+    }
   /** Messages one way, handed over after every `batch`, until the last one is counted. */
   | { readonly order: 'flood'; readonly count: number; readonly bytes: number; readonly batch: number }
 
@@ -41,15 +47,18 @@ class Initiator {
     link.listen((kind, number) => this.#take?.(kind, number))
   }
 
-  async echo({ cores, warmUpTrips, trips }: Extract<EchoOrder, { order: 'echo' }>): Promise<EchoReport> {
+  async echo({ cores, warmUpTrips, trips, msMax }: Extract<EchoOrder, { order: 'echo' }>): Promise<EchoReport> {
     await this.#ask(KIND.pin, cores[1], KIND.pinned)
     pinThread(cores[0])
-    await this.#trips(new Float64Array(warmUpTrips))
-    const samples = new Float64Array(trips)
+    await this.#trips(warmUpTrips, msMax)
     const parksBefore = this.#link.parks?.() ?? 0
-    await this.#trips(samples)
+    const samples = await this.#trips(trips, msMax)
     const parks = this.#link.parks === undefined ? null : this.#link.parks() - parksBefore
-    return { p50Us: percentile(samples, 0.5), p99Us: percentile(samples, 0.99), parksPerTrip: parks === null ? null : parks / trips }
+    return {
+      p50Us: percentile(samples, 0.5),
+      p99Us: percentile(samples, 0.99),
+      parksPerTrip: parks === null ? null : parks / samples.length,
+    }
   }
 
   async flood({ count, bytes, batch }: Extract<EchoOrder, { order: 'flood' }>): Promise<FloodReport> {
@@ -66,9 +75,11 @@ class Initiator {
     return { messagesPerSecond: (count / elapsedMs) * 1000 }
   }
 
-  /** Fills the samples with the microseconds of a trip each. */
-  async #trips(samples: Float64Array): Promise<void> {
+  /** The microseconds of each trip. */
+  async #trips(tripsMax: number, msMax: number): Promise<Float64Array> {
     const link = this.#link
+    const samples = new Float64Array(tripsMax)
+    const endMs = performance.now() + msMax
     let trip = 0
     let sentMs = 0
     const send = () => {
@@ -78,14 +89,16 @@ class Initiator {
     }
     await new Promise<void>((resolve, reject) => {
       this.#take = (kind, number) => {
-        samples[trip] = (performance.now() - sentMs) * 1000
+        const nowMs = performance.now()
+        samples[trip] = (nowMs - sentMs) * 1000
         if (kind !== KIND.echoed || number !== trip) return reject(failure(`trip ${trip} was answered with ${kind} ${number}`))
         trip++
-        if (trip < samples.length) send()
+        if (trip < tripsMax && nowMs < endMs) send()
         else resolve()
       }
       send()
     })
+    return samples.subarray(0, trip)
   }
 
   async #ask(kind: number, number: number, answerKind: number): Promise<void> {

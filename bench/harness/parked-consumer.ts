@@ -46,7 +46,7 @@ const CAPACITY_BYTES = 64 * 1024
 const FLOOD_BYTES = 32
 const FLOOD_BATCH = 16
 /** The consumer's code is warm then. */
-const FRAMES_BEFORE = 1_000_000
+const FRAMES_BEFORE = 200_000
 const SCHEMA = 0x57414b45
 const WAKE_MS_MAX = 5_000
 

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CAPACITY = 64 * 1024, PAYLOAD = 32, FRAME = 40, WARM_UP_TRIPS = 2000, STOP = 3, LOOK_AGAIN_MS = 100 };
+enum { CAPACITY = 64 * 1024, PAYLOAD = 32, FRAME = 40, WARM_UP_TRIPS = 100, STOP = 3, LOOK_AGAIN_MS = 100 };
 
 typedef struct {
   _Alignas(128) _Atomic uint32_t published;

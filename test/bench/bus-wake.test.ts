@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { allowedCores } from '#shm/index.js'
-import { BUS_WAKE_SMOKE, measureBusWake } from '../../bench/bus-wake.js'
 import { compiledPath } from '../../bench/harness/compiled.js'
+import { runProgram } from '../../bench/harness/run-program.js'
 import { type BusWake, describeBusWake, isBusWakeGood } from '../../bench/harness/wake-report.js'
 
 const GOOD: BusWake = {
@@ -43,8 +42,10 @@ function leftovers(): string[] {
 
 describe.runIf(allowedCores().length >= 2)('the benchmark of sleeping', () => {
   test('measures ours, the C twin and every rival, an idle consumer and a draining one, and leaves nothing behind', async () => {
-    const result = await measureBusWake(BUS_WAKE_SMOKE)
+    const { stdout, stderr } = await runProgram(process.execPath, [compiledPath('bus-wake'), '--smoke', '--json'])
 
+    expect(stderr).toBe('')
+    const result = JSON.parse(stdout) as BusWake
     expect(result).toMatchObject({ bench: 'bus-wake', idleChannels: 32, rounds: 1 })
     expect(result.parksPerTrip).toBeGreaterThan(0.1)
     expect(result.p50Us).toBeLessThanOrEqual(result.p99Us)
@@ -70,13 +71,6 @@ describe.runIf(allowedCores().length >= 2)('the benchmark of sleeping', () => {
     if (result.reference === null) expect(result.referenceMissing).toMatch(/C compiler/)
     else expect(result.ratio).toBeCloseTo(result.p50Us / result.reference.p50Us, 1)
     await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
-  })
-
-  test('is printed as one line of JSON, also where there is no C compiler', () => {
-    const run = spawnSync(process.execPath, [compiledPath('bus-wake'), '--smoke', '--json'], { encoding: 'utf8', env: { PATH: '' } })
-
-    expect(run.stderr).toBe('')
-    expect(JSON.parse(run.stdout)).toMatchObject({ bench: 'bus-wake', reference: null, ratio: null, oneCore: { ratio: null } })
   })
 })
 
