@@ -84,7 +84,8 @@ export class CaptureReader {
       const head = await this.#nextChunk()
       if (head === undefined) return
       const { kind, micros, position, count, byteCount } = head
-      if (expected !== undefined && position !== expected) throw this.#damaged('a chunk does not follow the one before it')
+      if (expected !== undefined && position !== expected && kind !== CHUNK_ANEW)
+        throw this.#damaged('a chunk does not follow the one before it')
       expected = position + byteCount
       const bytes = this.#bytes.subarray(CHUNK_HEAD_BYTES, CHUNK_HEAD_BYTES + byteCount)
       if (kind === CHUNK_FRAMES) {

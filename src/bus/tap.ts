@@ -41,7 +41,8 @@ const TWO_TO_32 = 2 ** 32
  * The lease is renewed by every look that got on or had nothing left to copy. So a tap that is killed, stopped or too slow keeps the producer
  * waiting for one lease at most, once; it then finds itself fenced and says how many bytes it missed.
  *
- * SYNC tap: three races, each decided by an order that both sides keep. All words are stored and loaded sequentially consistent.
+ * SYNC tap: three races, each decided by an order that both sides keep. The tap's own words are stored and loaded sequentially consistent, the
+ * positions loaded so; how the ends store them does not matter here, as a position only grows and nobody sees it go back.
  *   - Where to begin. The tap stores HOLDING, then loads the released position R and begins there. The producer loads the released position,
  *     then the state. If its load of the state came before the store, its load of the released position came before the tap's and gave R or
  *     less: nothing at or behind R is written over, nor will be before it looks again. If it came after, it sees the tap.
