@@ -27,6 +27,7 @@ export { type ConsumeOptions, ConsumerChannel, type FrameHandler } from './consu
 export { CAPACITY_BYTES_DEFAULT, type OpenChannelOptions } from './channel-hold.js'
 export { openChannel } from './open-channel.js'
 export { ProducerChannel } from './producer-channel.js'
+export { FRAMES_PER_CHANNEL_MAX, Sweep, type SweepHandler } from './sweep.js'
 export { capture, type CaptureOptions, type CaptureSummary } from './capture.js'
 export type { CaptureHeader } from './capture-format.js'
 export { type CaptureItem, CaptureReader } from './capture-reader.js'

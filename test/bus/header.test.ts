@@ -1,19 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { MillraceError } from '#base/errors.js'
 import { Prng } from '#base/prng.js'
 import { channelBytes, channelStat, createChannel, FrameCursor, NO_FRAME, NO_PEER, Producer } from '#bus/index.js'
 import { HEADER_BYTES, PUBLISHED_WORD, RELEASED_WORD } from '#bus/layout.js'
-import { channelOf, consumerOf, producerOf, put, ringOf, SCHEMA } from './ring-of.js'
-
-function codeOf(action: () => unknown): string {
-  try {
-    action()
-  } catch (error) {
-    if (error instanceof MillraceError) return error.code
-    throw error
-  }
-  return 'nothing thrown'
-}
+import { codeOf, channelOf, consumerOf, producerOf, put, ringOf, SCHEMA } from './ring-of.js'
 
 describe('a channel that an end attaches to', () => {
   test('is refused when the schemas differ, and names the channel', () => {

@@ -1,3 +1,4 @@
+import { MillraceError } from '#base/errors.js'
 import { channelBytes, Consumer, createChannel, NO_FRAME, NO_PEER, type Peer, Producer } from '#bus/index.js'
 
 export const SCHEMA = 7
@@ -82,4 +83,15 @@ export class CountingPeer implements Peer {
   ring(): void {
     this.rings++
   }
+}
+
+/** Code of the error that the action throws. */
+export function codeOf(action: () => unknown): string {
+  try {
+    action()
+  } catch (error) {
+    if (error instanceof MillraceError) return error.code
+    throw error
+  }
+  return 'nothing thrown'
 }
