@@ -14,9 +14,20 @@ export interface Bench<Options, Result extends object> {
   readonly describe: (result: Result) => string
   /** False makes the exit code 1: a budget is exceeded. */
   readonly isGood?: (result: Result) => boolean
+  /** Options of its own, each with a value. */
+  readonly flags?: Readonly<Record<`--${string}`, BenchFlag<Options>>>
 }
 
-interface Wanted {
+export interface BenchFlag<Options> {
+  /** What the value is, for the usage: "N". */
+  readonly value: string
+  readonly help: string
+  /** The options that it makes of others; undefined when the value is none that it can use. */
+  readonly apply: (options: Options, value: string) => Options | undefined
+}
+
+interface Wanted<Options> {
+  readonly options: Options
   readonly isSmoke: boolean
   readonly isJson: boolean
   readonly isSaved: boolean
@@ -39,26 +50,42 @@ export function benchMain<Options, Result extends object>(moduleUrl: string, ben
 }
 
 async function runBench<Options, Result extends object>(bench: Bench<Options, Result>, args: readonly string[]): Promise<void> {
-  const wanted = wantedOf(args)
-  const result = await bench.measure(wanted.isSmoke ? bench.smoke : bench.full)
+  const wanted = wantedOf(bench, args)
+  const result = await bench.measure(wanted.options)
   if (wanted.isSaved) process.stderr.write(`saved as ${saveResult(bench.name, result, wanted.note)}\n`)
   process.stdout.write(wanted.isJson ? `${JSON.stringify(result)}\n` : `${bench.describe(result)}\n`)
   if (bench.isGood?.(result) === false) process.exitCode = 1
 }
 
-function wantedOf(args: readonly string[]): Wanted {
+function wantedOf<Options, Result extends object>(bench: Bench<Options, Result>, args: readonly string[]): Wanted<Options> {
   let [isSmoke, isJson, isSaved] = [false, false, false]
   let note: string | undefined
+  const own: ((options: Options) => Options)[] = []
   for (let index = 0; index < args.length; index++) {
-    const arg = args[index]
+    const arg = args[index] as string
+    const flag = bench.flags?.[arg as `--${string}`]
     if (arg === '--smoke') isSmoke = true
     else if (arg === '--json') isJson = true
     else if (arg === '--save') isSaved = true
     else if (arg === '--note' && args[index + 1] !== undefined) note = args[++index]
-    else throw usageError(`what is ${arg}?`, USAGE)
+    else if (flag !== undefined && args[index + 1] !== undefined) own.push(applied(arg, flag, args[++index] as string))
+    else throw usageError(`what is ${arg}?`, usageOf(bench))
   }
   if (isSmoke && isSaved) throw usageError('a smoke run measures nothing worth keeping', 'leave out --smoke or --save')
-  return { isSmoke, isJson, isSaved, note }
+  const options = own.reduce((before, apply) => apply(before), isSmoke ? bench.smoke : bench.full)
+  return { options, isSmoke, isJson, isSaved, note }
+}
+
+function applied<Options>(name: string, flag: BenchFlag<Options>, value: string): (options: Options) => Options {
+  return (options) => {
+    const changed = flag.apply(options, value)
+    if (changed === undefined) throw usageError(`${name} takes ${flag.value}, not ${value}`, flag.help)
+    return changed
+  }
+}
+
+function usageOf<Options, Result extends object>({ flags = {} }: Bench<Options, Result>): string {
+  return [USAGE, ...Object.entries(flags).map(([name, { value, help }]) => `${name} ${value} (${help})`)].join(', ')
 }
 
 function usageError(fact: string, next: string): MillraceError {
