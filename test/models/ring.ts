@@ -11,6 +11,7 @@ export interface ModelFrame {
 
 export class RingModel {
   readonly capacityBytes: number
+  readonly checksumBytes: number
   /** Frames not yet released, committed ones last. */
   frames: ModelFrame[] = []
   position: number
@@ -21,8 +22,9 @@ export class RingModel {
   framesPublished = 0
   claim: { readonly start: number; readonly type: number; readonly payloadBytes: number } | undefined
 
-  constructor(capacityBytes: number, position: number) {
+  constructor(capacityBytes: number, position: number, checksumBytes = 0) {
     this.capacityBytes = capacityBytes
+    this.checksumBytes = checksumBytes
     this.position = position
     this.published = position
     this.read = position
@@ -31,21 +33,23 @@ export class RingModel {
 
   /** The position at which the claimed frame begins, or why there is none. */
   tryClaim(payloadBytes: number, type: number): number | 'insufficient capacity' | 'frame too large' {
-    const bytes = Math.ceil((8 + payloadBytes) / 8) * 8
-    if (bytes > this.capacityBytes / 4) return 'frame too large'
-    const untilEnd = this.capacityBytes - (this.position % this.capacityBytes)
-    const start = bytes <= untilEnd ? this.position : this.position + untilEnd
-    if (start + bytes - this.released > this.capacityBytes) {
+    if (this.#frameBytes(payloadBytes) > this.capacityBytes / 4) return 'frame too large'
+    if (!this.hasRoom(payloadBytes)) {
       this.refusals++
       return 'insufficient capacity'
     }
+    const start = this.#startOf(payloadBytes)
     this.claim = { start, type, payloadBytes }
     return start
   }
 
+  hasRoom(payloadBytes: number): boolean {
+    return this.#startOf(payloadBytes) + this.#frameBytes(payloadBytes) - this.released <= this.capacityBytes
+  }
+
   commit(payload: Uint8Array): void {
     if (this.claim === undefined) throw new Error('no claim')
-    const end = this.claim.start + Math.ceil((8 + payload.length) / 8) * 8
+    const end = this.claim.start + this.#frameBytes(payload.length)
     this.frames.push({ start: this.claim.start, end, type: this.claim.type, payload })
     this.position = end
     this.claim = undefined
@@ -84,5 +88,15 @@ export class RingModel {
 
   replaceConsumer(): void {
     this.read = this.released
+  }
+
+  /** Where a frame would begin: a frame that does not fit before the end of the ring begins the next lap. */
+  #startOf(payloadBytes: number): number {
+    const untilEnd = this.capacityBytes - (this.position % this.capacityBytes)
+    return this.#frameBytes(payloadBytes) <= untilEnd ? this.position : this.position + untilEnd
+  }
+
+  #frameBytes(payloadBytes: number): number {
+    return Math.ceil((8 + payloadBytes + this.checksumBytes) / 8) * 8
   }
 }
