@@ -49,7 +49,7 @@ export interface DutyCycleOptions {
   readonly counters?: WaitCounters
   /** How long `adaptive` spins after the last work, default `spinMicrosFor(2)`: this process and its peer. */
   readonly spinMicros?: number
-  /** A parked process looks again by itself after this time: a ring is lost when its ringer dies half-way. */
+  /** A parked process looks again by itself after this time: a ring is lost when its ringer dies half-way. Infinity: never. */
   readonly lookAgainMs?: number
   /** How long work may keep the event loop from its timers and sockets. */
   readonly turnMillisMax?: number
@@ -85,6 +85,9 @@ export interface RunningDutyCycle {
 export const LOOK_AGAIN_MS = 100
 export const TURN_MILLIS_MAX = 1
 const SPIN_MICROS = 50
+
+/** About what a timer of Node can wait for: longer ones fire at once. */
+const TIMER_MS_MAX = 2 ** 30
 
 /** Times add up no better than this: a timer for less would fire at once, for ever under a clock that stands still. */
 const CLOCK_ERROR_MS = 0.01
@@ -280,7 +283,8 @@ class Runner implements RunningDutyCycle {
    * One timer for many parks: making and cancelling one takes longer than the rest of parking, and most parks end by a ring long before. It
    * fires too early rather than too often, and is set anew then.
    */
-  #setTimer(delayMs: number): void {
+  #setTimer(wantedMs: number): void {
+    const delayMs = Math.min(wantedMs, TIMER_MS_MAX)
     this.#cancelTimer?.()
     this.#timerAtMs = this.#clock.monotonicMs() + delayMs
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#timerFired())

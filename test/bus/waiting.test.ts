@@ -167,6 +167,19 @@ describe('a duty cycle that parks often', () => {
     expect(clock.timers).toBe(3)
   })
 
+  test('never looks again by itself when it is not to', () => {
+    const clock = new CountingClock()
+    const { duty, turns, running } = drive({ clock, lookAgainMs: Number.POSITIVE_INFINITY })
+    turns.runAll()
+    duty.left = 1
+
+    clock.advance(2 ** 31)
+
+    expect(duty.done).toBe(0)
+    expect(running.isParked).toBe(true)
+    expect(clock.timers).toBe(0)
+  })
+
   test('makes a timer more for a deadline that comes before it, and none for a later one', () => {
     const clock = new CountingClock()
     const { duty, turns, bell, running } = drive({ clock, lookAgainMs: 100 })
