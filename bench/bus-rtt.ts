@@ -10,17 +10,16 @@
  * the next trip starts when the one before it has ended, so there is no schedule that a slow trip could hide from. A batch counts when
  * neither process had an involuntary context switch. Every answer is checked. Needs two cores of its own for some seconds.
  */
-import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MillraceError, messageOf } from '#base/errors.js'
+import { MillraceError } from '#base/errors.js'
 import { channelBytes, createChannel } from '#bus/index.js'
 import { allowedCores, Mapping } from '#shm/index.js'
 import { type CProgram, compileC } from './harness/c-program.js'
-import { compiledPath } from './harness/compiled.js'
-import { RTT_SCHEMA, type RttEndSetup, type RttOrder, type RttReport, type RttRound } from './harness/rtt-end.js'
 import { benchMain } from './harness/bench-main.js'
+import { MeasuringProcess } from './harness/measuring-process.js'
+import { RTT_SCHEMA, type RttEndSetup, type RttOrder, type RttRound } from './harness/rtt-end.js'
 import { median } from './harness/samples.js'
 
 export interface BusRttOptions {
@@ -32,7 +31,7 @@ export interface BusRttOptions {
   readonly withReference: boolean
 }
 
-export const BUS_RTT_FULL: BusRttOptions = { rounds: 7, batches: 200, tripsPerBatch: 2_000, withReference: true }
+export const BUS_RTT_FULL: BusRttOptions = { rounds: 21, batches: 80, tripsPerBatch: 2_000, withReference: true }
 export const BUS_RTT_SMOKE: BusRttOptions = { rounds: 1, batches: 40, tripsPerBatch: 1_000, withReference: true }
 
 /** Times in nanoseconds, medians over the rounds. */
@@ -76,9 +75,9 @@ export async function measureBusRtt(options: BusRttOptions): Promise<BusRtt> {
   const ends: End[] = []
   try {
     const [ping, pong] = [createRing(folder, 'ping'), createRing(folder, 'pong')]
-    ends.push(new End({ outbound: ping, inbound: pong, core: firstCore }), new End({ outbound: pong, inbound: ping, core: secondCore }))
-    const [initiator, responder] = ends as [End, End]
-    await Promise.all([initiator.expect('ready'), responder.expect('ready')])
+    const initiator: End = new MeasuringProcess('harness/rtt-end', { outbound: ping, inbound: pong, core: firstCore })
+    const responder: End = new MeasuringProcess('harness/rtt-end', { outbound: pong, inbound: ping, core: secondCore })
+    ends.push(initiator, responder)
     const ours: RttRound[] = []
     const theirs: ReferenceRound[] = []
     for (let round = 0; round < options.rounds; round++) {
@@ -114,56 +113,7 @@ interface ReferenceRound {
   readonly discarded: number
 }
 
-/** One of the two measuring processes. */
-class End {
-  readonly #child: ChildProcess
-  #takeReport: ((report: RttReport) => void) | undefined
-  #reports: RttReport[] = []
-
-  constructor(setup: RttEndSetup) {
-    this.#child = fork(compiledPath('harness/rtt-end'), [JSON.stringify(setup)], { execArgv: [] })
-    this.#child.on('message', (report: RttReport) => this.#arrived(report))
-    this.#child.on('error', (error) => this.#arrived({ report: 'failed', message: messageOf(error) }))
-    this.#child.on('exit', (code, signal) => this.#arrived({ report: 'failed', message: `it ended with ${code ?? signal}` }))
-  }
-
-  order(order: RttOrder): void {
-    this.#child.send(order)
-  }
-
-  async expect<Kind extends RttReport['report']>(kind: Kind): Promise<Extract<RttReport, { report: Kind }>> {
-    const report = await this.#next()
-    if (report.report === kind) return report as Extract<RttReport, { report: Kind }>
-    throw new MillraceError('ERR_BENCH_FAILED', {
-      fact: 'a measuring process failed',
-      action: 'retry',
-      values: { expected: kind, said: report.report === 'failed' ? report.message : report.report },
-    })
-  }
-
-  kill(): void {
-    this.#child.kill('SIGKILL')
-  }
-
-  #next(): Promise<RttReport> {
-    const waiting = this.#reports.shift()
-    if (waiting !== undefined) return Promise.resolve(waiting)
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#arrived({ report: 'failed', message: `it said nothing for ${ORDER_MS_MAX} ms` }), ORDER_MS_MAX)
-      this.#takeReport = (report) => {
-        clearTimeout(timer)
-        resolve(report)
-      }
-    })
-  }
-
-  #arrived(report: RttReport): void {
-    const take = this.#takeReport
-    this.#takeReport = undefined
-    if (take === undefined) this.#reports.push(report)
-    else take(report)
-  }
-}
+type End = MeasuringProcess<RttEndSetup, RttOrder, RttRound | null>
 
 function createRing(folder: string, name: string): string {
   const path = join(folder, `${name}.ring`)
@@ -173,10 +123,9 @@ function createRing(folder: string, name: string): string {
   return path
 }
 
-async function measureRound(initiator: End, responder: End, options: BusRttOptions): Promise<RttRound> {
-  responder.order({ order: 'answer' })
-  initiator.order({ order: 'measure', tripsPerBatch: options.tripsPerBatch, batches: options.batches })
-  const [{ round }] = await Promise.all([initiator.expect('measured'), responder.expect('answered')])
+async function measureRound(initiator: End, responder: End, { tripsPerBatch, batches }: BusRttOptions): Promise<RttRound> {
+  const [round] = await Promise.all([initiator.order({ order: 'measure', tripsPerBatch, batches }), responder.order({ order: 'answer' })])
+  if (round === null) throw new Error('an initiator answers with a round')
   // JSON has no NaN.
   if (round.meanNs === null || round.p50Ns === null) throw disturbed('the channel', round)
   return round

@@ -4,6 +4,7 @@
  */
 import { Consumer, NO_FRAME, NO_PEER, Producer } from '#bus/index.js'
 import { Mapping, ownProcess, pinThread } from '#shm/index.js'
+import { serveOrders } from './measuring-process.js'
 import { clockCostNs, percentile } from './samples.js'
 
 /** What an end is started with, as JSON in its first argument. */
@@ -16,12 +17,6 @@ export interface RttEndSetup {
 export type RttOrder =
   /** Answer pings until a stop frame comes. */
   { readonly order: 'answer' } | { readonly order: 'measure'; readonly tripsPerBatch: number; readonly batches: number }
-
-export type RttReport =
-  | { readonly report: 'ready' }
-  | { readonly report: 'answered' }
-  | { readonly report: 'measured'; readonly round: RttRound }
-  | { readonly report: 'failed'; readonly message: string }
 
 /** One round, over the batches that count. NaN (null as JSON) where none did. */
 export interface RttRound {
@@ -175,29 +170,11 @@ function involuntarySwitches(): number {
   return process.resourceUsage().involuntaryContextSwitches
 }
 
-function report(message: RttReport): void {
-  process.send?.(message)
-}
-
-/** Serves the parent until it lets go. */
-function serve(setup: RttEndSetup): void {
+serveOrders<RttEndSetup, RttOrder, RttRound | null>(import.meta.url, (setup) => {
   const end = new RttEnd(setup)
-  process.on('disconnect', () => process.exit(0))
-  process.on('message', (order: RttOrder) => {
-    try {
-      if (order.order === 'answer') {
-        end.answer()
-        report({ report: 'answered' })
-      } else {
-        report({ report: 'measured', round: end.measure(order.tripsPerBatch, order.batches) })
-      }
-    } catch (error) {
-      report({ report: 'failed', message: String(error) })
-    }
-  })
-  report({ report: 'ready' })
-}
-
-if (process.send !== undefined && process.argv[2] !== undefined && process.argv[1]?.endsWith('rtt-end.js') === true) {
-  serve(JSON.parse(process.argv[2]) as RttEndSetup)
-}
+  return (order) => {
+    if (order.order === 'measure') return end.measure(order.tripsPerBatch, order.batches)
+    end.answer()
+    return null
+  }
+})
