@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Cancel, Clock } from '#base/clock.js'
+import { AWAKE, PARKED, SPINNING } from './peer.js'
 import { PARKED_MS, PARKS, WOKEN_BY_RING, WOKEN_BY_TIME } from './layout.js'
 
 /** One step of a process's own work. Called often; never blocks, never awaits. */
@@ -41,7 +42,7 @@ export type Schedule = (callback: () => void) => void
 
 export interface DutyCycleOptions {
   readonly strategy: IdleStrategy
-  /** The word that says to peers that this process sleeps. */
+  /** The word that says to peers how this process waits. */
   readonly parked: { readonly words: Int32Array; readonly index: number }
   /** Undefined when nobody rings: then parking ends by looking again, and by `wake`. */
   readonly bell: RingListener | undefined
@@ -154,6 +155,8 @@ class Runner implements RunningDutyCycle {
     this.#turnMillisMax = options.turnMillisMax ?? TURN_MILLIS_MAX
     this.#spinMicros = spinMicrosOf(options, this.#turnMillisMax * 1000)
     options.bell?.onRing(() => this.#rung())
+    // Also over what a predecessor left there.
+    Atomics.store(this.#parkedWords, this.#parkedIndex, options.strategy === 'spin' ? SPINNING : AWAKE)
     this.#schedule(this.#runTurn)
   }
 
@@ -195,7 +198,7 @@ class Runner implements RunningDutyCycle {
 
   /** Answers the time. */
   #unpark(): number {
-    Atomics.store(this.#parkedWords, this.#parkedIndex, 0)
+    Atomics.store(this.#parkedWords, this.#parkedIndex, AWAKE)
     this.#state = 'scheduled'
     const nowMs = this.#clock.monotonicMs()
     this.stats.parkedMs += nowMs - this.#parkedAtMs
@@ -262,13 +265,13 @@ class Runner implements RunningDutyCycle {
     const deadlineMs = this.#duty.nextDeadlineMs?.()
     this.#parkedAtMs = nowMs
     // SYNC parked: this store comes before the look for work; a peer's publish or release comes before its look at this word.
-    Atomics.store(this.#parkedWords, this.#parkedIndex, 1)
+    Atomics.store(this.#parkedWords, this.#parkedIndex, PARKED)
     this.#state = 'parked'
     const hasWork = this.#duty.hasWork()
     if (this.#isStopped()) return
     if (hasWork) {
       this.stats.parksAverted++
-      Atomics.store(this.#parkedWords, this.#parkedIndex, 0)
+      Atomics.store(this.#parkedWords, this.#parkedIndex, AWAKE)
       this.#scheduleTurn()
       return
     }

@@ -9,6 +9,7 @@ import {
   spinMicrosFor,
   WAIT_COUNTERS,
 } from '#bus/index.js'
+import { AWAKE, SPINNING } from '#bus/peer.js'
 import { put, readAll, ringOf } from './ring-of.js'
 
 /** Turns of an event loop that a test drives by hand. */
@@ -94,15 +95,24 @@ describe('a duty cycle without work', () => {
     }
   })
 
-  test('never parks under spin, and gives the event loop its turns', () => {
+  test('never parks under spin, says so in its word, and gives the event loop its turns', () => {
     const { turns, bell, running } = drive({ strategy: 'spin' })
 
     turns.runAll(5)
 
     expect(running.isParked).toBe(false)
-    expect(bell.words[0]).toBe(0)
+    expect(bell.words[0]).toBe(SPINNING)
     expect(turns.waiting).toBe(1)
     expect(running.stats.turns).toBe(5)
+  })
+
+  test('takes back what a spinning predecessor said', () => {
+    const bell = new InProcessBell(() => {})
+    bell.words[0] = SPINNING
+
+    drive({ strategy: 'adaptive', parked: bell })
+
+    expect(bell.words[0]).toBe(AWAKE)
   })
 
   test('looks again by itself after a while, so that a lost ring costs no more than that', () => {
