@@ -1,5 +1,5 @@
 import type { Command, Groups } from './command.js'
-import { CONFIG_OPTION, DATA_OPTION, PLANT_OPTION } from './place.js'
+import { CONFIG_OPTION, DATA_OPTION, DIRECTORY_OPTION, PLANT_OPTION } from './place.js'
 
 /**
  * Every command there is, in the order of the help: data only, so that `millrace --help` loads no command's code. A command gets its entry
@@ -206,6 +206,59 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./log-verify.js')).runLogVerify,
   },
   {
+    name: 'bus stat',
+    summary: 'Show the channels of a running plant: depth, rates, refusals, waiting, taps',
+    options: [DATA_OPTION, DIRECTORY_OPTION, ['--watch', 'again and again until Ctrl-C'], ['--every <ms>', 'time between two looks']],
+    examples: [
+      ['bus stat', 'the channels of the plant on ./data, over half a second'],
+      ['bus stat --watch', 'a live table'],
+      ['bus stat --watch --every 250 --json', 'a JSON document four times a second'],
+      ['bus stat --directory /dev/shm/my-app', 'channels that openChannel made'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./bus-stat.js')).runBusStat,
+  },
+  {
+    name: 'bus tap',
+    summary: 'Capture every frame of a channel into a file, or print such a file',
+    args: '[channel]',
+    options: [
+      ['-o, --out <file>', 'where to write; never over a file that is there'],
+      DATA_OPTION,
+      DIRECTORY_OPTION,
+      ['--lease <ms>', 'how long the channel waits for a tap that does not get on', '1000'],
+      ['--for <seconds>', 'end after so many seconds instead of at Ctrl-C'],
+      ['--max-bytes <n>', 'end when the file is so large'],
+      ['--read <file>', 'print what a capture holds'],
+      ['--limit <n>', 'print at most so many frames'],
+      PLANT_OPTION,
+    ],
+    examples: [
+      ['bus tap commands-g0-w0 -o commands.cap', 'what the gateway sends to the first worker, until Ctrl-C'],
+      ['bus tap appends-w0 -o appends.cap --for 10 --json', 'ten seconds of what that worker stores'],
+      ['bus tap --read commands.cap --limit 20', 'its first twenty frames'],
+      ['bus tap --read commands.cap --json', 'all of them, a JSON object a line'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./bus-tap.js')).runBusTap,
+  },
+  {
+    name: 'bus replay',
+    summary: 'Feed captured commands into a new plant in memory and print its state hash',
+    args: '<files...>',
+    options: [
+      ['--data <dir>', 'data directory of the plant that was captured: names the plant module', './data'],
+      PLANT_OPTION,
+      ['--compare', 'also fold the log of that data directory; exit code 1 when it comes to another state'],
+    ],
+    examples: [
+      ['bus replay commands.cap', 'the state that those commands lead to'],
+      ['bus replay w0.cap w1.cap --compare', 'a capture for each worker, held against the log'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./bus-replay.js')).runBusReplay,
+  },
+  {
     name: 'bench',
     summary: 'Measure something on this machine; without a name, list what',
     args: '[name]',
@@ -233,4 +286,5 @@ export const COMMANDS: readonly Command[] = [
 export const GROUPS: Groups = {
   ingest: 'Take commands in from files and brokers',
   log: 'Look after the log',
+  bus: 'Look into the shared-memory bus',
 }

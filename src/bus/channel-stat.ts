@@ -1,5 +1,6 @@
 import { type ChannelRole, readHeader } from './header.js'
 import * as layout from './layout.js'
+import { PARKED } from './peer.js'
 import { distance } from './position.js'
 
 const TRIES_MAX = 8
@@ -117,7 +118,7 @@ function endStat(words: Int32Array, counters: Float64Array, role: ChannelRole): 
 function waitingStat(words: Int32Array, counters: Float64Array, role: ChannelRole): WaitingStat {
   const at = layout.WAITING_COUNTERS[role]
   return {
-    isParked: Atomics.load(words, role === 'producer' ? layout.PRODUCER_PARKED_WORD : layout.CONSUMER_PARKED_WORD) !== 0,
+    isParked: Atomics.load(words, role === 'producer' ? layout.PRODUCER_PARKED_WORD : layout.CONSUMER_PARKED_WORD) === PARKED,
     parks: counters[at + layout.PARKS] as number,
     wokenByRing: counters[at + layout.WOKEN_BY_RING] as number,
     wokenByTime: counters[at + layout.WOKEN_BY_TIME] as number,

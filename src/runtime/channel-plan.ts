@@ -1,3 +1,5 @@
+import type { ChildRole, Seat } from '#processes/process-role.js'
+
 /** Sizes of a plant as far as its channels go. */
 export interface PlantShape {
   readonly workers: number
@@ -49,4 +51,20 @@ export function planChannels(shape: PlantShape, sizes: ChannelSizes): readonly P
     channels.push({ name: bulkName(worker), capacityBytes: sizes.capacityBytes })
   }
   return channels
+}
+
+/** The seats whose holders have the ends of a planned channel; undefined for any other name. */
+export function seatsOf(channel: string): Readonly<Record<'producer' | 'consumer', Seat<ChildRole>>> | undefined {
+  const [kind = '', from = '', to = ''] = channel.split('-')
+  const ends = [from, to].map(seatOf)
+  const journal: Seat<ChildRole> = { role: 'journal', slot: 0 }
+  const [first, second = journal] = ends
+  if (first === undefined) return undefined
+  if (kind === 'rejections' || kind === 'bulk') return { producer: journal, consumer: first }
+  return kind === 'commands' || kind === 'answers' || kind === 'appends' ? { producer: first, consumer: second } : undefined
+}
+
+function seatOf(part: string): Seat<ChildRole> | undefined {
+  const [, letter, slot] = /^([gw])(\d+)$/.exec(part) ?? []
+  return letter === undefined ? undefined : { role: letter === 'g' ? 'gateway' : 'worker', slot: Number(slot) }
 }

@@ -12,7 +12,7 @@ import {
   type Schedule,
 } from '#bus/index.js'
 import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
-import { BusDoor } from '#ingest/bus-door.js'
+import { BusDoor, type WorkerChannel } from '#ingest/bus-door.js'
 import type { Door, Settlement } from '#ingest/door.js'
 import type { RunningSource, SourceDefinition, SourceLog } from '#ingest/source.js'
 import type { Journal } from '#journal/index.js'
@@ -54,6 +54,9 @@ export interface SendOptions {
   readonly at?: number
   readonly correlation?: string
 }
+
+/** Makes a gateway that stands beside the plant's own from its ends to the workers. `wake` says that there is work that no peer rings for. */
+export type MakeGateway = (channels: readonly WorkerChannel[], wake: () => void) => DutyCycle
 
 /** A method per command: `plant.entity(Press, 'press-1').sample({ temperature: 95, force: 3 })`. */
 export type EntityHandle<T extends AnyEntity> = {
@@ -98,8 +101,8 @@ export class InlinePlant {
   #sources: RunningSource[] = []
   #failure: Error | undefined
 
-  static async start(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions): Promise<InlinePlant> {
-    const plant = new InlinePlant(model, storage, options)
+  static async start(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions, gateway?: MakeGateway): Promise<InlinePlant> {
+    const plant = new InlinePlant(model, storage, options, gateway)
     await plant.#until(() => plant.#workers.every((worker) => worker.isLoaded))
     const { sources = [], log = warn } = options
     if (sources.length > 0) {
@@ -108,7 +111,7 @@ export class InlinePlant {
     return plant
   }
 
-  private constructor(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions) {
+  private constructor(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions, gateway: MakeGateway | undefined) {
     const { journal } = storage
     this.model = model
     this.journal = journal
@@ -116,7 +119,7 @@ export class InlinePlant {
     const clock = options.clock ?? systemClock
     this.#clock = clock
     this.#schedule = options.schedule ?? setImmediate
-    const shape = { workers: options.workers ?? 1, gateways: 1 }
+    const shape = { workers: options.workers ?? 1, gateways: gateway === undefined ? 1 : 2 }
     const capacityBytes = options.capacityBytes ?? CAPACITY_BYTES
     const access = inProcessBus(model.schemaHash, shape, capacityBytes, this.#schedule)
     const holder = (term: number) => ({ pid: process.pid, startTime: 0, term, schemaHash: model.schemaHash })
@@ -179,6 +182,11 @@ export class InlinePlant {
     })
     doorCycle = run(this.#busDoor, access.bell('gateway', 0))
     this.door = this.#busDoor
+    if (gateway !== undefined) {
+      const ends = wireGateway(access, 1, shape, holder(storage.nextTerm()))
+      const made = gateway(ends, () => cycle.wake())
+      const cycle = run(made, access.bell('gateway', 1))
+    }
     this.#running = cycles
   }
 

@@ -1,0 +1,235 @@
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { BusReport, ChannelReport } from '#runtime/bus-report.js'
+import { CountingClients } from './counting-clients.js'
+import { PlantFolder } from './plant-folder.js'
+import { bePatient, ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
+
+bePatient()
+
+let folder: PlantFolder
+let programs: ProgramUnderTest[]
+
+beforeEach(() => {
+  folder = new PlantFolder()
+  programs = []
+})
+
+afterEach(async () => {
+  for (const program of programs) {
+    if (!program.isOver) program.kill('SIGKILL')
+    await program.ended.catch(() => undefined)
+  }
+  folder.remove()
+})
+
+async function plant(workers = 2): Promise<{ readonly up: ProgramUnderTest; readonly ready: ReadyLine }> {
+  const started = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: String(workers) } })
+  programs.push(started.up)
+  return started
+}
+
+const fileOf = (name: string) => join(folder.path, name)
+
+/** `bus tap` at work, once its file is there. */
+async function startTap(channel: string, ...words: readonly string[]): Promise<{ readonly path: string; readonly tap: ProgramUnderTest }> {
+  const path = fileOf(`${channel}.cap`)
+  const tap = new ProgramUnderTest(['bus', 'tap', channel, '-o', path, '--data', folder.data, '--json', ...words], { cwd: folder.path })
+  programs.push(tap)
+  await until('the capture is begun', () => existsSync(path) || tap.isOver)
+  expect(tap.stderr).toBe('')
+  return { path, tap }
+}
+
+async function endTap(tap: ProgramUnderTest): Promise<Readonly<Record<string, unknown>>> {
+  tap.kill('SIGINT')
+  expect(await tap.ended).toBe(0)
+  return tap.json[0] as Readonly<Record<string, unknown>>
+}
+
+async function countFor(clients: CountingClients, events: number): Promise<void> {
+  const target = clients.acked + events
+  await until(`${events} more events are durable`, () => clients.acked > target)
+}
+
+describe('the commands of a plant, captured from its first one on while a worker and the gateway are killed', () => {
+  test('lead to the state of that plant when they are replayed', async () => {
+    const { ready } = await plant()
+    const first = await startTap('commands-g0-w0', '--lease', '20000')
+    const second = await startTap('commands-g0-w1', '--lease', '20000')
+    const clients = await CountingClients.open(folder, 12)
+    await countFor(clients, 300)
+    const pidOf = (name: string) => ready.processes.find(({ role, slot }) => `${role}/${slot}` === name)?.pid as number
+    process.kill(pidOf('worker/0'), 'SIGKILL')
+    await countFor(clients, 300)
+    process.kill(pidOf('gateway/0'), 'SIGKILL')
+    await countFor(clients, 300)
+    clients.stop()
+    await until('all are settled', () => clients.isSettled)
+    await clients.close()
+    const summaries = [await endTap(first.tap), await endTap(second.tap)]
+
+    const replay = await run(folder, ['bus', 'replay', first.path, second.path, '--compare', '--json'])
+
+    const frames = summaries.reduce((sum, summary) => sum + (summary['frames'] as number), 0)
+    expect(summaries).toMatchObject([{ gaps: 0, endedBy: 'signal' }, { gaps: 0 }])
+    expect(replay.json).toMatchObject({ equal: true, gaps: 0, truncated: [], commands: frames })
+    expect(replay.code).toBe(0)
+    expect(replay.json['stateHash']).toBe(replay.json['log'])
+    expect(replay.json['rows']).toBeGreaterThan(900)
+    // Without what one of the workers did it is another state.
+    const half = await run(folder, ['bus', 'replay', first.path, '--compare', '--json'])
+    expect(half).toMatchObject({ code: 1, json: { equal: false } })
+  })
+})
+
+describe('the channels of a running plant', () => {
+  test('are shown with what goes through them and who waits at their ends', async () => {
+    await plant(1)
+    const { tap } = await startTap('commands-g0-w0')
+    const clients = await CountingClients.open(folder, 4)
+    await countFor(clients, 50)
+
+    const stat = await run(folder, ['bus', 'stat', '--json'])
+    clients.stop()
+    await until('all are settled', () => clients.isSettled)
+    await clients.close()
+
+    const report = stat.json as unknown as BusReport
+    expect(report.channels.map(({ name }) => name)).toEqual(['answers-w0-g0', 'appends-w0', 'bulk-w0', 'commands-g0-w0', 'rejections-w0'])
+    const commands = report.channels.find(({ name }) => name === 'commands-g0-w0') as ChannelReport
+    expect(commands.framesPerSecond).toBeGreaterThan(0)
+    expect(commands.bytesPerSecond).toBeGreaterThan(commands.framesPerSecond as number)
+    expect(commands.framesPublished).toBeGreaterThanOrEqual(50)
+    expect(commands.tap).toMatchObject({ state: 'holding', pid: tap.pid })
+    expect(commands.producer).toMatchObject({ process: 'gateway/0', alive: true, attachCount: 1 })
+    expect(commands.consumer).toMatchObject({ process: 'worker/0', alive: true })
+    expect(commands.consumer?.parks).toBeGreaterThan(0)
+    expect(commands.consumer?.pulseAgeMs).toBeLessThan(5000)
+    const table = await run(folder, ['bus', 'stat'])
+    expect(table.stdout).toMatch(/commands-g0-w0 .* gateway\/0 .* worker\/0 .* holding \d+/)
+  })
+
+  test('are shown after the whole plant was killed, without asking anybody', async () => {
+    const { up, ready } = await plant(1)
+    up.kill('SIGKILL')
+    for (const { pid } of ready.processes) if (pid !== null) process.kill(pid, 'SIGKILL')
+    await up.ended
+
+    const stat = await run(folder, ['bus', 'stat', '--json'])
+
+    expect(stat.code).toBe(0)
+    const { channels } = stat.json as unknown as BusReport
+    expect(channels).toHaveLength(5)
+    for (const { producer, consumer } of channels) expect([producer?.alive, consumer?.alive]).toEqual([false, false])
+    expect((await run(folder, ['bus', 'stat'])).stdout).toMatch(/gateway\/0 dead/)
+  })
+
+  test('are watched until Ctrl-C, a document a line', async () => {
+    await plant(1)
+    const watch = new ProgramUnderTest(['bus', 'stat', '--watch', '--every', '50', '--json', '--data', folder.data], { cwd: folder.path })
+    programs.push(watch)
+
+    await until('three lines are there', () => watch.stdout.split('\n').length > 3)
+    watch.kill('SIGINT')
+
+    expect(await watch.ended).toBe(0)
+    expect((watch.json[2] as BusReport).channels).toHaveLength(5)
+  })
+})
+
+describe('a capture', () => {
+  test('is printed frame by frame, with the data of commands', async () => {
+    await plant(1)
+    const commands = await startTap('commands-g0-w0')
+    const answers = await startTap('answers-w0-g0')
+    const appends = await startTap('appends-w0')
+    expect((await run(folder, ['send', 'counter/one', 'count', '{"n":7}', '--source', 'me', '--sequence', '3', '--json'])).code).toBe(0)
+    for (const { tap } of [commands, answers, appends]) await endTap(tap)
+
+    const printed = await run(folder, ['bus', 'tap', '--read', commands.path, '--json'])
+
+    expect(printed.code).toBe(0)
+    expect(printed.lines[0]).toMatchObject({ kind: 'header', channel: 'commands-g0-w0' })
+    expect(printed.lines[1]).toMatchObject({
+      ...{ kind: 'command', entity: 'counter/one', command: 'count', data: { n: 7 }, source: 'me', sequence: 3, type: 1 },
+    })
+    expect(printed.lines.at(-1)).toMatchObject({ kind: 'end', frameCount: 1 })
+    expect((await run(folder, ['bus', 'tap', '--read', commands.path])).stdout).toMatch(
+      /command count counter\/one {2}data=\{"n":7\} source=me sequence=3/,
+    )
+    expect((await run(folder, ['bus', 'tap', '--read', answers.path, '--json'])).lines[1]).toMatchObject({
+      kind: 'answer',
+      answer: 'done',
+      outcome: { count: 1 },
+    })
+    const stored = (await run(folder, ['bus', 'tap', '--read', appends.path, '--json'])).lines.find(({ kind }) => kind === 'append')
+    expect(stored).toMatchObject({ entity: 'counter/one', expectedVersion: 0, reply: { count: 1 }, rows: [{ type: 1 }] })
+    expect((await run(folder, ['bus', 'tap', '--read', commands.path, '--limit', '0', '--json'])).lines).toHaveLength(1)
+  })
+
+  test('ends by itself after its time, and when its plant ends', async () => {
+    const { up } = await plant(1)
+    const timed = await startTap('commands-g0-w0', '--for', '1')
+    const lasting = await startTap('appends-w0')
+
+    expect(await timed.tap.ended).toBe(0)
+    expect(timed.tap.json[0]).toMatchObject({ endedBy: 'time' })
+    up.kill('SIGTERM')
+    await up.ended
+    expect(await lasting.tap.ended).toBe(0)
+    expect(lasting.tap.json[0]).toMatchObject({ endedBy: 'channel' })
+  })
+})
+
+describe('whoever asks for what is not there', () => {
+  test('is told that no plant runs', async () => {
+    for (const words of [
+      ['bus', 'stat'],
+      ['bus', 'tap', 'commands-g0-w0', '-o', fileOf('x')],
+    ]) {
+      const said = await run(folder, [...words, '--json'])
+      expect(said).toMatchObject({ code: 1, json: { error: { code: 'ERR_NO_PLANT' } } })
+    }
+    expect(existsSync(fileOf('x'))).toBe(false)
+  })
+
+  test('is told which channels there are, that one is tapped already, and that a file is there', async () => {
+    await plant(1)
+    const unknown = await run(folder, ['bus', 'tap', 'nowhere', '-o', fileOf('x'), '--json'])
+    expect(unknown).toMatchObject({ code: 1, json: { error: { code: 'ERR_NO_CHANNEL' } } })
+    expect(unknown.stderr).toMatch(/one of answers-w0-g0, appends-w0/)
+
+    const { tap, path } = await startTap('appends-w0')
+    const second = await run(folder, ['bus', 'tap', 'appends-w0', '-o', fileOf('x')])
+    expect(second.code).toBe(1)
+    expect(second.stderr).toMatch(new RegExp(`tapped already .*pid=${tap.pid}: end that tap first`))
+    await endTap(tap)
+    expect((await run(folder, ['bus', 'tap', 'appends-w0', '-o', path])).stderr).toMatch(/there is a file of that name already/)
+  })
+
+  test('is told what is wrong with a file', async () => {
+    writeFileSync(fileOf('text'), 'a text, not a capture, and long enough to be one')
+    expect((await run(folder, ['bus', 'tap', '--read', fileOf('text')])).stderr).toMatch(/the file is not a capture/)
+    expect((await run(folder, ['bus', 'tap', '--read', fileOf('nothing')])).stderr).toMatch(/cannot be read .*ENOENT/)
+    expect((await run(folder, ['bus', 'replay', fileOf('text'), '--plant', folder.plantFile])).stderr).toMatch(/the file is not a capture/)
+    expect((await run(folder, ['bus', 'tap'])).code).toBe(2)
+    expect((await run(folder, ['bus', 'tap', 'appends-w0'])).code).toBe(2)
+  })
+
+  test('is told that a capture was cut short, and that a channel holds no commands', async () => {
+    await plant(1)
+    const { tap, path } = await startTap('appends-w0')
+    expect((await run(folder, ['send', 'counter/one', 'count', '{"n":7}'])).code).toBe(0)
+    await endTap(tap)
+
+    const other = await run(folder, ['bus', 'replay', path])
+    expect(other.stderr).toMatch(/it is of another channel .*commands-g0-w0/)
+    truncateSync(path, statSync(path).size - 1)
+    const cut = await run(folder, ['bus', 'tap', '--read', path])
+    expect(cut.code).toBe(1)
+    expect(cut.stderr).toMatch(/stops before its end/)
+    expect(readFileSync(path).length).toBeGreaterThan(100)
+  })
+})
