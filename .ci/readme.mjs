@@ -24,6 +24,16 @@ const ROWS = {
       reference === null ? '' : `one cache line in C: mean ${reference.meanNs} ns, p99 ${reference.p99Ns} ns`,
     ],
   ],
+  'bus-throughput': ({ rows, reference }) =>
+    [...new Set(rows.map(({ bytes }) => bytes))].map((bytes) => {
+      const ofBytes = rows.filter((row) => row.bytes === bytes)
+      const millions = (pick) => ofBytes.map((row) => (pick(row) / 1e6).toFixed(1)).join(' / ')
+      return [
+        `Messages of ${count(bytes)} bytes a second, one way, published by ${ofBytes.map(({ batch }) => batch).join(' / ')}`,
+        `${millions((row) => row.messagesPerSecond)} million`,
+        reference === null ? '' : `the same ring in C: ${millions((row) => row.referenceMessagesPerSecond)} million`,
+      ]
+    }),
   ingest: ({ stream, http, reference }) => {
     const floor = `LMDB put + fsync of one row: p50 ${reference.p50Ms} ms, p99 ${reference.p99Ms} ms`
     return [

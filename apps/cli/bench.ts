@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '#base/errors.js'
 import { packageRoot } from '#runtime/package-root.js'
@@ -13,7 +13,13 @@ export const runBench: Run = async ([name, ...rest], _options, output) => {
     entry.isFile() && entry.name.endsWith('.js') ? [entry.name.slice(0, -3)] : [],
   )
   if (name === undefined || name.startsWith('-')) {
-    for (const known of names) output.line(known)
+    const known = names.map((each) => ({ name: each, question: questionOf(join(folder, `${each}.js`)) }))
+    if (output.isJson) output.json({ benches: known })
+    else
+      output.table(
+        [{ title: 'bench' }, { title: 'question' }],
+        known.map(({ name: each, question }) => [each, question]),
+      )
     return 0
   }
   const found = names.includes(name) ? [name] : names.filter((known) => known.endsWith(`-${name}`))
@@ -25,7 +31,17 @@ export const runBench: Run = async ([name, ...rest], _options, output) => {
       next: `one of ${(found.length > 1 ? found : names).join(', ')}`,
     })
   }
+  if (process.stderr.isTTY) output.note('measuring; --smoke takes seconds where this takes up to some minutes')
   return runNode([join(folder, `${found[0]}.js`), ...rest])
+}
+
+/** What the header of every benchmark begins with. */
+function questionOf(path: string): string {
+  const header = /\/\*\*\s([\s\S]*?\?)/.exec(readFileSync(path, 'utf8'))?.[1] ?? ''
+  return header
+    .replaceAll(/\s*\n \* /g, ' ')
+    .trim()
+    .replace(/^\* /, '')
 }
 
 /** Ends together with its child: a benchmark that spins must not outlive the one who asked for it. */

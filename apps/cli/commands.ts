@@ -263,8 +263,11 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Measure something on this machine; without a name, list what',
     args: '[name]',
     examples: [
-      ['bench rtt', 'the round trip of one message over the bus'],
-      ['bench rtt --json', 'the same, for a program'],
+      ['bench', 'what can be measured'],
+      ['bench rtt', 'the round trip of a message over the bus, beside a cache line in C'],
+      ['bench throughput', 'messages a second over the bus, beside the same ring in C; about a minute'],
+      ['bench throughput --smoke', 'a rough answer in seconds'],
+      ['bench rtt --json', 'for a program, as the last line'],
     ],
     handsOn: true,
     load: async () => (await import('./bench.js')).runBench,
