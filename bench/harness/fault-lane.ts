@@ -245,7 +245,7 @@ export class FaultLane {
     for (const role of ROLES) this.#ends[role]?.kill()
     this.#ring?.close()
     this.#mapping.close()
-    for (const suffix of ['ledger', 'ring', 'producer.lock', 'consumer.lock', 'producer.bell', 'consumer.bell'])
+    for (const suffix of ['ledger', 'ring', 'ring.lock', 'ring.draft', 'producer.lock', 'consumer.lock', 'producer.bell', 'consumer.bell'])
       rmSync(join(directory, `${name}.${suffix}`), { force: true })
   }
 }

@@ -1,15 +1,17 @@
-import { linkSync, mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isPowerOfTwo } from '#base/align.js'
 import { type Clock, systemClock } from '#base/clock.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
-import { Bell, FileLock, isAlive, Mapping, ownProcess, RemoteBell } from '#shm/index.js'
-import { channelStat } from './channel-stat.js'
-import { type ChannelRole, createChannel, detach } from './header.js'
+import { Bell, FileLock, isAlive, type Mapping, ownProcess, RemoteBell } from '#shm/index.js'
+import type { ChannelDamage } from './channel-damage.js'
+import { openChannelFile } from './channel-file.js'
+import { channelStat, type EndStat } from './channel-stat.js'
+import { type ChannelRole, detach, fenceChannel } from './header.js'
 import * as layout from './layout.js'
 import type { Peer } from './peer.js'
 import type { EndOptions } from './producer.js'
-import type { IdleStrategy, WaitCounters } from './waiting.js'
+import type { IdleStrategy, RingListener, WaitCounters } from './waiting.js'
 
 /** A channel on its own, without a plant around it: two processes that agree on a directory and a name. */
 export interface OpenChannelOptions {
@@ -22,6 +24,18 @@ export interface OpenChannelOptions {
   readonly capacityBytes?: number
   /** An int32 that both ends must agree on, default 0. */
   readonly schemaHash?: number
+  /**
+   * Makes a channel whose frames carry checksums, default without; an end that finds one made otherwise is refused, one that does not say
+   * takes it as it is. With them, bytes that anything wrote into a frame between its commit and its `next` are found; without, only what
+   * makes a header or a frame's own header impossible is.
+   */
+  readonly checksums?: boolean
+  /**
+   * Told after the channel was found damaged: it has been made anew by then and this end goes on in the new one, as the other does once it
+   * looks. What lay between the two positions was given up: a producer sends again what matters of it. Without this, whatever finds the
+   * damage throws, and `reopen` makes the channel anew.
+   */
+  readonly onDamaged?: (damage: ChannelDamage) => void
   /** How this end waits, default `adaptive`. Ends in one process spin in turns: with many of them, `park`. */
   readonly strategy?: IdleStrategy
   /** How long `adaptive` spins. */
@@ -29,124 +43,136 @@ export interface OpenChannelOptions {
   readonly clock?: Clock
 }
 
+/** The largest that Linux gives. */
+const PID_MAX = 2 ** 22
+
 /** What an opened end stands on. Closing it leaves the channel, with what is in it, to a successor. */
 export interface ChannelHold {
-  readonly buffer: ArrayBuffer
-  readonly end: EndOptions
-  readonly parked: { readonly words: Int32Array; readonly index: number }
-  readonly counters: WaitCounters
-  readonly bell: Bell
+  readonly memory: ChannelMemory
+  /** Hears the other end. The last listener counts. */
+  readonly bell: RingListener
   readonly clock: Clock
   readonly strategy: IdleStrategy
   readonly spinMicros: number | undefined
+  readonly onDamaged: ((damage: ChannelDamage) => void) | undefined
+  /** Wakes the other end whether it sleeps or not, so that it looks at the channel. */
+  ringOther(): void
+  /** Fences the memory, which was found damaged, and takes that of the channel made anew: by this end, or by the other before. */
+  renew(): void
   close(): void
 }
 
-export const CAPACITY_BYTES_DEFAULT = 2 ** 20
+export interface ChannelMemory {
+  readonly buffer: ArrayBuffer
+  readonly hasChecksums: boolean
+  readonly end: EndOptions
+  readonly parked: { readonly words: Int32Array; readonly index: number }
+  readonly counters: WaitCounters
+}
 
 /** Takes an end with all that it needs, or throws and leaves nothing behind but the files of the channel. */
 export function takeHold(options: OpenChannelOptions): ChannelHold {
-  const { directory, name, role, schemaHash = 0, strategy = 'adaptive', spinMicros, clock = systemClock } = options
   checkOptions(options)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const path = (suffix: string) => join(directory, `${name}.${suffix}`)
-  const held: { lock?: FileLock; mapping?: Mapping; bell?: Bell; peer?: ChannelPeer } = {}
-  const close = () => {
-    held.bell?.close()
-    held.peer?.close()
-    held.mapping?.close()
-    held.lock?.close()
-  }
-  try {
-    held.lock = lockEnd(path(`${role}.lock`), name, role)
-    held.mapping = openOrCreate(path('ring'), options)
-    const { buffer } = held.mapping
-    const holder = channelStat(buffer)[role]
-    if (holder.pid > 0 && isAlive(holder)) throw heldError(name, role, holder.pid)
-    held.bell = Bell.open(path(`${role}.bell`))
-    const words = new Int32Array(buffer, 0, layout.HEADER_BYTES / 4)
-    const [own, other] = [layout.PRODUCER_PARKED_WORD, layout.CONSUMER_PARKED_WORD]
-    held.peer = new ChannelPeer(words, role === 'producer' ? other : own, path(role === 'producer' ? 'consumer.bell' : 'producer.bell'))
-    return {
-      buffer,
-      end: { ...ownProcess(), term: (holder.term + 1) | 0, schemaHash, peer: held.peer },
-      parked: { words, index: role === 'producer' ? own : other },
-      counters: { values: new Float64Array(buffer, 0, layout.HEADER_BYTES / 8), index: layout.WAITING_COUNTERS[role] },
-      bell: held.bell,
-      clock,
-      strategy,
-      spinMicros,
-      close: () => {
-        detach(buffer, role)
-        close()
-      },
-    }
-  } catch (error) {
-    close()
-    throw error
-  }
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 })
+  return new Hold(options)
 }
 
-/** The other end. */
-class ChannelPeer implements Peer {
-  readonly words: Int32Array
-  readonly index: number
-  readonly #bell: RemoteBell
+class Hold implements ChannelHold {
+  memory: ChannelMemory
+  readonly bell: RingListener
+  readonly clock: Clock
+  readonly strategy: IdleStrategy
+  readonly spinMicros: number | undefined
+  readonly onDamaged: ((damage: ChannelDamage) => void) | undefined
+  readonly #options: OpenChannelOptions
+  readonly #lock: FileLock
+  readonly #ownBell: Bell
+  readonly #otherBell: RemoteBell
+  #mapping: Mapping
+  #heed: (() => void) | undefined
 
-  constructor(words: Int32Array, index: number, bellPath: string) {
-    this.words = words
-    this.index = index
-    this.#bell = new RemoteBell(bellPath)
+  constructor(options: OpenChannelOptions) {
+    const { role, strategy = 'adaptive', spinMicros, clock = systemClock } = options
+    this.#options = options
+    this.clock = clock
+    this.strategy = strategy
+    this.spinMicros = spinMicros
+    this.onDamaged = options.onDamaged
+    this.#lock = lockEnd(this.#path(`${role}.lock`), options.name, role)
+    let mapping: Mapping | undefined
+    try {
+      this.#otherBell = new RemoteBell(this.#path(`${role === 'producer' ? 'consumer' : 'producer'}.bell`))
+      mapping = this.#open(options.capacityBytes, options.checksums)
+      this.#mapping = mapping
+      this.memory = this.#memoryOf(mapping)
+      this.#ownBell = Bell.open(this.#path(`${role}.bell`))
+    } catch (error) {
+      mapping?.close()
+      this.#lock.close()
+      throw error
+    }
+    this.bell = {
+      onRing: (listener) => {
+        this.#heed = listener
+      },
+    }
+    this.#ownBell.onRing(() => this.#heed?.())
   }
 
-  ring(): void {
-    this.#bell.ring()
+  ringOther(): void {
+    this.#otherBell.ring()
+  }
+
+  renew(): void {
+    const { buffer, hasChecksums } = this.memory
+    fenceChannel(new Int32Array(buffer, 0, layout.HEADER_BYTES / 4))
+    this.ringOther()
+    const mapping = this.#open(this.#options.capacityBytes ?? buffer.byteLength - layout.HEADER_BYTES, hasChecksums)
+    // The old one stays mapped as long as anybody has a view on it.
+    this.#mapping = mapping
+    this.memory = this.#memoryOf(mapping)
   }
 
   close(): void {
-    this.#bell.close()
+    detach(this.memory.buffer, this.#options.role)
+    this.#ownBell.close()
+    this.#otherBell.close()
+    this.#mapping.close()
+    this.#lock.close()
+  }
+
+  #open(capacityBytes: number | undefined, hasChecksums: boolean | undefined): Mapping {
+    const { name, schemaHash = 0 } = this.#options
+    const witnesses = [this.#path('producer.bell'), this.#path('consumer.bell')]
+    return openChannelFile({ path: this.#path('ring'), name, capacityBytes, schemaHash, hasChecksums, witnesses })
+  }
+
+  #memoryOf({ buffer }: Mapping): ChannelMemory {
+    const { name, role, schemaHash = 0 } = this.#options
+    const { hasChecksums, [role]: holder } = channelStat(buffer)
+    if (isHeld(holder)) throw heldError(name, role, holder.pid)
+    const words = new Int32Array(buffer, 0, layout.HEADER_BYTES / 4)
+    const [producer, consumer] = [layout.PRODUCER_PARKED_WORD, layout.CONSUMER_PARKED_WORD]
+    const [own, other] = role === 'producer' ? [producer, consumer] : [consumer, producer]
+    const peer: Peer = { words, index: other, ring: () => this.ringOther() }
+    return {
+      buffer,
+      hasChecksums,
+      end: { ...ownProcess(), term: (holder.term + 1) | 0, schemaHash, peer },
+      parked: { words, index: own },
+      counters: { values: new Float64Array(buffer, 0, layout.HEADER_BYTES / 8), index: layout.WAITING_COUNTERS[role] },
+    }
+  }
+
+  #path(suffix: string): string {
+    return join(this.#options.directory, `${this.#options.name}.${suffix}`)
   }
 }
 
-/** The ring appears under its name complete or not at all, and only once, however many processes try. */
-function openOrCreate(path: string, options: OpenChannelOptions): Mapping {
-  const { name, capacityBytes, schemaHash = 0 } = options
-  const existing = openIfThere(path)
-  if (existing !== undefined) return checkCapacity(existing, capacityBytes)
-  const draft = `${path}.${process.pid}`
-  rmSync(draft, { force: true })
-  const bytes = capacityBytes ?? CAPACITY_BYTES_DEFAULT
-  const mapping = Mapping.create(draft, layout.channelBytes(bytes))
-  try {
-    createChannel(mapping.buffer, { capacityBytes: bytes, schemaHash, name })
-    linkSync(draft, path)
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') throw error
-  } finally {
-    mapping.close()
-    rmSync(draft, { force: true })
-  }
-  return checkCapacity(Mapping.open(path), capacityBytes)
-}
-
-function openIfThere(path: string): Mapping | undefined {
-  try {
-    return Mapping.open(path)
-  } catch (error) {
-    if (isMillraceError(error, 'ERR_SHM_MISSING')) return undefined
-    throw error
-  }
-}
-
-function checkCapacity(mapping: Mapping, wanted: number | undefined): Mapping {
-  try {
-    const { capacityBytes } = channelStat(mapping.buffer)
-    if (wanted === undefined || wanted === capacityBytes) return mapping
-    throw optionError('the channel was made with another capacity', { capacityBytes, wanted }, 'ask for the same, or for none')
-  } catch (error) {
-    mapping.close()
-    throw error
-  }
+/** The lock of the end keeps others out; this finds a holder that came by another way. Numbers that no process can have are damage, not a holder. */
+function isHeld({ pid, startTime }: EndStat): boolean {
+  const isProcess = pid > 0 && pid <= PID_MAX && Number.isSafeInteger(startTime) && startTime >= 0
+  return isProcess && isAlive({ pid, startTime })
 }
 
 function lockEnd(path: string, name: string, role: ChannelRole): FileLock {

@@ -1,8 +1,9 @@
 import { assert } from '#base/assert.js'
-import { MillraceError } from '#base/errors.js'
+import { isMillraceError, MillraceError } from '#base/errors.js'
 import { type ChannelStat, channelStat } from './channel-stat.js'
 import { Consumer } from './consumer.js'
 import { NO_FRAME } from './frame.js'
+import { asDamage, type ChannelDamage, damageTo } from './channel-damage.js'
 import type { ChannelHold } from './channel-hold.js'
 import { type RunningDutyCycle, runDutyCycle } from './waiting.js'
 
@@ -15,7 +16,10 @@ export interface ConsumeOptions {
    * the frame caused is durable; until then a successor would get it again.
    */
   readonly release?: 'after-handler' | 'by-caller'
-  /** Told what the handler threw, or ERR_CHANNEL_CORRUPT; consuming has stopped, and that frame is not released. Default: an uncaught exception. */
+  /**
+   * Told what the handler threw, and that frame is not released; or ERR_CHANNEL_CORRUPT, unless the channel was opened with `onDamaged`.
+   * Consuming has stopped; after ERR_CHANNEL_CORRUPT `reopen` begins it again. Default: an uncaught exception.
+   */
   readonly onError?: (error: unknown) => void
 }
 
@@ -23,43 +27,68 @@ const FRAMES_PER_STEP = 256
 
 /** The reading end of a channel that stands alone. Get one from `openChannel`. */
 export class ConsumerChannel {
-  /** For reading, releasing and looking by oneself. */
-  readonly consumer: Consumer
-  /** The whole memory, which the offsets that a handler gets index into. */
-  readonly bytes: Uint8Array
-  readonly view: DataView
+  #consumer: Consumer
   readonly #hold: ChannelHold
+  #consume: (() => RunningDutyCycle) | undefined
   #running: RunningDutyCycle | undefined
   #isClosed = false
 
   constructor(hold: ChannelHold) {
     this.#hold = hold
-    this.consumer = new Consumer(hold.buffer, hold.end)
-    this.bytes = this.consumer.bytes
-    this.view = this.consumer.view
+    this.#consumer = new Consumer(hold.memory.buffer, hold.memory.end)
+    // A ring may have died with the predecessor.
+    hold.ringOther()
+  }
+
+  /** For reading, releasing and looking by oneself. Another one after the channel was made anew. */
+  get consumer(): Consumer {
+    return this.#consumer
+  }
+
+  /** The whole memory, which the offsets that a handler gets index into. */
+  get bytes(): Uint8Array {
+    return this.#consumer.bytes
+  }
+
+  get view(): DataView {
+    return this.#consumer.view
   }
 
   /** Hands every frame to the handler, in order, as it comes, until the end is closed. Once per channel. */
   consume(handler: FrameHandler, options: ConsumeOptions = {}): void {
     this.#checkOpen()
-    assert(this.#running === undefined, 'a channel is consumed once')
+    assert(this.#consume === undefined, 'a channel is consumed once')
     const { release = 'after-handler', onError = throwUncaught } = options
     const isReleasing = release === 'after-handler'
-    const duty = { doWork: () => this.#step(handler, isReleasing), hasWork: () => this.consumer.hasFrames() }
-    this.#running = runDutyCycle(duty, {
-      strategy: this.#hold.strategy,
-      parked: this.#hold.parked,
-      counters: this.#hold.counters,
-      bell: this.#hold.bell,
-      clock: this.#hold.clock,
-      onError,
-      ...(this.#hold.spinMicros === undefined ? {} : { spinMicros: this.#hold.spinMicros }),
-    })
+    const duty = { doWork: () => this.#step(handler, isReleasing), hasWork: () => this.#consumer.hasFrames() }
+    this.#consume = () => {
+      const { strategy, memory, bell, clock, spinMicros } = this.#hold
+      const { parked, counters } = memory
+      return runDutyCycle(duty, {
+        ...{ strategy, parked, counters, bell, clock },
+        onError: (error) => this.#failed(error, onError),
+        ...(spinMicros === undefined ? {} : { spinMicros }),
+      })
+    }
+    this.#running = this.#consume()
+  }
+
+  /**
+   * After ERR_CHANNEL_CORRUPT: goes on in the channel made anew, by this end or by the other before, and answers what was given up. Undefined
+   * when the channel is not damaged.
+   */
+  reopen(): ChannelDamage | undefined {
+    this.#checkOpen()
+    const error = damageTo(this.#hold.memory.buffer)
+    if (error === undefined) return undefined
+    const damage = this.#damage(error)
+    this.#renew()
+    return damage
   }
 
   stat(): ChannelStat {
     this.#checkOpen()
-    return channelStat(this.#hold.buffer)
+    return channelStat(this.#hold.memory.buffer)
   }
 
   /** Gives the end up; may be called by the handler. Frames not released stay for a successor. */
@@ -71,7 +100,7 @@ export class ConsumerChannel {
   }
 
   #step(handler: FrameHandler, isReleasing: boolean): number {
-    const { consumer } = this
+    const consumer = this.#consumer
     let handled = consumer.readPosition
     let count = 0
     try {
@@ -80,13 +109,44 @@ export class ConsumerChannel {
         if (offset === NO_FRAME) break
         const end = consumer.endPosition
         handler(offset, consumer.length, consumer.type)
+        // The handler may have closed this end, or made the channel anew.
+        if (consumer !== this.#consumer) return count
         handled = end
         count++
       }
-    } finally {
-      if (isReleasing && !this.#isClosed) consumer.release(handled)
+    } catch (error) {
+      if (isReleasing && !this.#isClosed && !isMillraceError(error, 'ERR_CHANNEL_CORRUPT')) consumer.release(handled)
+      throw error
     }
+    if (isReleasing && !this.#isClosed) consumer.release(handled)
     return count
+  }
+
+  #failed(error: unknown, onError: (error: unknown) => void): void {
+    if (!isMillraceError(error, 'ERR_CHANNEL_CORRUPT')) return onError(error)
+    const damage = this.#damage(error)
+    const { onDamaged } = this.#hold
+    this.#hold.ringOther()
+    if (onDamaged === undefined) return onError(damage.error)
+    try {
+      this.#renew()
+      onDamaged(damage)
+    } catch (failure) {
+      onError(failure)
+    }
+  }
+
+  #damage(error: unknown): ChannelDamage {
+    const { name, releasedPosition, readPosition } = this.#consumer
+    return asDamage(error, name, releasedPosition, readPosition)
+  }
+
+  #renew(): void {
+    this.#running?.stop()
+    this.#hold.renew()
+    this.#consumer = new Consumer(this.#hold.memory.buffer, this.#hold.memory.end)
+    this.#running = this.#consume?.()
+    this.#hold.ringOther()
   }
 
   #checkOpen(): void {
@@ -94,7 +154,7 @@ export class ConsumerChannel {
     throw new MillraceError('ERR_CHANNEL_CLOSED', {
       fact: "the consumer's end of the channel is closed",
       action: 'operator',
-      values: { channel: this.consumer.name },
+      values: { channel: this.#consumer.name },
     })
   }
 }

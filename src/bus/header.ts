@@ -101,13 +101,35 @@ export function readHeader(buffer: ArrayBufferLike): ChannelHeader {
   return { name, capacityBytes, schemaHash: words[layout.SCHEMA_WORD] as number, hasChecksums }
 }
 
+/** As `readHeader`, and checks the positions too: all that the next end will rely on. */
+export function checkChannel(buffer: ArrayBufferLike): ChannelHeader {
+  const header = readHeader(buffer)
+  checkPositions(new Int32Array(buffer, 0, HEADER_BYTES / 4), header.name, header.capacityBytes)
+  return header
+}
+
+/**
+ * Whether memory that `readHeader` takes for no channel of this format was one until it was damaged: all but its magic number and its version
+ * still match the check, or it is known to have been a channel and does not say that it is one of another format.
+ */
+export function wasChannel(buffer: ArrayBufferLike, isKnown: boolean): boolean {
+  if (buffer.byteLength < HEADER_BYTES) return false
+  const bytes = new Uint8Array(buffer, 0, HEADER_BYTES).slice()
+  const words = new Int32Array(bytes.buffer)
+  if (isKnown && words[layout.MAGIC_WORD] !== layout.MAGIC) return true
+  const nameBytes = words[layout.NAME_BYTES_WORD] as number
+  if (nameBytes < 0 || nameBytes > NAME_BYTES_MAX) return false
+  words[layout.VERSION_WORD] = layout.FORMAT_VERSION
+  return words[layout.CHECK_WORD] === checkOf(bytes, nameBytes)
+}
+
 /**
  * Checks all that an end relies on, then writes its holder into the channel. Throws as `readHeader` does, ERR_CHANNEL_SCHEMA when the
  * schema hashes differ, ERR_CHANNEL_FENCED when the end was held under a later term.
  */
 export function attach(buffer: ArrayBufferLike, role: ChannelRole, schemaHash: number, holder: Holder): ChannelHeader {
-  const header = readHeader(buffer)
-  const { name, capacityBytes } = header
+  const header = checkChannel(buffer)
+  const { name } = header
   const end = layout.END_WORD[role]
   if (header.schemaHash !== (schemaHash | 0)) {
     throw new MillraceError('ERR_CHANNEL_SCHEMA', {
@@ -118,7 +140,6 @@ export function attach(buffer: ArrayBufferLike, role: ChannelRole, schemaHash: n
     })
   }
   const words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
-  checkPositions(words, name, capacityBytes)
   const term = words[end + layout.TERM] as number
   if (distance(term, holder.term) < 0) {
     throw new MillraceError('ERR_CHANNEL_FENCED', {

@@ -24,7 +24,9 @@ export {
   type WaitCounters,
 } from './waiting.js'
 export { type ConsumeOptions, ConsumerChannel, type FrameHandler } from './consumer-channel.js'
-export { CAPACITY_BYTES_DEFAULT, type OpenChannelOptions } from './channel-hold.js'
+export { CAPACITY_BYTES_DEFAULT } from './channel-file.js'
+export type { ChannelDamage } from './channel-damage.js'
+export type { OpenChannelOptions } from './channel-hold.js'
 export { openChannel } from './open-channel.js'
 export { ProducerChannel } from './producer-channel.js'
 export { FRAMES_PER_CHANNEL_MAX, Sweep, type SweepHandler } from './sweep.js'

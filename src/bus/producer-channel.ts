@@ -1,8 +1,9 @@
 import { assert } from '#base/assert.js'
-import { MillraceError } from '#base/errors.js'
+import { isMillraceError, MillraceError } from '#base/errors.js'
 import { type ChannelStat, channelStat } from './channel-stat.js'
 import { FRAME_ALIGNMENT, FRAME_TOO_LARGE } from './frame.js'
 import type { ChannelHold } from './channel-hold.js'
+import { asDamage, type ChannelDamage, damageTo } from './channel-damage.js'
 import { distance } from './position.js'
 import { Producer } from './producer.js'
 import { type RunningDutyCycle, runDutyCycle } from './waiting.js'
@@ -15,8 +16,7 @@ interface Waiter {
 
 /** The writing end of a channel that stands alone. Get one from `openChannel`. */
 export class ProducerChannel {
-  /** For claims without a copy and publishing in batches. */
-  readonly producer: Producer
+  #producer: Producer
   readonly #hold: ChannelHold
   #waiters: Waiter[] = []
   /** Only while somebody waits: else the consumer would ring for every release, for nothing. */
@@ -26,16 +26,33 @@ export class ProducerChannel {
 
   constructor(hold: ChannelHold) {
     this.#hold = hold
-    this.producer = new Producer(hold.buffer, hold.end)
-    hold.bell.onRing(() => this.#heed?.())
+    this.#producer = new Producer(hold.memory.buffer, hold.memory.end)
+    hold.bell.onRing(() => this.#rung())
+    // A ring may have died with the predecessor.
+    hold.ringOther()
+  }
+
+  /** For claims without a copy and publishing in batches. Another one after the channel was made anew. */
+  get producer(): Producer {
+    return this.#producer
   }
 
   /**
    * Copies the payload into a frame and publishes it; false when there is no room now. `type` is 0 or more. Throws ERR_FRAME_TOO_LARGE for
-   * a payload above `producer.frameBytesMax`.
+   * a payload above `producer.frameBytesMax`, and ERR_CHANNEL_CORRUPT unless the channel was opened with `onDamaged`: then the payload goes into
+   * the new channel.
    */
   trySend(payload: Uint8Array, type = 0): boolean {
     this.#checkOpen()
+    try {
+      return this.#trySend(payload, type)
+    } catch (error) {
+      this.#giveUp(error)
+    }
+    return this.#trySend(payload, type)
+  }
+
+  #trySend(payload: Uint8Array, type: number): boolean {
     const offset = this.producer.tryClaim(payload.length, type)
     if (offset === FRAME_TOO_LARGE) throw this.#tooLarge(payload.length)
     if (offset < 0) return false
@@ -53,13 +70,18 @@ export class ProducerChannel {
   /** Publishes what is committed, then resolves once the consumer has released something more, or at once when it has released everything. */
   whenRoom(): Promise<void> {
     this.#checkOpen()
-    this.producer.publish()
-    const released = this.producer.releasedPosition()
-    if (released === this.producer.position) return Promise.resolve()
-    return this.whenReleased((released + FRAME_ALIGNMENT) | 0)
+    try {
+      this.producer.publish()
+      const released = this.producer.releasedPosition()
+      if (released === this.producer.position) return Promise.resolve()
+      return this.whenReleased((released + FRAME_ALIGNMENT) | 0).catch((error: unknown) => this.#heal(error))
+    } catch (error) {
+      this.#giveUp(error)
+    }
+    return Promise.resolve()
   }
 
-  /** Resolves once the consumer has released all frames before `position`, by default all that are published. Rejects when this end is closed before. */
+  /** Resolves once the consumer has released all frames before `position`, by default all that are published. Rejects when this end is closed before, or the channel given up. */
   whenReleased(position = this.producer.publishedPosition): Promise<void> {
     this.#checkOpen()
     assert(distance(position, this.producer.publishedPosition) >= 0, 'only what is published gets released')
@@ -70,9 +92,23 @@ export class ProducerChannel {
     })
   }
 
+  /**
+   * After ERR_CHANNEL_CORRUPT: goes on in the channel made anew, by this end or by the other before, and answers what was given up. Undefined
+   * when the channel is not damaged.
+   */
+  reopen(): ChannelDamage | undefined {
+    this.#checkOpen()
+    const error = damageTo(this.#hold.memory.buffer)
+    if (error === undefined) return undefined
+    const damage = this.#damage(error)
+    this.#rejectAll(damage.error)
+    this.#renew()
+    return damage
+  }
+
   stat(): ChannelStat {
     this.#checkOpen()
-    return channelStat(this.#hold.buffer)
+    return channelStat(this.#hold.memory.buffer)
   }
 
   /** Gives the end up. What is published stays for the consumer; what is not is gone. */
@@ -85,15 +121,59 @@ export class ProducerChannel {
   }
 
   #run(): RunningDutyCycle {
-    const { strategy, parked, counters, clock, spinMicros } = this.#hold
+    const { strategy, memory, clock, spinMicros } = this.#hold
+    const { parked, counters } = memory
     const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => this.#isReached(waiter)) }
     const bell = {
       onRing: (listener: () => void) => {
         this.#heed = listener
       },
     }
-    const onError = (error: unknown) => this.#rejectAll(error)
+    const onError = (error: unknown) => this.#giveUpAlone(error)
     return runDutyCycle(duty, { strategy, parked, counters, bell, clock, onError, ...(spinMicros === undefined ? {} : { spinMicros }) })
+  }
+
+  /** Who rings an end that waits for nothing wants it to look at the channel. */
+  #rung(): void {
+    if (this.#heed !== undefined) return this.#heed()
+    const error = this.#hold.onDamaged === undefined ? undefined : damageTo(this.#hold.memory.buffer)
+    if (error !== undefined) this.#giveUpAlone(error)
+  }
+
+  /** Goes on in the channel made anew, or throws the error with the positions in it. */
+  #giveUp(error: unknown): void {
+    const damage = this.#damage(error)
+    const { onDamaged } = this.#hold
+    this.#hold.ringOther()
+    this.#rejectAll(damage.error)
+    if (onDamaged === undefined) throw damage.error
+    this.#renew()
+    onDamaged(damage)
+  }
+
+  /** Nobody called who could be told: those who wait are. */
+  #giveUpAlone(error: unknown): void {
+    try {
+      this.#giveUp(error)
+    } catch (failure) {
+      this.#rejectAll(failure)
+    }
+  }
+
+  /** Whoever waits for room has it, once the channel was made anew. */
+  #heal(error: unknown): void {
+    if (this.#hold.onDamaged === undefined || !isMillraceError(error, 'ERR_CHANNEL_CORRUPT')) throw error
+  }
+
+  #damage(error: unknown): ChannelDamage {
+    const { name, releasedBefore, publishedPosition } = this.producer
+    return asDamage(error, name, releasedBefore, publishedPosition)
+  }
+
+  #renew(): void {
+    this.#hold.renew()
+    this.#producer = new Producer(this.#hold.memory.buffer, this.#hold.memory.end)
+    this.#hold.ringOther()
   }
 
   #stopRunning(): void {

@@ -164,6 +164,11 @@ export class Producer {
     return this.#published
   }
 
+  /** The released position as last loaded. */
+  get releasedBefore(): number {
+    return this.#released
+  }
+
   /**
    * Loads how far the consumer has released: everything before it is durable or answered.
    *

@@ -80,7 +80,7 @@ describe('a channel opened by name', () => {
 
       expect(seen).toEqual(['hello'])
       expect(readdirSync(directory).sort()).toEqual(
-        ['consumer.bell', 'consumer.lock', 'producer.bell', 'producer.lock', 'ring'].map((suffix) => `readings.${suffix}`),
+        ['consumer.bell', 'consumer.lock', 'producer.bell', 'producer.lock', 'ring', 'ring.lock'].map((suffix) => `readings.${suffix}`),
       )
     })
   }
