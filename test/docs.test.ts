@@ -97,6 +97,44 @@ describe('JavaScript in the documentation', () => {
   }
 })
 
+describe('TypeScript in the documentation', () => {
+  const programs = blocks
+    .filter(({ page, language }) => language === 'ts' && page.startsWith('docs/'))
+    .map((block) => [`${block.page}:${block.line}`, block] as const)
+  let folder = ''
+
+  // As in a project that has the package installed.
+  beforeAll(() => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-docs-')))
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(root, join(folder, 'node_modules', 'millrace'))
+    symlinkSync(join(root, 'node_modules', '@types'), join(folder, 'node_modules', '@types'))
+  })
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  test.each(programs)('%s compiles', (name, { text }) => {
+    const file = `${name.replaceAll(/\W/g, '-')}.mts`
+    writeFileSync(join(folder, file), text)
+    const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+    ]
+
+    const { status, stdout } = spawnSync(process.execPath, [compiler, ...options, file], { cwd: folder, encoding: 'utf8' })
+
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+  })
+})
+
 test('the tables of the README are what they are generated from', () => {
   const { status, stderr } = spawnSync(process.execPath, [join(root, '.ci', 'readme.mjs'), '--check'], { encoding: 'utf8' })
 
@@ -169,5 +207,29 @@ describe('the page about operations', () => {
 
     expect(named.length).toBeGreaterThan(5)
     expect(named.filter(([, role, name]) => !counters(role ?? '').includes(name ?? '')).map(([all]) => all)).toEqual([])
+  })
+})
+
+describe('the page about the bus', () => {
+  const text = read('docs/bus.md')
+
+  test.each(['receiver.js', 'sender.js'])('shows the example %s word for word', (file) => {
+    expect(blocksOf('docs/bus.md').map((block) => block.text)).toContain(read(`examples/bus/${file}`))
+  })
+
+  test('explains every error of the bus', () => {
+    const sources = readdirSync(join(root, 'src/bus')).map((file) => read(`src/bus/${file}`))
+    const codes = new Set(sources.join('\n').match(/(?<=new MillraceError\(')ERR_[A-Z_]+/g))
+
+    expect(codes.size).toBeGreaterThan(8)
+    expect([...codes].filter((code) => !text.includes(`| \`${code}\` |`))).toEqual([])
+  })
+
+  test('names every option of openChannel', () => {
+    const options = /interface OpenChannelOptions \{([\s\S]*?)\n\}/.exec(read('src/bus/channel-hold.ts'))?.[1] ?? ''
+    const names = [...options.matchAll(/^ {2}readonly (\w+)/gm)].map((match) => match[1] ?? '')
+
+    expect(names.length).toBeGreaterThan(5)
+    expect(names.filter((name) => name !== 'clock' && !text.includes(`\`${name}\``))).toEqual([])
   })
 })

@@ -80,6 +80,24 @@ describe('the example bus', () => {
   test('adds up what came from another process', () => {
     expect(node(join(examples, 'bus', 'main.js'))).toBe('ten numbers came over shared memory; their sum is 55\n')
   })
+
+  test('is of ten lines an end, and typed', () => {
+    const ends = ['receiver.js', 'sender.js'].map((file) => join(examples, 'bus', file))
+    const compiler = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
+    const options = ['--allowJs', '--checkJs', '--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
+
+    const { status, stdout } = spawnSync(process.execPath, [compiler, '--ignoreConfig', ...options, ...ends], {
+      cwd: join(examples, 'bus'),
+      encoding: 'utf8',
+    })
+
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+    const lines = (file: string) =>
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('//'))
+    expect(ends.filter((file) => lines(file).length > 10)).toEqual([])
+  })
 })
 
 describe('the maps of the example ingest', () => {

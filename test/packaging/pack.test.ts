@@ -34,6 +34,9 @@ describe('the tarball', () => {
         'dist/src/index.d.ts',
         'config/default.yaml',
         'native/install.mjs',
+        'bench/reference/ping-pong.c',
+        'bench/reference/ring.c',
+        'docs/bus.md',
         'LICENSE',
         'CHANGELOG.md',
       ]),
@@ -52,7 +55,8 @@ const CLAIMS: readonly (readonly [claim: string, prove: (project: string) => Pro
   ['can be imported and runs a plant inline', (project) => runs(project, 'import-all.js', 'imported')],
   ['prints its help', async (project) => expect(await millrace(project, '--help')).toContain('Usage: millrace')],
   ['prints its configuration', async (project) => expect(await millrace(project, 'config')).toContain('bus.capacityBytes')],
-  ['measures the bus', (project) => measuresTheBus(process.execPath, project)],
+  ['measures the round trip of the bus', (project) => measuresTheBus(process.execPath, project)],
+  ['measures the throughput of the bus, and prints it with the reference or why there is none', (project) => printsTheThroughput(project)],
   ['runs the first example of the README', (project) => readmeExample(project)],
   ['scaffolds a plant whose tests pass', scaffoldPasses],
 ]
@@ -165,6 +169,13 @@ async function measuresTheBus(node: string, project: string): Promise<void> {
     expect(JSON.parse(lastLine(text))).toMatchObject({ bench: 'bus-rtt', meanNs: expect.any(Number) as number })
     return
   }
+}
+
+async function printsTheThroughput(project: string): Promise<void> {
+  const report = await millrace(project, 'bench', 'throughput', '--smoke')
+  expect(report).toMatch(/^ +bytes +batch +millrace( +ring in C +ratio)?$/m)
+  expect(report.match(/^ +(32|256|1024|16384) +(1|16|64) .*$/gm)).toHaveLength(12)
+  if (!report.includes('ring in C  ratio')) expect(report).toContain('no ring in C to compare with: there is no C compiler (cc) here')
 }
 
 /** The first JavaScript block of the README, run as it stands there. */
