@@ -111,10 +111,10 @@ export async function measureBusTap(options: BusTapOptions): Promise<BusTap> {
 /** A report for people. */
 export function describeBusTap({ bytes, offeredFramesPerSecond, offered, fullSpeed, rounds }: BusTap): string {
   const line = (name: string, cost: TapCost) =>
-    `${name}: ${count(cost.framesPerSecond)} frames/s without a tap, ${count(cost.framesPerSecondTapped)} with it (ratio ${cost.ratio}); ` +
-    `a frame keeps the sender ${cost.sendNs} ns without, ${cost.sendNsTapped} ns with; captured ${count(cost.capturedPerSecond)} frames/s, ${cost.gaps} gaps`
+    `${name}: ${figure(cost.framesPerSecond)} frames/s without a tap, ${figure(cost.framesPerSecondTapped)} with it (ratio ${cost.ratio}); ` +
+    `a frame keeps the sender ${cost.sendNs} ns without, ${cost.sendNsTapped} ns with; captured ${figure(cost.capturedPerSecond)} frames/s, ${cost.gaps} gaps`
   return [
-    line(`${count(offeredFramesPerSecond)} frames/s of ${bytes} bytes offered`, offered),
+    line(`${figure(offeredFramesPerSecond)} frames/s of ${bytes} bytes offered`, offered),
     line('as fast as it goes', fullSpeed),
     `medians over ${rounds} rounds; every capture held every frame, once and in order`,
   ].join('\n')
@@ -199,7 +199,7 @@ function costOf(without: readonly Measured[], tapped: readonly Measured[]): TapC
   }
 }
 
-function count(value: number): string {
+function figure(value: number): string {
   return value.toLocaleString('en-US')
 }
 

@@ -124,16 +124,22 @@ class Capture {
       this.#frames += tap.frameCount
       this.#bytes += tap.byteCount
     } else if (found === 'gap') {
-      this.#writer.gap(tap.gapBytes, tap.startPosition, micros)
-      this.#gaps++
-      this.#lostBytes += tap.gapBytes
+      this.#gap(tap.gapBytes, tap.startPosition, micros)
     } else if (found === 'anew') {
-      this.#writer.anew(headerOf(tap, this.#clock), tap.position, micros, roomFor(tap))
+      // A channel begins at 0: what was released before the tap saw it is missing.
+      this.#writer.anew(headerOf(tap, this.#clock), 0, micros, roomFor(tap))
       this.#anew++
+      if (tap.position > 0) this.#gap(tap.position, 0, micros)
     }
     this.#tell()
     if (found === 'ended') return 'ended'
     return found === 'nothing' || (found === 'frames' && tap.byteCount < tap.capacityBytes * BUSY_SHARE) ? 'calm' : 'busy'
+  }
+
+  #gap(lostBytes: number, position: number, micros: number): void {
+    this.#writer.gap(lostBytes, position, micros)
+    this.#gaps++
+    this.#lostBytes += lostBytes
   }
 
   #isOver(): CaptureSummary['endedBy'] | undefined {

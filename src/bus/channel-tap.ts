@@ -22,10 +22,13 @@ const LOOK_AT_FILE_EVERY_MS = 100
 /** Between a channel's removal and its successor. */
 const ABSENT_MS_MAX = 2000
 
-/** A tap of the channel in a file, that goes on with its successors: when the ends give a damaged channel up and when a plant starts again. */
+/**
+ * A tap of the channel in a file, that goes on with its successors: when the ends give a damaged channel up and when a plant starts again. What
+ * was published in a channel that was given up, and not copied by then, is lost with it.
+ */
 export class ChannelTap {
   readonly #options: ChannelTapOptions
-  readonly #lock: FileLock
+  #lock: FileLock | undefined
   #mapping: Mapping
   #tap: Tap
   #isGone = false
@@ -58,13 +61,13 @@ export class ChannelTap {
     return this.#tap
   }
 
-  /** As `Tap.poll`. After `anew`, `tap` is another one, which may need more room. */
+  /** As `Tap.poll`. After `anew`, `tap` is another one, which may need more room. Throws ERR_TAP_HELD when another tap was faster then. */
   poll(target: Uint8Array): ChannelTapFound {
     const found = this.#isGone ? 'gone' : this.#tap.poll(target)
     if (found === 'frames' || found === 'gap') return found
     if (found === 'gone') this.#isGone = true
     const nowMs = machineMs()
-    if (nowMs < this.#lookAtMs) return 'nothing'
+    if (nowMs < this.#lookAtMs && !this.#isGone) return 'nothing'
     this.#lookAtMs = nowMs + LOOK_AT_FILE_EVERY_MS
     return this.#lookAtFile(nowMs)
   }
@@ -73,7 +76,7 @@ export class ChannelTap {
   close(): void {
     if (!this.#isGone) this.#tap.detach()
     this.#mapping.close()
-    this.#lock.close()
+    this.#lock?.close()
   }
 
   /** All that was published is copied, or nothing of it is to be had any more. */
@@ -86,6 +89,7 @@ export class ChannelTap {
     }
     this.#absentSinceMs = Number.POSITIVE_INFINITY
     if (file === this.#file && !this.#isGone) return 'nothing'
+    this.#lockAnew()
     try {
       const { mapping, tap } = this.#openTap()
       this.#mapping.close()
@@ -100,6 +104,13 @@ export class ChannelTap {
     this.#file = file
     this.#isGone = false
     return 'anew'
+  }
+
+  /** A plant that starts removes the file of the lock with all else, and then another tap may have taken the new one. */
+  #lockAnew(): void {
+    this.#lock?.close()
+    this.#lock = undefined
+    this.#lock = takeLock(this.#options)
   }
 
   #openTap(): { readonly mapping: Mapping; readonly tap: Tap } {

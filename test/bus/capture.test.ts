@@ -187,6 +187,26 @@ describe('a capture of a channel', () => {
     expect(await read(file())).toMatchObject({ texts: ['before', 'after'], anew: 1, hasEnd: true })
   })
 
+  test('says what it missed of a channel that was made anew before it looked', async () => {
+    const before = bothEnds()
+    const end = await startCapture()
+    send(before.producer, 'before')
+    await until(() => before.producer.stat().tap.position === before.producer.stat().publishedPosition)
+    for (const channel of open) channel.close()
+    open = []
+    rmSync(file('numbers.ring'))
+
+    // In one turn of the loop, so that the tap cannot look between the two.
+    const after = bothEnds()
+    send(after.producer, 'missed', 'seen')
+    after.consumer.consumer.next()
+    after.consumer.consumer.release(after.consumer.consumer.endPosition)
+    await until(() => after.producer.stat().tap.state === 'holding')
+
+    expect(await end()).toMatchObject({ frames: 2, anew: 1, gaps: 1, lostBytes: 16 })
+    expect(await read(file())).toMatchObject({ texts: ['before', 'seen'], anew: 1, gaps: 1, lostBytes: 16, hasEnd: true })
+  })
+
   test('is one at a time', async () => {
     bothEnds()
     const end = await startCapture()
