@@ -53,21 +53,25 @@ function tell(summary: CaptureSummary, output: Output): void {
   } else output.line('nothing is missing')
 }
 
-/** How far a capture is, on a terminal. */
+/** That a capture has begun, and on a terminal how far it is. */
 class TapLine {
   readonly #output: Output
+  #hasBegun = false
   #isOpen = false
 
   constructor(output: Output) {
     this.#output = output
   }
 
-  show({ frames, bytes, gaps, durationMs }: CaptureSummary): void {
-    if (this.#output.isJson || !process.stderr.isTTY) return
+  show({ channel, path, frames, bytes, gaps, durationMs }: CaptureSummary): void {
+    if (this.#output.isJson) return
+    if (!this.#hasBegun) this.#output.note(`capturing ${channel} into ${path}; Ctrl-C ends it`)
+    this.#hasBegun = true
+    if (!process.stderr.isTTY) return
     this.#isOpen = true
     const rate = Math.round(frames / Math.max(0.001, durationMs / 1000))
     process.stderr.write(
-      `\r\u001b[K${(durationMs / 1000).toFixed(1)} s  ${frames.toLocaleString('en-US')} frames  ${rate.toLocaleString('en-US')} frames/s  ${megabytes(bytes)}  gaps ${gaps}  (Ctrl-C ends it)`,
+      `\r\u001b[K${(durationMs / 1000).toFixed(1)} s  ${frames.toLocaleString('en-US')} frames  ${rate.toLocaleString('en-US')} frames/s  ${megabytes(bytes)}  gaps ${gaps}`,
     )
   }
 
