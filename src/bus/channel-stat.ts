@@ -12,6 +12,7 @@ export interface ChannelStat {
   readonly capacityBytes: number
   readonly schemaHash: number
   readonly publishedPosition: number
+  /** As the consumer told it when it last released or had read all that it knew of. */
   readonly readPosition: number
   readonly releasedPosition: number
   /** Published and not read yet. */

@@ -25,7 +25,6 @@ export class Consumer extends FrameWalk {
   readonly #peer: Peer
   readonly #peerWords: Int32Array
   readonly #peerIndex: number
-  #read: number
   #released: number
   /** The published position as last loaded. */
   #tail: number
@@ -40,14 +39,14 @@ export class Consumer extends FrameWalk {
     this.#peerWords = options.peer.words
     this.#peerIndex = options.peer.index
     this.#released = Atomics.load(this.words, RELEASED_WORD)
-    this.#read = this.#released
+    this.endPosition = this.#released
     this.#tail = this.#released
-    this.words[READ_WORD] = this.#read
+    this.words[READ_WORD] = this.#released
   }
 
   /** Moves past the next frame and answers where its payload begins in `bytes`, or NO_FRAME. Throws ERR_CHANNEL_CORRUPT. */
   next(): number {
-    const read = this.#read
+    const read = this.endPosition
     if (read === this.#tail) {
       // A plain look first, since spinning is looking: `Atomics.load` is a call. Now and then the ordered one all the same, as nothing obliges
       // a compiler to make a plain look again. The next frame is looked at as well, so that its bytes are on their way together with the news
@@ -58,10 +57,7 @@ export class Consumer extends FrameWalk {
       }
       if (!this.#lookForMore()) return NO_FRAME
     }
-    const offset = this.walk(read, this.#tail)
-    this.#read = this.endPosition
-    this.words[READ_WORD] = this.endPosition
-    return offset
+    return this.walk(read, this.#tail)
   }
 
   /** Hands at most `limit` frames to the handler and answers how many. A frame whose handler throws counts as read. */
@@ -78,7 +74,7 @@ export class Consumer extends FrameWalk {
 
   /** Whether `next` would find something: looks at the shared word, so that it serves before parking too. */
   hasFrames(): boolean {
-    return Atomics.load(this.words, PUBLISHED_WORD) !== this.#read
+    return Atomics.load(this.words, PUBLISHED_WORD) !== this.endPosition
   }
 
   /**
@@ -87,8 +83,9 @@ export class Consumer extends FrameWalk {
    */
   release(position: number): void {
     if (position === this.#released) return
-    if ((distance(this.#released, position) | distance(position, this.#read)) < 0) this.#checkRelease(position)
+    if ((distance(this.#released, position) | distance(position, this.endPosition)) < 0) this.#checkRelease(position)
     this.#released = position
+    this.words[READ_WORD] = this.endPosition
     // SYNC released: all reads of the frames come before this store; the producer writes over them only after it loaded the word.
     const isParked = storePosition(this.words, RELEASED_WORD, position, this.#peerWords, this.#peerIndex)
     // SYNC fence: the store above may have covered the mark of a fence.
@@ -98,7 +95,7 @@ export class Consumer extends FrameWalk {
 
   /** End of the last frame that `next` gave. */
   get readPosition(): number {
-    return this.#read
+    return this.endPosition
   }
 
   get releasedPosition(): number {
@@ -112,7 +109,7 @@ export class Consumer extends FrameWalk {
 
   #checkRelease(position: number): void {
     assert(distance(this.#released, position) > 0, 'a release does not go back')
-    assert(distance(position, this.#read) >= 0, 'only what was read is released')
+    assert(distance(position, this.endPosition) >= 0, 'only what was read is released')
   }
 
   #lookForMore(): boolean {
@@ -120,6 +117,7 @@ export class Consumer extends FrameWalk {
     const tail = Atomics.load(this.words, PUBLISHED_WORD)
     // Negative when the position went back, or further than the ring is long; and of a multiple of 8 the low bits are 0.
     if (((tail - this.#tail) | (this.capacityBytes - (tail - this.#released))) < 0 || (tail & 7) !== 0) this.#giveUpAt(tail)
+    this.words[READ_WORD] = this.endPosition
     if (tail === this.#tail) return this.#lookAtFence()
     this.#tail = tail
     return true

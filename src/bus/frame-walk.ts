@@ -22,8 +22,6 @@ export class FrameWalk {
   /** Payload bytes of the frame. */
   length = 0
   type = 0
-  /** Where the frame begins. */
-  startPosition = 0
   /** Where it ends: release this position to give the frame back, and all before it. */
   endPosition = 0
 
@@ -35,6 +33,8 @@ export class FrameWalk {
   readonly #mask: number
   readonly #roundingBytes: number
   readonly #frameBytesMax: number
+  /** The largest payload that needs no more looks than its length; none does without in a channel with checksums. */
+  readonly #plainBytesMax: number
 
   constructor(buffer: ArrayBufferLike, header: Pick<ChannelHeader, 'name' | 'capacityBytes' | 'hasChecksums'>) {
     this.bytes = new Uint8Array(buffer)
@@ -49,6 +49,12 @@ export class FrameWalk {
     const checksumBytes = header.hasChecksums ? CHECKSUM_BYTES : 0
     this.#roundingBytes = FRAME_HEADER_BYTES + checksumBytes + FRAME_ALIGNMENT - 1
     this.#frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES - checksumBytes
+    this.#plainBytesMax = header.hasChecksums ? -1 : this.#frameBytesMax
+  }
+
+  /** Where the frame begins. */
+  get startPosition(): number {
+    return (this.endPosition - ((this.length + this.#roundingBytes) & -FRAME_ALIGNMENT)) | 0
   }
 
   /**
@@ -61,11 +67,10 @@ export class FrameWalk {
     const type = this.#ring[(index >> 2) + 1] as number
     const bytes = (length + this.#roundingBytes) & -FRAME_ALIGNMENT
     // Negative when any of them is: padding, an impossible length, or a frame that goes on behind the ring's end or the limit.
-    const doubts = length | type | (this.#frameBytesMax - length) | (this.capacityBytes - index - bytes) | (limit - position - bytes)
-    if (doubts < 0 || this.hasChecksums) return this.#walkWithCare(position, limit)
+    const doubts = length | type | (this.#plainBytesMax - length) | (this.capacityBytes - index - bytes) | (limit - position - bytes)
+    if (doubts < 0) return this.#walkWithCare(position, limit)
     this.length = length
     this.type = type
-    this.startPosition = position
     this.endPosition = (position + bytes) | 0
     return PAYLOAD_BEGIN + index
   }
@@ -95,7 +100,6 @@ export class FrameWalk {
     if (this.hasChecksums) this.#check(index >> 2, bytes, start)
     this.length = length
     this.type = type
-    this.startPosition = start
     this.endPosition = end
     return PAYLOAD_BEGIN + index
   }

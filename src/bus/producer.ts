@@ -46,7 +46,8 @@ export class Producer {
   readonly #machineMs: () => number
   readonly #capacityBytes: number
   readonly #mask: number
-  readonly #hasChecksums: boolean
+  /** Whether a commit has a checksum to write. */
+  readonly #isCareful: boolean
   /** What a payload takes more than its own bytes, before rounding down to whole multiples of the alignment. */
   readonly #roundingBytes: number
   #position: number
@@ -57,9 +58,13 @@ export class Producer {
   #limit: number
   /** Ever committed, modulo 2^32. */
   #frames: number
-  #claimStart = 0
-  /** Payload bytes of the open claim, -1 when there is none. */
-  #claimBytes = -1
+  /** Up to where it may be written in one piece: to the limit, but not over the ring's end. */
+  #runEnd: number
+  /** Of the open claim; the position when there is none. */
+  #claimEnd: number
+  /** Payload bytes of the last claim. */
+  #claimBytes = 0
+  #paddedFrom: number
 
   /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */
   constructor(buffer: ArrayBufferLike, options: EndOptions) {
@@ -70,7 +75,7 @@ export class Producer {
     this.name = header.name
     const checksumBytes = header.hasChecksums ? layout.CHECKSUM_BYTES : 0
     this.frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES - checksumBytes
-    this.#hasChecksums = header.hasChecksums
+    this.#isCareful = header.hasChecksums
     this.#roundingBytes = FRAME_HEADER_BYTES + checksumBytes + FRAME_ALIGNMENT - 1
     this.#words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
     this.#ring = new Int32Array(buffer, HEADER_BYTES, header.capacityBytes / 4)
@@ -85,6 +90,9 @@ export class Producer {
     this.#position = this.#published
     this.#released = Atomics.load(this.#words, RELEASED_WORD)
     this.#limit = this.#released
+    this.#runEnd = this.#position
+    this.#claimEnd = this.#position
+    this.#paddedFrom = this.#position
     this.#frames = this.#words[FRAMES_LOW_WORD] as number
   }
 
@@ -96,14 +104,15 @@ export class Producer {
   tryClaim(payloadBytes: number, type: number): number {
     const position = this.#position
     const index = position & this.#mask
-    const bytes = (payloadBytes + this.#roundingBytes) & -FRAME_ALIGNMENT
-    // Negative when any of them is: a claim is open, an argument is wrong, the ring ends too early, or there is no room as far as known.
-    const doubts = ~this.#claimBytes | payloadBytes | type | (this.#capacityBytes - index - bytes) | (this.#limit - position - bytes)
-    if (doubts < 0 || payloadBytes > this.frameBytesMax || (payloadBytes | 0) !== payloadBytes)
-      return this.#claimWithCare(payloadBytes, type)
-    this.#ring[(index >> 2) + 1] = type
-    this.#claimStart = position
+    const end = (position + ((payloadBytes + this.#roundingBytes) & -FRAME_ALIGNMENT)) | 0
+    // Negative when any of them is: a claim is open, an argument is wrong, or the frame would go beyond what may be written in one piece.
+    const doubts = (position - this.#claimEnd) | payloadBytes | type | (this.frameBytesMax - payloadBytes) | (this.#runEnd - end)
+    if (doubts < 0 || (payloadBytes | 0) !== payloadBytes) return this.#claimWithCare(payloadBytes, type)
+    const ring = this.#ring
+    ring[index >> 2] = payloadBytes
+    ring[(index >> 2) + 1] = type
     this.#claimBytes = payloadBytes
+    this.#claimEnd = end
     return PAYLOAD_BEGIN + index
   }
 
@@ -117,21 +126,18 @@ export class Producer {
   }
 
   /** Ends the claim as a frame of its first `payloadBytes`, by default all of them. Not visible yet. */
-  commit(payloadBytes = this.#claimBytes): void {
-    if ((payloadBytes | (this.#claimBytes - payloadBytes)) < 0 || (payloadBytes | 0) !== payloadBytes) this.#checkCommit(payloadBytes)
-    const start = this.#claimStart
-    const bytes = (payloadBytes + this.#roundingBytes) & -FRAME_ALIGNMENT
-    this.#ring[(start & this.#mask) >> 2] = payloadBytes
-    if (this.#hasChecksums) this.#seal((start & this.#mask) >> 2, bytes, start)
-    this.#position = (start + bytes) | 0
-    this.#claimBytes = -1
+  commit(payloadBytes?: number): void {
+    if (payloadBytes !== undefined || this.#isCareful || this.#claimEnd === this.#position) this.#commitWithCare(payloadBytes)
+    this.#position = this.#claimEnd
     this.#frames = (this.#frames + 1) | 0
   }
 
   /** Gives the claim up: nothing happened. */
   abort(): void {
-    assert(this.#claimBytes >= 0, 'an abort follows a claim')
-    this.#claimBytes = -1
+    assert(this.#claimEnd !== this.#position, 'an abort follows a claim')
+    this.#position = this.#committedEnd()
+    this.#claimEnd = this.#position
+    this.#setRunEnd()
   }
 
   /**
@@ -139,7 +145,7 @@ export class Producer {
    * ERR_CHANNEL_CORRUPT, the consumer may or may not have seen what this call published.
    */
   publish(): void {
-    const position = this.#position
+    const position = this.position
     const before = this.#published
     if (position === before) return
     const words = this.#words
@@ -157,7 +163,7 @@ export class Producer {
 
   /** End of everything committed. */
   get position(): number {
-    return this.#position
+    return this.#claimEnd === this.#position ? this.#position : this.#committedEnd()
   }
 
   get publishedPosition(): number {
@@ -190,37 +196,58 @@ export class Producer {
 
   /** The claim that needs more than its place: padding before it, a look for room, or a no. */
   #claimWithCare(payloadBytes: number, type: number): number {
-    assert(this.#claimBytes < 0, 'a producer has one claim at a time')
+    assert(this.#claimEnd === this.#position, 'a producer has one claim at a time')
     assert(type >= 0, 'the type of a frame is not negative')
     assert(payloadBytes >= 0 && Number.isInteger(payloadBytes), 'the length of a claim is a whole number of bytes')
     if (payloadBytes > this.frameBytesMax) return FRAME_TOO_LARGE
     const bytes = (payloadBytes + this.#roundingBytes) & -FRAME_ALIGNMENT
     const left = this.#capacityBytes - (this.#position & this.#mask)
     const skipped = bytes > left ? left : 0
-    const start = (this.#position + skipped) | 0
-    if (distance((start + bytes) | 0, this.#limit) < 0) {
+    if (distance((this.#position + skipped + bytes) | 0, this.#limit) < 0) {
       this.#lookForRoom()
-      if (distance((start + bytes) | 0, this.#limit) < 0) return this.#refuse()
+      if (distance((this.#position + skipped + bytes) | 0, this.#limit) < 0) return this.#refuse()
     }
     if (skipped > 0) this.#pad(skipped)
-    const index = start & this.#mask
+    this.#setRunEnd()
+    const index = this.#position & this.#mask
+    this.#ring[index >> 2] = payloadBytes
     this.#ring[(index >> 2) + 1] = type
-    this.#claimStart = start
     this.#claimBytes = payloadBytes
+    this.#claimEnd = (this.#position + bytes) | 0
     return PAYLOAD_BEGIN + index
   }
 
-  #checkCommit(payloadBytes: number): void {
-    assert(this.#claimBytes >= 0, 'a commit follows a claim')
+  /** A commit of less than was claimed, or of a frame with a checksum. */
+  #commitWithCare(payloadBytes = this.#claimBytes): void {
+    assert(this.#claimEnd !== this.#position, 'a commit follows a claim')
     assert(payloadBytes >= 0 && Number.isInteger(payloadBytes), 'the length of a frame is a whole number of bytes')
     assert(payloadBytes <= this.#claimBytes, 'a commit is not longer than its claim')
+    const word = (this.#position & this.#mask) >> 2
+    const bytes = (payloadBytes + this.#roundingBytes) & -FRAME_ALIGNMENT
+    this.#ring[word] = payloadBytes
+    if (this.#isCareful) this.#seal(word, bytes, this.#position)
+    this.#claimEnd = (this.#position + bytes) | 0
   }
 
-  /** Fills the ring up to its end. */
+  /** Fills the ring up to its end, and goes on at its beginning. */
   #pad(bytes: number): void {
     const word = (this.#position & this.#mask) >> 2
     this.#ring[word] = bytes - FRAME_HEADER_BYTES
     this.#ring[word + 1] = PADDING_TYPE
+    this.#paddedFrom = this.#position
+    this.#position = (this.#position + bytes) | 0
+  }
+
+  /** The position without the padding of the open claim, if it has any. */
+  #committedEnd(): number {
+    const index = this.#paddedFrom & this.#mask
+    const paddedTo = (this.#paddedFrom + this.#capacityBytes - index) | 0
+    return paddedTo === this.#position && this.#ring[(index >> 2) + 1] === PADDING_TYPE ? this.#paddedFrom : this.#position
+  }
+
+  #setRunEnd(): void {
+    const lapEnd = (this.#position + this.#capacityBytes - (this.#position & this.#mask)) | 0
+    this.#runEnd = distance(lapEnd, this.#limit) < 0 ? this.#limit : lapEnd
   }
 
   #seal(word: number, bytes: number, position: number): void {
