@@ -22,7 +22,7 @@ export interface CaptureReplay {
   readonly truncated: readonly string[]
 }
 
-const CAPACITY_BYTES = 4 * 1024 * 1024
+const CAPACITY_BYTES_MIN = 256 * 1024
 
 /**
  * Feeds captured commands, byte for byte as the gateway had published them, into a new plant in this process and in memory, and answers what became of
@@ -45,7 +45,7 @@ export async function replayCaptures(
     checkReaders(readers, model)
     await storage.journal.register(eventTypesOf(model))
     let feeder: CommandFeeder | undefined
-    const capacityBytes = Math.max(CAPACITY_BYTES, ...readers.map(({ header }) => header.capacityBytes))
+    const capacityBytes = Math.max(CAPACITY_BYTES_MIN, ...readers.map(({ header }) => header.capacityBytes))
     plant = await InlinePlant.start(model, storage, { entities: definition.entities, capacityBytes }, (channels, wake) => {
       feeder = new CommandFeeder(channels[0] as WorkerChannel, wake)
       return feeder
@@ -74,6 +74,7 @@ async function feed(
   onProgress: () => void,
 ): Promise<void> {
   for await (const item of reader.items()) {
+    onProgress()
     if (item.kind === 'anew') checkSchema(reader.path, item.header.schemaHash, model)
     if (item.kind === 'gap') {
       counts.gaps++
@@ -89,7 +90,6 @@ async function feed(
       counts.commands++
     }
     feeder.flush()
-    onProgress()
     await nextTurn()
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openChannel } from '#bus/index.js'
 import type { BusReport, ChannelReport } from '#runtime/bus-report.js'
 import { CountingClients } from './counting-clients.js'
 import { PlantFolder } from './plant-folder.js'
@@ -136,6 +137,33 @@ describe('the channels of a running plant', () => {
 
     expect(await watch.ended).toBe(0)
     expect((watch.json[2] as BusReport).channels).toHaveLength(5)
+  })
+})
+
+describe('channels that stand alone', () => {
+  test('are shown and captured by their directory', async () => {
+    const directory = fileOf('channels')
+    const producer = openChannel({ directory, name: 'readings', role: 'producer' })
+    try {
+      producer.trySend(new Uint8Array([1, 2, 255]), 7)
+
+      const stat = await run(folder, ['bus', 'stat', '--directory', directory, '--json'])
+      const tap = await run(folder, ['bus', 'tap', 'readings', '--directory', directory, '-o', fileOf('readings.cap'), '--for', '1'])
+
+      expect((stat.json as unknown as BusReport).channels).toMatchObject([
+        {
+          name: 'readings',
+          framesPublished: 1,
+          producer: { process: null, pid: process.pid, alive: true, pulseAgeMs: null },
+          consumer: { pid: 0 },
+        },
+      ])
+      expect(tap.stdout).toMatch(/^1 frames?, .* of readings in 1\.\d s are in .*readings\.cap/)
+      expect(tap.stderr).toMatch(/capturing readings into/)
+      expect((await run(folder, ['bus', 'tap', '--read', fileOf('readings.cap')])).stdout).toMatch(/ {2}type 7 {5}3 bytes {2}0102ff\n$/)
+    } finally {
+      producer.close()
+    }
   })
 })
 
