@@ -34,6 +34,58 @@ const ROWS = {
         reference === null ? '' : `the same ring in C: ${millions((row) => row.referenceMessagesPerSecond)} million`,
       ]
     }),
+  'bus-throughput': ({ rows }) =>
+    rows
+      .filter(({ batch }) => batch !== 16)
+      .map(({ bytes, batch, messagesPerSecond, referenceMessagesPerSecond }) => [
+        `Messages of ${count(bytes)} bytes a second, one way, ${batch === 1 ? 'one by one' : `${batch} at a time`}`,
+        millions(messagesPerSecond),
+        referenceMessagesPerSecond === null ? '' : `the same ring in C: ${millions(referenceMessagesPerSecond)}`,
+      ]),
+  'bus-wake': ({
+    p50Us,
+    p99Us,
+    reference,
+    spinP50Us,
+    idleCpuPercent,
+    loopDelayP99Ms,
+    rivals,
+    messagesPerSecond32,
+    messagesPerSecond1024,
+  }) => [
+    [
+      'Round trip between processes that sleep while they wait',
+      `p50 ${p50Us} µs, p99 ${p99Us} µs`,
+      reference === null ? '' : `a C program that sleeps the same way: p50 ${reference.p50Us} µs`,
+    ],
+    ['The same while they spin', `p50 ${spinP50Us} µs`, ''],
+    ...rivals.map((rival) => [
+      `The same over ${RIVALS[rival.name]}`,
+      `p50 ${rival.p50Us} µs, p99 ${rival.p99Us} µs`,
+      `floods of 32 bytes and 1 KiB a second: ${thousands(rival.messagesPerSecond32)} and ${thousands(rival.messagesPerSecond1024)}; over the bus ${flood(throughput, 32)} and ${flood(throughput, 1024)}`,
+    ]),
+    ['A process asleep on 32 channels', `${idleCpuPercent} % of a core`, ''],
+    ['Delay of the event loop while it drains a flood', `p99 ${loopDelayP99Ms} ms`, ''],
+  ],
+  'bus-fan-in': ({ channels, nsPerEmptyChannel, quiet, flooded }) => [
+    [`A sweep over ${channels} channels, per empty one`, `${nsPerEmptyChannel} ns`, ''],
+    [
+      'A frame of a quiet channel beside a flooded one, from its claim to its handler',
+      `p50 ${flooded.p50Ns} ns, p99 ${flooded.p99Ns} ns`,
+      `nothing flooded: p50 ${quiet.p50Ns} ns, p99 ${quiet.p99Ns} ns`,
+    ],
+  ],
+  'bus-tap': ({ bytes, offered }) => [
+    [
+      `Frames of ${bytes} bytes a second through a tapped channel`,
+      `${millions(offered.framesPerSecondTapped)}, all captured`,
+      `without the tap: ${millions(offered.framesPerSecond)}`,
+    ],
+  ],
+  'bus-faults': ({ kills, lost, torn, duplicated, resumeMsP99 }) => [
+    [`${count(kills)} SIGKILLs at the ends of channels: lost, torn, doubled`, `${lost}, ${torn}, ${duplicated}`, ''],
+    ['From the successor to the first frame that the survivor gets through', `p99 ${resumeMsP99} ms`, ''],
+  ],
   ingest: ({ stream, http, reference }) => {
     const floor = `LMDB put + fsync of one row: p50 ${reference.p50Ms} ms, p99 ${reference.p99Ms} ms`
     return [
@@ -69,6 +121,13 @@ const ROWS = {
     ],
     ['A telemetry report decided and applied', `${decideAndApplyNs} ns`, ''],
   ],
+}
+
+const RIVALS = {
+  'process.send': '`process.send`, as JSON',
+  'process.send-advanced': '`process.send`, advanced serialization',
+  'message-port': 'a `MessagePort` between threads',
+  'unix-socket': 'a Unix socket',
 }
 
 const text = readFileSync(README, 'utf8')
@@ -128,6 +187,19 @@ function waits({ p50, p99, max }) {
 
 function count(number) {
   return number.toLocaleString('en')
+}
+
+function millions(number) {
+  return `${(number / 1e6).toPrecision(3)} M`
+}
+
+function thousands(number) {
+  return number >= 1e6 ? millions(number) : `${Math.round(number / 1000)} k`
+}
+
+/** The most that went through parked ends, whatever the batch. */
+function flood(throughput, bytes) {
+  return thousands(Math.max(...throughput.filter((row) => row.bytes === bytes).map((row) => row.messagesPerSecond)))
 }
 
 function nameOf(path) {
