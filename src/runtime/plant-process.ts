@@ -1,18 +1,20 @@
 import { resolve } from 'node:path'
 import { systemClock } from '#base/clock.js'
-import { channelBytes, createChannel } from '#bus/index.js'
+import { messageOf } from '#base/errors.js'
 import { PlantModel } from '#entity/index.js'
 import { SUPERVISION_LIMITS } from '#processes/supervision-options.js'
+import type { ChildRole, Seat } from '#processes/process-role.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { PlantSupervisor } from '#recovery/plant-supervisor.js'
-import { Bell, Mapping } from '#shm/index.js'
+import { Bell } from '#shm/index.js'
 import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
 import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
 import { programEntry } from './package-root.js'
+import { PlantChannels } from './plant-channels.js'
 import { importPlant } from './plant-module.js'
 import type { PlantSettings } from './plant-settings.js'
-import { bellPath, channelPath } from './role-process.js'
+import { bellPath } from './role-process.js'
 
 export interface StartPlantOptions {
   readonly plantFile: string
@@ -37,15 +39,11 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const plant = new PlantModel((await importPlant(plantFile)).entities)
   const shape: PlantShape = { workers: config.workers.count, gateways: GATEWAYS }
   const sizes: ChannelSizes = { capacityBytes: config.bus.capacityBytes, answerCapacityBytes: Math.max(4096, config.bus.capacityBytes / 4) }
-  const channels = planChannels(shape, sizes)
+  const channels = new PlantChannels(planChannels(shape, sizes), plant.schemaHash)
   let shardCount = 0
 
   const beforeStart = (runtimeDirectory: string) => {
-    for (const { name, capacityBytes } of channels) {
-      const mapping = Mapping.create(channelPath(runtimeDirectory, name), channelBytes(capacityBytes))
-      createChannel(mapping.buffer, { capacityBytes, schemaHash: plant.schemaHash, name })
-      mapping.close()
-    }
+    channels.make(runtimeDirectory)
     makeBells(runtimeDirectory, shape)
     const settings: PlantSettings = {
       plantFile,
@@ -76,10 +74,13 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       backOff: { ...SUPERVISION_LIMITS.backOff, firstMs: config.processes.backoffMs, delayMsMax: config.processes.backoffMsMax },
     },
     isNew: (directory) => !hasLog(directory),
-    neededBytes: channels.reduce((sum, { capacityBytes }) => sum + channelBytes(capacityBytes), 0),
+    neededBytes: channels.bytes,
     beforeStart,
     // The journal is ready before any other seat is given away.
-    assign: (seat) => (seat.role === 'journal' ? {} : { shardCount }),
+    assign: (seat, term) => {
+      mendChannels(channels, seat, term, options.onEvent)
+      return seat.role === 'journal' ? {} : { shardCount }
+    },
     onEvent: (event) => {
       if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
       options.onEvent?.(event)
@@ -87,6 +88,16 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     hasLogFiles: options.hasLogFiles,
     clock: systemClock,
   })
+}
+
+/** What cannot be mended now, for want of room, is tried again for the successor of the process that then fails. */
+function mendChannels(channels: PlantChannels, seat: Seat<ChildRole>, term: number, onEvent: StartPlantOptions['onEvent']): void {
+  const tell = (code: string, message: string) => onEvent?.({ at: systemClock.nowMicros(), kind: 'trouble', code, message })
+  try {
+    for (const { name, error } of channels.makeDamagedAnew(seat, term)) tell(error.code, `${error.message}; ${name} is made anew`)
+  } catch (error) {
+    tell('ERR_CHANNEL_CORRUPT', `a damaged channel could not be made anew: ${messageOf(error)}`)
+  }
 }
 
 /** The FIFOs are there before anybody rings; they belong to the seats and outlive the processes. */
