@@ -3,9 +3,8 @@
  * everybody parks when there is nothing to do.
  */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type CaptureSummary, capture, openChannel } from '#bus/index.js'
+import { type CaptureSummary, capture, openChannel, openedChannel } from '#bus/index.js'
 import { serveOrders } from './measuring-process.js'
 
 export interface TapEndSetup {
@@ -31,7 +30,7 @@ export interface TapEndReport {
   readonly summary?: CaptureSummary
 }
 
-export const CHANNEL_NAME = 'tapped'
+const CHANNEL_NAME = 'tapped'
 const BATCH = 64
 const TICK_MS = 1
 const LEASE_MS = 10_000
@@ -100,8 +99,7 @@ function tap({ directory }: TapEndSetup) {
     if (order.order === 'capture') {
       end = new AbortController()
       running = capture({
-        ringPath: join(directory, `${CHANNEL_NAME}.ring`),
-        lockPath: join(directory, `${CHANNEL_NAME}.tap.lock`),
+        ...openedChannel(directory, CHANNEL_NAME),
         path: order.path,
         leaseMs: LEASE_MS,
         signal: end.signal,

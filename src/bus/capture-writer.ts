@@ -39,6 +39,7 @@ export class CaptureWriter {
   #filling: Block[] = []
   #frameCount = 0
   #writing: Promise<void> | undefined
+  #onWritten: (() => void) | undefined
   #failure: MillraceError | undefined
 
   /**
@@ -94,9 +95,12 @@ export class CaptureWriter {
     this.#append({ kind: CHUNK_ANEW, byteCount: bytes.length, count: 0, position, micros })
   }
 
-  /** Resolves when the disk has taken something, or has nothing to take. */
-  async written(): Promise<void> {
-    await this.#writing
+  /** Resolves when the disk has taken something, or has nothing to take. One call at a time. */
+  written(): Promise<void> {
+    if (this.#writing === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onWritten = resolve
+    })
   }
 
   /** Writes the end and all that waits, and closes the file. Rejects with ERR_CAPTURE_WRITE. */
@@ -144,14 +148,22 @@ export class CaptureWriter {
         if (written < filled) {
           const { bytesWritten } = await this.#file.write(block.bytes, written, filled - written)
           block.written += bytesWritten
-        } else if (this.#filling.length > 1) this.#filling.shift()
-        else break
+        } else if (this.#filling.length > 1) {
+          this.#filling.shift()
+          this.#tellWritten()
+        } else break
       }
     } catch (error) {
       this.#failure = writeError(this.path, error)
     } finally {
       this.#writing = undefined
+      this.#tellWritten()
     }
+  }
+
+  #tellWritten(): void {
+    this.#onWritten?.()
+    this.#onWritten = undefined
   }
 }
 

@@ -35,8 +35,9 @@ export interface CaptureSummary {
   readonly endedBy: 'signal' | 'time' | 'size' | 'channel' | 'nothing'
 }
 
-/** A look that found a share of the ring as large as this is followed by another at once; else by a rest. */
+/** A look that found a share of the ring as large as this is followed by others at once, for a moment; else by a rest. */
 const BUSY_SHARE = 1 / 8
+const BUSY_MS = 1
 const REST_MS = 1
 /** What one look copies, unless the largest frame needs more or the ring is smaller. */
 const LOOK_BYTES = 1024 * 1024
@@ -89,6 +90,7 @@ class Capture {
   }
 
   async #untilOver(): Promise<CaptureSummary['endedBy']> {
+    let busyUntilMs = 0
     for (;;) {
       const over = this.#isOver()
       if (over !== undefined) {
@@ -102,7 +104,8 @@ class Capture {
       }
       const found = this.#look(room)
       if (found === 'ended') return 'channel'
-      if (found === 'busy') await nextTurn()
+      if (found === 'busy') busyUntilMs = machineMs() + BUSY_MS
+      if (machineMs() < busyUntilMs) await nextTurn()
       else await delay(REST_MS)
     }
   }

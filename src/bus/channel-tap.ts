@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isMillraceError, MillraceError } from '#base/errors.js'
-import { FileLock, Mapping, ownProcess } from '#shm/index.js'
+import { FileLock, Mapping, ownProcess, RemoteBell } from '#shm/index.js'
+import { HEADER_BYTES, PRODUCER_PARKED_WORD } from './layout.js'
 import { machineMs } from './machine-ms.js'
 import type { Peer } from './peer.js'
 import { Tap, type TapFound } from './tap.js'
@@ -13,6 +14,20 @@ export interface ChannelTapOptions {
   readonly leaseMs: number
   /** The producer's process, for the memory of the channel. */
   readonly peerOf?: (buffer: ArrayBuffer) => Peer
+}
+
+/** Where a tap finds a channel that `openChannel` made, and how it wakes its producer. */
+export function openedChannel(directory: string, name: string): Omit<ChannelTapOptions, 'leaseMs'> {
+  const path = (suffix: string) => join(directory, `${name}.${suffix}`)
+  const bell = new RemoteBell(path('producer.bell'))
+  return {
+    ringPath: path('ring'),
+    lockPath: path('tap.lock'),
+    peerOf: (buffer) => {
+      const words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
+      return { words, index: PRODUCER_PARKED_WORD, ring: () => void bell.ring() }
+    },
+  }
 }
 
 /** `anew`: the channel was made anew, and the next look begins at its start. `ended`: its file is gone for good. */

@@ -12,7 +12,7 @@ import { seatsOf } from './channel-plan.js'
 /** Where channels are: those of the plant on a data directory, or those that `openChannel` made in a directory. */
 export type BusPlace = { readonly dataDirectory: string } | { readonly directory: string }
 
-export const RING_SUFFIX = '.ring'
+const RING_SUFFIX = '.ring'
 
 /** A look at every channel, from outside. */
 export interface BusLook {

@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMillraceError, MillraceError } from '#base/errors.js'
-import type { CaptureOptions, Peer } from '#bus/index.js'
+import { type ChannelTapOptions, openedChannel, type Peer } from '#bus/index.js'
 import { ProcessTable } from '#processes/process-table.js'
 import { PROCESS_TABLE_NAME } from '#recovery/plant-supervisor.js'
 import { Mapping, RemoteBell } from '#shm/index.js'
-import { busDirectory, type BusPlace, RING_SUFFIX, ringsIn } from './bus-view.js'
+import { busDirectory, type BusPlace, ringsIn } from './bus-view.js'
 import { seatsOf } from './channel-plan.js'
 import { bellPath } from './role-process.js'
 
 /** Where a capture finds a channel, and whom it wakes. */
-export type TapTarget = Pick<CaptureOptions, 'ringPath' | 'lockPath' | 'peerOf'>
+export type TapTarget = Omit<ChannelTapOptions, 'leaseMs'>
 
 /** Throws ERR_NO_PLANT, ERR_NO_CHANNELS, and ERR_NO_CHANNEL with the names of those that there are. */
 export function tapTarget(place: BusPlace, channel: string): TapTarget {
@@ -24,10 +24,10 @@ export function tapTarget(place: BusPlace, channel: string): TapTarget {
       next: `one of ${names.join(', ')}`,
     })
   }
-  const paths = { ringPath: join(directory, `${channel}${RING_SUFFIX}`), lockPath: join(directory, `${channel}.tap.lock`) }
+  const opened = openedChannel(directory, channel)
   const seat = seatsOf(channel)?.producer
-  if (seat === undefined || !existsSync(join(directory, PROCESS_TABLE_NAME))) return paths
-  return { ...paths, peerOf: () => processPeer(directory, bellPath({ runtimeDirectory: directory }, seat.role, seat.slot), seat) }
+  if (seat === undefined || !existsSync(join(directory, PROCESS_TABLE_NAME))) return opened
+  return { ...opened, peerOf: () => processPeer(directory, bellPath({ runtimeDirectory: directory }, seat.role, seat.slot), seat) }
 }
 
 /** The process in a seat. A table that is just being made anew wakes nobody: sleepers look again by themselves. */

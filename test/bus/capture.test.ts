@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CaptureReader, type CaptureSummary, capture, type ConsumerChannel, openChannel, type ProducerChannel } from '#bus/index.js'
+import {
+  CaptureReader,
+  type CaptureSummary,
+  capture,
+  type ConsumerChannel,
+  openChannel,
+  openedChannel,
+  type ProducerChannel,
+} from '#bus/index.js'
 import { readNumbered } from './numbered.mjs'
 
 const channelEnd = fileURLToPath(new URL('children/channel-end.mjs', import.meta.url))
@@ -42,7 +50,7 @@ function bothEnds(more: object = {}): { readonly producer: ProducerChannel; read
 /** Captures into `path` in this process until told to end; resolves once the file is begun. */
 async function startCapture(path = file(), leaseMs = 10_000): Promise<() => Promise<CaptureSummary>> {
   const end = new AbortController()
-  const paths = { ringPath: file('numbers.ring'), lockPath: file('numbers.tap.lock') }
+  const paths = openedChannel(directory, 'numbers')
   const running = capture({ ...paths, path, leaseMs, signal: end.signal })
   running.catch(() => undefined)
   await until(() => existsSync(path))
@@ -150,8 +158,7 @@ describe('a capture of a channel', () => {
     const { producer } = bothEnds()
     send(producer, 'one')
     const paths = {
-      ringPath: file('numbers.ring'),
-      lockPath: file('numbers.tap.lock'),
+      ...openedChannel(directory, 'numbers'),
       leaseMs: 1000,
       signal: new AbortController().signal,
     }
@@ -212,8 +219,7 @@ describe('a capture of a channel', () => {
     const end = await startCapture()
 
     const second = capture({
-      ringPath: file('numbers.ring'),
-      lockPath: file('numbers.tap.lock'),
+      ...openedChannel(directory, 'numbers'),
       path: file('second'),
       leaseMs: 1000,
       signal: new AbortController().signal,
@@ -229,8 +235,7 @@ describe('a capture of a channel', () => {
     writeFileSync(file(), 'precious')
 
     const refused = capture({
-      ringPath: file('numbers.ring'),
-      lockPath: file('numbers.tap.lock'),
+      ...openedChannel(directory, 'numbers'),
       path: file(),
       leaseMs: 1000,
       signal: new AbortController().signal,
@@ -244,8 +249,7 @@ describe('a capture of a channel', () => {
   test('says so when the disk refuses it', async () => {
     bothEnds()
     const refused = capture({
-      ringPath: file('numbers.ring'),
-      lockPath: file('numbers.tap.lock'),
+      ...openedChannel(directory, 'numbers'),
       path: '/proc/nowhere/capture',
       leaseMs: 1000,
       signal: new AbortController().signal,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hash32 } from '#base/hash.js'
-import { capture, NO_FRAME, openChannel, type ProducerChannel } from '#bus/index.js'
+import { capture, NO_FRAME, openChannel, openedChannel, type ProducerChannel } from '#bus/index.js'
 import { ANSWER_ALWAYS, COMMAND_FRAME, type CommandHeader, commandFrameBytes, writeCommandHeader } from '#entity/command-frame.js'
 import { defineEntity, PlantModel } from '#entity/index.js'
 import { replayCaptures } from '#runtime/capture-replay.js'
@@ -59,7 +59,7 @@ async function captured(name: string, commands: readonly Sent[], schemaHash = mo
   open.push(channel)
   for (const command of commands) sendCommand(channel, command)
   const path = join(directory, `${name}.cap`)
-  const paths = { ringPath: join(directory, `${name}.ring`), lockPath: join(directory, `${name}.lock`) }
+  const paths = openedChannel(directory, name)
   await capture({ ...paths, path, leaseMs: 1000, signal: AbortSignal.abort() })
   return path
 }
@@ -148,7 +148,7 @@ describe('captured commands in a new plant', () => {
     const consumer = openChannel({ directory, name: 'commands-g0-w0', role: 'consumer', schemaHash: model.schemaHash })
     open.push(producer)
     const path = join(directory, 'many.cap')
-    const paths = { ringPath: join(directory, 'commands-g0-w0.ring'), lockPath: join(directory, 'lock') }
+    const paths = openedChannel(directory, 'commands-g0-w0')
     const end = new AbortController()
     const running = capture({ ...paths, path, leaseMs: 10_000, signal: end.signal })
     for (let round = 0; round < rounds; round++) {

@@ -4,8 +4,7 @@
  * to end by the end of its stdin.
  */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { capture } from '#bus/index.js'
+import { capture, openedChannel } from '#bus/index.js'
 
 const { directory, name, path, leaseMs } = JSON.parse(process.argv[2])
 const end = new AbortController()
@@ -16,8 +15,7 @@ const look = setInterval(() => {
   process.stdout.write('ready\n')
 }, 1)
 const summary = await capture({
-  ringPath: join(directory, `${name}.ring`),
-  lockPath: join(directory, `${name}.tap.lock`),
+  ...openedChannel(directory, name),
   path,
   leaseMs,
   signal: end.signal,
