@@ -24,16 +24,6 @@ const ROWS = {
       reference === null ? '' : `one cache line in C: mean ${reference.meanNs} ns, p99 ${reference.p99Ns} ns`,
     ],
   ],
-  'bus-throughput': ({ rows, reference }) =>
-    [...new Set(rows.map(({ bytes }) => bytes))].map((bytes) => {
-      const ofBytes = rows.filter((row) => row.bytes === bytes)
-      const millions = (pick) => ofBytes.map((row) => (pick(row) / 1e6).toFixed(1)).join(' / ')
-      return [
-        `Messages of ${count(bytes)} bytes a second, one way, published by ${ofBytes.map(({ batch }) => batch).join(' / ')}`,
-        `${millions((row) => row.messagesPerSecond)} million`,
-        reference === null ? '' : `the same ring in C: ${millions((row) => row.referenceMessagesPerSecond)} million`,
-      ]
-    }),
   'bus-throughput': ({ rows }) =>
     rows
       .filter(({ batch }) => batch !== 16)
@@ -42,17 +32,7 @@ const ROWS = {
         millions(messagesPerSecond),
         referenceMessagesPerSecond === null ? '' : `the same ring in C: ${millions(referenceMessagesPerSecond)}`,
       ]),
-  'bus-wake': ({
-    p50Us,
-    p99Us,
-    reference,
-    spinP50Us,
-    idleCpuPercent,
-    loopDelayP99Ms,
-    rivals,
-    messagesPerSecond32,
-    messagesPerSecond1024,
-  }) => [
+  'bus-wake': ({ p50Us, p99Us, reference, spinP50Us, idleCpuPercent, loopDelayP99Ms, rivals, throughput }) => [
     [
       'Round trip between processes that sleep while they wait',
       `p50 ${p50Us} µs, p99 ${p99Us} µs`,
