@@ -71,7 +71,7 @@ export async function measureBusRtt(options: BusRttOptions): Promise<BusRtt> {
     })
   }
   const reference = options.withReference ? await compileC('ping-pong.c') : 'it was not asked for'
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-rtt-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-rtt-${process.pid}-`))
   const ends: End[] = []
   try {
     const [ping, pong] = [createRing(folder, 'ping'), createRing(folder, 'pong')]

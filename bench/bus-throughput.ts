@@ -3,11 +3,12 @@
  *
  *   sender (core A) ══ ring ══▶ receiver (core B)
  *
- * Both spin, pinned, TypeScript at both ends, through the real channel: claim, write every byte of the payload, commit, and publish after
- * every `batch` frames; read, check number and last word, and release after every `batch`. The reference is reference/ring.c: the same ring in
- * C with the same work per frame, measured in turns with ours. A run is cut into segments of some milliseconds by marks in the ring; a
- * segment counts when neither process had an involuntary context switch during it. Nothing is left out of the time of a segment. What is
- * allocated comes from runs of its own, as marks allocate. Needs two cores of its own for about a minute.
+ * Both spin, pinned, TypeScript at both ends, through the real channel as it is when either end may sleep, which is the default: claim, write
+ * every byte of the payload, commit, and publish after every `batch` frames; read, check number and last word, and release after every
+ * `batch`. The reference is reference/ring.c: the same ring in C with the same work per frame, measured in turns with ours. A run is cut into
+ * segments of about a millisecond by marks in the ring; a segment counts when neither process had an involuntary context switch during it.
+ * Nothing is left out of the time of a segment. What is allocated comes from runs of its own, as marks allocate. Needs two cores of its own
+ * for about half a minute.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -132,7 +133,7 @@ export async function measureBusThroughput(options: BusThroughputOptions): Promi
     })
   }
   const reference = options.withReference ? await compileC('ring.c') : 'it was not asked for'
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-throughput-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-throughput-${process.pid}-`))
   const lanes: Lane[] = []
   try {
     for (const bytes of options.bytes) lanes.push(openLane(folder, bytes, options, [senderCore, receiverCore]))

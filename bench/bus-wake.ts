@@ -96,7 +96,7 @@ async function measureBusWake(options: BusWakeOptions): Promise<BusWake> {
       next: 'run it where this process may use two',
     })
   }
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-wake-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-wake-${process.pid}-`))
   const reference = await compileC('parked-ping-pong.c')
   const bench = new WakeBench(folder, options, [firstCore, secondCore])
   try {

@@ -20,7 +20,7 @@ export interface CProgram {
 export async function compileC(name: string): Promise<CProgram | string> {
   const source = sourcePath(`reference/${name}`)
   if (!existsSync(source)) return `its source ${source} is not installed`
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-c-'))
+  const folder = mkdtempSync(join(tmpdir(), `millrace-c-${process.pid}-`))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   const program = join(folder, basename(name, '.c'))
   try {

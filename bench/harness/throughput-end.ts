@@ -3,7 +3,7 @@
  * spinning on the channel while it does it. What it does per frame is what reference/ring.c does.
  */
 import { GCProfiler, getHeapStatistics } from 'node:v8'
-import { type ChannelRole, Consumer, NO_FRAME, NO_PEER, Producer } from '#bus/index.js'
+import { type ChannelRole, Consumer, NO_FRAME, type Peer, Producer } from '#bus/index.js'
 import { Mapping, ownProcess, pinThread } from '#shm/index.js'
 import { serveOrders } from './measuring-process.js'
 
@@ -38,21 +38,24 @@ const DATA = 1
 /** Carries the sender's count of involuntary context switches. */
 const MARK = 2
 const MARK_BYTES = 8
-/** Payloads up to this length, multiples of 32, are written field by field; longer ones are copied between their first and last 8 bytes. */
+/** Payloads up to this length, multiples of 32, are written field by field; longer ones are copied between their first and last field. */
 const FIELDS_BYTES_MAX = 256
+
+/**
+ * May sleep at any time and never does, so that every publish and release has to order its store before a look at the peer: what a channel that
+ * waits by `adaptive` pays.
+ */
+const AWAKE_PEER: Peer = { words: new Int32Array(1), index: 0, ring: () => {} }
 
 const SILENCE_MS_MAX = 5_000
 const POLLS_PER_CLOCK_LOOK = 1 << 20
 
 class Sender {
   readonly #out: Producer
-  /** Payloads begin at multiples of 8. */
-  readonly #doubles: Float64Array
   #number = 0
 
   constructor(out: Producer) {
     this.#out = out
-    this.#doubles = new Float64Array(out.bytes.buffer)
   }
 
   run({ bytes, batch, segments, framesPerSegment }: ThroughputRun): Omit<ThroughputReport, 'allocatedBytes'> {
@@ -68,25 +71,27 @@ class Sender {
 
   #sendBatch(bytes: number, batch: number, prepared: Uint8Array): void {
     const out = this.#out
-    const doubles = this.#doubles
+    const { floats } = out
     for (let ofBatch = 0; ofBatch < batch; ofBatch++) {
       let offset = out.tryClaim(bytes, DATA)
       if (offset < 0) offset = this.#claimLater(bytes, DATA)
       const number = this.#number++
       const start = offset >> 3
       const end = (offset + bytes) >> 3
+      floats[start] = number
       if (bytes <= FIELDS_BYTES_MAX) {
-        for (let field = start; field < end; field += 4) {
-          doubles[field] = number
-          doubles[field + 1] = number
-          doubles[field + 2] = number
-          doubles[field + 3] = number
+        floats[start + 1] = number
+        floats[start + 2] = number
+        for (let field = start + 3; field < end - 1; field += 4) {
+          floats[field] = number
+          floats[field + 1] = number
+          floats[field + 2] = number
+          floats[field + 3] = number
         }
       } else {
-        doubles[start] = number
         out.bytes.set(prepared, offset + 8)
-        doubles[end - 1] = number
       }
+      floats[end - 1] = number
       out.commit()
     }
     out.publish()
@@ -114,13 +119,11 @@ class Sender {
 
 class Receiver {
   readonly #in: Consumer
-  readonly #doubles: Float64Array
   #expected = 0
   #switches = 0
 
   constructor(inbound: Consumer) {
     this.#in = inbound
-    this.#doubles = new Float64Array(inbound.bytes.buffer)
   }
 
   run({ bytes, batch, segments, framesPerSegment }: ThroughputRun): Omit<ThroughputReport, 'allocatedBytes'> {
@@ -143,14 +146,14 @@ class Receiver {
 
   #receiveBatch(bytes: number, batch: number): void {
     const inbound = this.#in
-    const doubles = this.#doubles
+    const { floats } = inbound
     for (let ofBatch = 0; ofBatch < batch; ofBatch++) {
       let offset = inbound.next()
       if (offset === NO_FRAME) offset = this.#wait()
       const expected = this.#expected++
       const first = offset >> 3
       if (inbound.length !== bytes) throw wrong(expected, inbound)
-      if (doubles[first] !== expected || doubles[first + (bytes >> 3) - 1] !== expected) throw wrong(expected, inbound)
+      if (floats[first] !== expected || floats[first + (bytes >> 3) - 1] !== expected) throw wrong(expected, inbound)
     }
     inbound.release(inbound.endPosition)
   }
@@ -212,7 +215,7 @@ function involuntarySwitches(): number {
 serveOrders<ThroughputEndSetup, ThroughputRun, ThroughputReport>(import.meta.url, ({ role, path, core }) => {
   pinThread(core)
   const { buffer } = Mapping.open(path)
-  const identity = { ...ownProcess(), term: 1, schemaHash: THROUGHPUT_SCHEMA, peer: NO_PEER }
+  const identity = { ...ownProcess(), term: 1, schemaHash: THROUGHPUT_SCHEMA, peer: AWAKE_PEER }
   const end = role === 'producer' ? new Sender(new Producer(buffer, identity)) : new Receiver(new Consumer(buffer, identity))
   return (run) => {
     let measured: Omit<ThroughputReport, 'allocatedBytes'> = { framesPerSecond: 0, discarded: 0 }

@@ -1,8 +1,8 @@
 /*
  * The reference for bus-throughput: the same ring as src/bus, in C. The same layout (its words 128 bytes apart, a frame
  * header of 8 bytes, padding at the end), the same cached remote positions, checks and counters, and the same orders of
- * memory: the published and released positions are stored sequentially consistent, as the look at the other side's
- * parked word behind each demands. Two pinned processes, one writes, one reads.
+ * memory: before a position is stored the other side's parked word says how. Two pinned processes, one writes, one
+ * reads.
  *
  *   ring CPU_A CPU_B CAPACITY BYTES BATCH SEGMENTS FRAMES
  *
@@ -29,6 +29,8 @@ enum {
   HEADER_BYTES = 4096,
   MAGIC = 0x4843524d,
   TAP_NONE = 0,
+  PARKED = 1,
+  SPINNING = 2,
   PRODUCER_PARKED = 384,
   CONSUMER_PARKED = 512,
   PUBLISHED = 640,
@@ -98,10 +100,16 @@ static inline double* double_at(uint8_t* memory, int32_t offset) { return (doubl
 
 static inline _Atomic int32_t* shared(uint8_t* memory, int32_t offset) { return (_Atomic int32_t*)(memory + offset); }
 
-/* What follows the store of a position. Nobody fences, parks or taps here: what is measured is the looks. */
-static inline void look_at_peer(uint8_t* memory, int32_t parked) {
+/* To a peer that spins and never sleeps nothing but order is owed. To another one the store is sequentially consistent,
+ * so that the look whether it sleeps is not early. Here the peers are awake: they might sleep and never do. */
+static inline void store_position(uint8_t* memory, int32_t word, int32_t position, int32_t parked) {
+  if (*word_at(memory, parked) == SPINNING) {
+    atomic_store_explicit(shared(memory, word), position, memory_order_release);
+  } else {
+    atomic_store(shared(memory, word), position);
+    check(atomic_load(shared(memory, parked)) != PARKED, "nobody sleeps in this program");
+  }
   check(*word_at(memory, 0) == MAGIC, "the channel is given up");
-  check(atomic_load(shared(memory, parked)) == 0, "nobody sleeps in this program");
 }
 
 static void look_for_room(Producer* p) {
@@ -157,8 +165,7 @@ static inline void publish(Producer* p) {
   if ((p->published & ~p->position) < 0) *word_at(p->memory, LAPS) += 1;
   p->frames_committed = 0;
   p->published = p->position;
-  atomic_store(shared(p->memory, PUBLISHED), p->position);
-  look_at_peer(p->memory, CONSUMER_PARKED);
+  store_position(p->memory, PUBLISHED, p->position, CONSUMER_PARKED);
 }
 
 static inline int look_for_more(Consumer* c) {
@@ -208,8 +215,7 @@ static inline void release(Consumer* c, int32_t position) {
   check(distance(c->released, position) > 0, "a release does not go back");
   check(distance(position, c->read) >= 0, "only what was read is released");
   c->released = position;
-  atomic_store(shared(c->memory, RELEASED), position);
-  look_at_peer(c->memory, PRODUCER_PARKED);
+  store_position(c->memory, RELEASED, position, PRODUCER_PARKED);
 }
 
 static double involuntary_switches(void) {
@@ -243,19 +249,21 @@ static int32_t claim(Producer* p, int32_t bytes, int32_t type) {
 }
 
 /* Short payloads, multiples of 32, are fields that all hold the number; in longer ones prepared bytes lie between the
- * number at both ends. */
+ * first and the last. */
 static inline void fill(uint8_t* payload, int32_t bytes, double number, const uint8_t* prepared) {
+  *double_at(payload, 0) = number;
   if (bytes <= FIELDS_BYTES_MAX) {
-    for (int32_t at = 0; at < bytes; at += 32) {
+    *double_at(payload, 8) = number;
+    *double_at(payload, 16) = number;
+    for (int32_t at = 24; at < bytes - 8; at += 32) {
       *double_at(payload, at) = number;
       *double_at(payload, at + 8) = number;
       *double_at(payload, at + 16) = number;
       *double_at(payload, at + 24) = number;
     }
-    return;
+  } else {
+    memcpy(payload + 8, prepared, (size_t)bytes - 16);
   }
-  *double_at(payload, 0) = number;
-  memcpy(payload + 8, prepared, (size_t)bytes - 16);
   *double_at(payload, bytes - 8) = number;
 }
 

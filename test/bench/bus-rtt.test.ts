@@ -8,7 +8,7 @@ import { compiledPath } from '../../bench/harness/compiled.js'
 
 function leftovers(): string[] {
   const names = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
-  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => /^millrace-(rtt|c)-/.test(name))
+  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => new RegExp(`^millrace-(rtt|c)-${process.pid}-`).test(name))
 }
 
 describe.runIf(allowedCores().length >= 2)('the round trip over the bus', () => {

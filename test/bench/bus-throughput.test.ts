@@ -9,7 +9,7 @@ import { allocatedBytes } from '../../bench/harness/throughput-end.js'
 
 function leftovers(): string[] {
   const names = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
-  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => /^millrace-(throughput|c)-/.test(name))
+  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => new RegExp(`^millrace-(throughput|c)-${process.pid}-`).test(name))
 }
 
 describe.runIf(allowedCores().length >= 2)('the throughput of the bus', () => {

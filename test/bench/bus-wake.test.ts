@@ -37,7 +37,7 @@ const GOOD: BusWake = {
 
 function leftovers(): string[] {
   const names = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
-  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => /^millrace-(wake|c)-/.test(name))
+  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => new RegExp(`^millrace-(wake|c)-${process.pid}-`).test(name))
 }
 
 describe.runIf(allowedCores().length >= 2)('the benchmark of sleeping', () => {
