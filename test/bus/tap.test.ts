@@ -185,6 +185,29 @@ describe('a tap', () => {
     expect(tap.gapBytes).toBe(CAPACITY)
   })
 
+  test('begins where the ends are when these go on while it attaches', () => {
+    const { buffer, producer, consumer, target } = tappedRing()
+    send(producer, 'early')
+    let looks = 0
+    // The tap looks at the clock after it has stored a position and before it says that it holds.
+    const machineMs = () => {
+      if (looks++ > 0) return 1000
+      for (let lap = 0; lap < 3; lap++) {
+        consumeAll(consumer)
+        fill(producer)
+      }
+      consumeAll(consumer)
+      send(producer, 'seen')
+      return 1000
+    }
+
+    const successor = new Tap(buffer, { pid: 502, startTime: 9, leaseMs: LEASE_MS, machineMs })
+
+    fill(producer)
+    expect(successor.poll(target)).toBe('frames')
+    expect(copied(successor, target)[0]).toBe('seen')
+  })
+
   test('lets go when it is detached', () => {
     const { buffer, producer, consumer, tap } = tappedRing()
     fill(producer)
