@@ -304,6 +304,30 @@ describe('a capture beside processes at full speed', () => {
     expect(await read(file('second'), numberIn)).toMatchObject({ isTruncated: false, hasEnd: true })
   })
 
+  test('ends when the disk takes no more, keeps what is written and lets the channel go on', async () => {
+    const consumer = opened(openChannel({ directory, name: 'numbers', role: 'consumer', capacityBytes: 65_536 }))
+    let received = 0
+    consumer.consume(() => void received++)
+    const setup = JSON.stringify({ directory, name: 'numbers', path: file(), leaseMs: 10_000 })
+    // In blocks of 512 bytes.
+    const limited = spawn('sh', ['-c', 'ulimit -f 2000; exec "$0" "$1" "$2"', process.execPath, capturing, setup], { stdio: 'pipe' })
+    children.push(limited)
+    let errors = ''
+    limited.stderr.on('data', (piece: Buffer) => (errors += piece.toString()))
+    await until(() => existsSync(file()))
+
+    await start(channelEnd, { task: 'send', count, batch: 16 })
+    await until(() => received === count)
+    await until(() => limited.exitCode !== null)
+
+    expect(errors).toContain('ERR_CAPTURE_WRITE')
+    expect(consumer.stat().tap.state).toBe('none')
+    const { texts, isTruncated } = await read(file(), numberIn)
+    expect(isTruncated).toBe(true)
+    expect(texts.length).toBeGreaterThan(0)
+    expect(texts.findIndex((text, index) => text !== String(index))).toBe(-1)
+  })
+
   test('says what it missed when it was stopped for longer than its lease', async () => {
     const consumer = opened(openChannel({ directory, name: 'numbers', role: 'consumer', capacityBytes: 65_536 }))
     let received = 0
