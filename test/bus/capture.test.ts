@@ -214,6 +214,28 @@ describe('a capture of a channel', () => {
     expect(await read(file())).toMatchObject({ texts: ['before', 'seen'], anew: 1, gaps: 1, lostBytes: 16, hasEnd: true })
   })
 
+  test('goes on in the channel that the ends made of a damaged one', async () => {
+    const damages: string[] = []
+    const onDamaged = () => void damages.push('damaged')
+    const producer = opened(openChannel({ directory, name: 'numbers', role: 'producer', onDamaged }))
+    const consumer = opened(openChannel({ directory, name: 'numbers', role: 'consumer', onDamaged }))
+    const end = await startCapture()
+    send(producer, 'before')
+    await until(() => producer.stat().tap.position === producer.stat().publishedPosition)
+    const seen: string[] = []
+    // The length of the first frame.
+    consumer.consumer.view.setInt32(4096, 1 << 30, true)
+    consumer.consume((offset, length) => void seen.push(new TextDecoder().decode(consumer.bytes.subarray(offset, offset + length))))
+
+    await until(() => damages.length === 2)
+    await until(() => producer.stat().tap.state === 'holding')
+    send(producer, 'after')
+    await until(() => seen.includes('after'))
+
+    expect(await end()).toMatchObject({ frames: 2, anew: 1, gaps: 0 })
+    expect(await read(file())).toMatchObject({ texts: ['before', 'after'], anew: 1, hasEnd: true })
+  })
+
   test('is one at a time', async () => {
     bothEnds()
     const end = await startCapture()
