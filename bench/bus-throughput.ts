@@ -91,8 +91,8 @@ export interface BusThroughput {
 /** In the ring: two batches of the largest frames and more, as a batch is released only when all of it was read. */
 const RING_BATCHES_MIN = 3
 const REFERENCE_MS_MAX = 60_000
-/** Runs of one row in one round, until a segment of them counts. */
-const ATTEMPTS_MAX = 10
+/** How long one row is measured again in one round, until a segment counts. */
+const UNDISTURBED_MS_MAX = 20_000
 
 type End = MeasuringProcess<ThroughputEndSetup, ThroughputRun, ThroughputReport>
 
@@ -242,7 +242,8 @@ async function measureReference(program: CProgram, place: readonly number[], run
 /** Measures again where no segment counted, and adds up what was discarded. */
 async function undisturbed(what: string, measure: () => Promise<Measured>): Promise<Measured> {
   let [segments, discarded] = [0, 0]
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+  const giveUpAt = performance.now() + UNDISTURBED_MS_MAX
+  while (performance.now() < giveUpAt) {
     const measured = await measure()
     segments += measured.segments
     discarded += measured.discarded
