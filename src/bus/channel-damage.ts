@@ -22,10 +22,14 @@ export function damageTo(buffer: ArrayBufferLike): MillraceError | undefined {
   }
 }
 
+/** An error of memory that was a channel before. */
+export function isDamage(error: unknown): error is MillraceError {
+  return isMillraceError(error, 'ERR_CHANNEL_CORRUPT') || isMillraceError(error, 'ERR_CHANNEL_FORMAT')
+}
+
 /** Throws what is no damage. */
 export function asDamage(error: unknown, channel: string, releasedPosition: number, position: number): ChannelDamage {
-  const isDamage = isMillraceError(error, 'ERR_CHANNEL_CORRUPT') || isMillraceError(error, 'ERR_CHANNEL_FORMAT')
-  if (!isDamage) throw error
+  if (!isDamage(error)) throw error
   const told = new MillraceError('ERR_CHANNEL_CORRUPT', {
     fact: 'the channel is damaged, and what was not released is given up with it',
     action: 'restart',

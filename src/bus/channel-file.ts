@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { isPowerOfTwo } from '#base/align.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import { FileLock, Mapping } from '#shm/index.js'
@@ -12,12 +12,14 @@ export interface ChannelFileOptions {
   readonly capacityBytes?: number | undefined
   readonly schemaHash: number
   readonly hasChecksums?: boolean | undefined
-  /** Files that stand beside a channel once an end has had it: they tell a channel damaged beyond recognition from a file that never was one. */
-  readonly witnesses: readonly string[]
+  /** Whether an end has had this channel before: it tells one damaged beyond recognition from a file that never was one. */
+  readonly isKnown: boolean
 }
 
 export const CAPACITY_BYTES_DEFAULT = 2 ** 20
 
+/** A channel that is damaged again and again while it is opened: its error is thrown then. */
+const ATTEMPTS_MAX = 10
 const LOCKED_MS_MAX = 10_000
 const LOCKED_LOOK_MS = 1
 
@@ -31,13 +33,12 @@ const LOCKED_LOOK_MS = 1
  * it is asked for, and what src/shm throws.
  */
 export function openChannelFile(options: ChannelFileOptions): Mapping {
-  const found = openIfThere(options.path)
-  if (found === undefined || isDamaged(found, options)) {
+  for (let attempt = 1; ; attempt++) {
+    const found = openIfThere(options.path)
+    if (found !== undefined && (attempt === ATTEMPTS_MAX || !isDamaged(found, options))) return checkedAgainst(found, options)
     found?.close()
     makeAnew(options)
-    return checkedAgainst(Mapping.open(options.path), options)
   }
-  return checkedAgainst(found, options)
 }
 
 function openIfThere(path: string): Mapping | undefined {
@@ -49,13 +50,13 @@ function openIfThere(path: string): Mapping | undefined {
   }
 }
 
-function isDamaged(mapping: Mapping, { witnesses }: ChannelFileOptions): boolean {
+function isDamaged(mapping: Mapping, { isKnown }: ChannelFileOptions): boolean {
   try {
     checkChannel(mapping.buffer)
     return false
   } catch (error) {
     if (isMillraceError(error, 'ERR_CHANNEL_CORRUPT')) return true
-    if (isMillraceError(error, 'ERR_CHANNEL_FORMAT') && wasChannel(mapping.buffer, witnesses.some(existsSync))) return true
+    if (isMillraceError(error, 'ERR_CHANNEL_FORMAT') && wasChannel(mapping.buffer, isKnown)) return true
     mapping.close()
     throw error
   }

@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isPowerOfTwo } from '#base/align.js'
 import { type Clock, systemClock } from '#base/clock.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import { Bell, FileLock, isAlive, type Mapping, ownProcess, RemoteBell } from '#shm/index.js'
-import type { ChannelDamage } from './channel-damage.js'
+import { type ChannelDamage, isDamage } from './channel-damage.js'
 import { openChannelFile } from './channel-file.js'
 import { channelStat, type EndStat } from './channel-stat.js'
 import { type ChannelRole, detach, fenceChannel } from './header.js'
@@ -45,6 +45,8 @@ export interface OpenChannelOptions {
 
 /** The largest that Linux gives. */
 const PID_MAX = 2 ** 22
+/** A channel that is damaged anew as often as it is made anew: its error is thrown then. */
+const ATTEMPTS_MAX = 10
 
 /** What an opened end stands on. Closing it leaves the channel, with what is in it, to a successor. */
 export interface ChannelHold {
@@ -57,8 +59,11 @@ export interface ChannelHold {
   readonly onDamaged: ((damage: ChannelDamage) => void) | undefined
   /** Wakes the other end whether it sleeps or not, so that it looks at the channel. */
   ringOther(): void
-  /** Fences the memory, which was found damaged, and takes that of the channel made anew: by this end, or by the other before. */
-  renew(): void
+  /**
+   * Makes the end of the memory; where that turns out damaged meanwhile, of the memory of the channel made anew. With `isDamaged` the memory is
+   * known to be that: it is fenced, and the channel made anew, by this end or by the other before.
+   */
+  attach<End>(make: (memory: ChannelMemory) => End, isDamaged?: boolean): End
   close(): void
 }
 
@@ -102,7 +107,9 @@ class Hold implements ChannelHold {
     let mapping: Mapping | undefined
     try {
       this.#otherBell = new RemoteBell(this.#path(`${role === 'producer' ? 'consumer' : 'producer'}.bell`))
-      mapping = this.#open(options.capacityBytes, options.checksums)
+      // Bells are left behind by ends that had the channel.
+      const isKnown = existsSync(this.#path('producer.bell')) || existsSync(this.#path('consumer.bell'))
+      mapping = this.#open(options.capacityBytes, options.checksums, isKnown)
       this.#mapping = mapping
       this.memory = this.#memoryOf(mapping)
       this.#ownBell = Bell.open(this.#path(`${role}.bell`))
@@ -123,14 +130,30 @@ class Hold implements ChannelHold {
     this.#otherBell.ring()
   }
 
-  renew(): void {
+  attach<End>(make: (memory: ChannelMemory) => End, isDamaged = false): End {
+    for (let attempt = isDamaged ? 1 : 0; ; attempt++) {
+      try {
+        if (attempt > 0) this.#renew()
+        return make(this.memory)
+      } catch (error) {
+        if (!isDamage(error) || attempt === ATTEMPTS_MAX) throw error
+      }
+    }
+  }
+
+  #renew(): void {
     const { buffer, hasChecksums } = this.memory
     fenceChannel(new Int32Array(buffer, 0, layout.HEADER_BYTES / 4))
     this.ringOther()
-    const mapping = this.#open(this.#options.capacityBytes ?? buffer.byteLength - layout.HEADER_BYTES, hasChecksums)
+    const mapping = this.#open(this.#options.capacityBytes ?? buffer.byteLength - layout.HEADER_BYTES, hasChecksums, true)
+    try {
+      this.memory = this.#memoryOf(mapping)
+    } catch (error) {
+      mapping.close()
+      throw error
+    }
     // The old one stays mapped as long as anybody has a view on it.
     this.#mapping = mapping
-    this.memory = this.#memoryOf(mapping)
   }
 
   close(): void {
@@ -141,10 +164,9 @@ class Hold implements ChannelHold {
     this.#lock.close()
   }
 
-  #open(capacityBytes: number | undefined, hasChecksums: boolean | undefined): Mapping {
+  #open(capacityBytes: number | undefined, hasChecksums: boolean | undefined, isKnown: boolean): Mapping {
     const { name, schemaHash = 0 } = this.#options
-    const witnesses = [this.#path('producer.bell'), this.#path('consumer.bell')]
-    return openChannelFile({ path: this.#path('ring'), name, capacityBytes, schemaHash, hasChecksums, witnesses })
+    return openChannelFile({ path: this.#path('ring'), name, capacityBytes, schemaHash, hasChecksums, isKnown })
   }
 
   #memoryOf({ buffer }: Mapping): ChannelMemory {

@@ -35,7 +35,7 @@ export class ConsumerChannel {
 
   constructor(hold: ChannelHold) {
     this.#hold = hold
-    this.#consumer = new Consumer(hold.memory.buffer, hold.memory.end)
+    this.#consumer = hold.attach(({ buffer, end }) => new Consumer(buffer, end))
     // A ring may have died with the predecessor.
     hold.ringOther()
   }
@@ -143,8 +143,7 @@ export class ConsumerChannel {
 
   #renew(): void {
     this.#running?.stop()
-    this.#hold.renew()
-    this.#consumer = new Consumer(this.#hold.memory.buffer, this.#hold.memory.end)
+    this.#consumer = this.#hold.attach(({ buffer, end }) => new Consumer(buffer, end), true)
     this.#running = this.#consume?.()
     this.#hold.ringOther()
   }

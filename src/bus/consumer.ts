@@ -7,7 +7,7 @@ import { type Peer, ringIfParked, storePosition } from './peer.js'
 import { distance } from './position.js'
 import type { EndOptions } from './producer.js'
 
-const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, MAGIC, MAGIC_WORD, PUBLISHED_WORD, READ_WORD, RELEASED_WORD } = layout
+const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, MAGIC, MAGIC_WORD, PUBLISHED_WORD, READ_WORD, RELEASED_CHECK_WORD, RELEASED_WORD } = layout
 
 /** Of so many looks for a frame one is an ordered load. */
 const LOOKS_MASK = 15
@@ -42,6 +42,8 @@ export class Consumer extends FrameWalk {
     this.endPosition = this.#released
     this.#tail = this.#released
     this.words[READ_WORD] = this.#released
+    // A predecessor may have died between the two stores of a release.
+    this.words[RELEASED_CHECK_WORD] = ~this.#released
   }
 
   /** Moves past the next frame and answers where its payload begins in `bytes`, or NO_FRAME. Throws ERR_CHANNEL_CORRUPT. */
@@ -84,6 +86,7 @@ export class Consumer extends FrameWalk {
   release(position: number): void {
     if (position === this.#released) return
     if ((distance(this.#released, position) | distance(position, this.endPosition)) < 0) this.#checkRelease(position)
+    if (this.hasChecksums) this.#announceRelease(position)
     this.#released = position
     this.words[READ_WORD] = this.endPosition
     // SYNC released: all reads of the frames come before this store; the producer writes over them only after it loaded the word.
@@ -112,6 +115,22 @@ export class Consumer extends FrameWalk {
     assert(distance(position, this.endPosition) >= 0, 'only what was read is released')
   }
 
+  /** In a channel with checksums: so that the producer never believes a released position that somebody else wrote. */
+  #announceRelease(position: number): void {
+    this.#lookAtOwn()
+    // SYNC release check: stored before the position itself, which the producer believes only together with this.
+    this.words[RELEASED_CHECK_WORD] = ~position
+  }
+
+  #lookAtOwn(): void {
+    const { words } = this
+    if (words[RELEASED_WORD] === this.#released && words[RELEASED_CHECK_WORD] === ~this.#released) return
+    throw giveUpHeader(words, this.name, 'its released position was written over', {
+      position: words[RELEASED_WORD],
+      released: this.#released,
+    })
+  }
+
   #lookForMore(): boolean {
     // SYNC published: this load comes before any read of the frames that it covers.
     const tail = Atomics.load(this.words, PUBLISHED_WORD)
@@ -126,6 +145,7 @@ export class Consumer extends FrameWalk {
   /** SYNC fence: its mark on the position may have been covered by the producer. */
   #lookAtFence(): false {
     if (this.words[MAGIC_WORD] !== MAGIC) throw giveUpHeader(this.words, this.name, 'its magic number is gone', {})
+    if (this.hasChecksums) this.#lookAtOwn()
     return false
   }
 

@@ -8,6 +8,9 @@ import { distance } from './position.js'
 
 const { CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, HEADER_BYTES, NAME_BYTES_MAX, NAME_OFFSET } = layout
 
+/** No format will ever have a higher one: it is damage. */
+const FORMAT_VERSION_MAX = 255
+
 /** Makes a position impossible. */
 const MISALIGNED = 1
 
@@ -70,6 +73,7 @@ export function createChannel(buffer: ArrayBufferLike, options: ChannelOptions):
   bytes.set(nameBytes, NAME_OFFSET)
   words[layout.CHECK_WORD] = checkOf(bytes, nameBytes.length)
   words[layout.PUBLISHED_WORD] = producerPosition
+  words[layout.RELEASED_CHECK_WORD] = ~producerPosition
   words[layout.RELEASED_WORD] = producerPosition
   words[layout.READ_WORD] = producerPosition
   Atomics.store(words, layout.MAGIC_WORD, layout.MAGIC)
@@ -104,7 +108,7 @@ export function readHeader(buffer: ArrayBufferLike): ChannelHeader {
 /** As `readHeader`, and checks the positions too: all that the next end will rely on. */
 export function checkChannel(buffer: ArrayBufferLike): ChannelHeader {
   const header = readHeader(buffer)
-  checkPositions(new Int32Array(buffer, 0, HEADER_BYTES / 4), header.name, header.capacityBytes)
+  checkPositions(new Int32Array(buffer, 0, HEADER_BYTES / 4), header)
   return header
 }
 
@@ -116,7 +120,9 @@ export function wasChannel(buffer: ArrayBufferLike, isKnown: boolean): boolean {
   if (buffer.byteLength < HEADER_BYTES) return false
   const bytes = new Uint8Array(buffer, 0, HEADER_BYTES).slice()
   const words = new Int32Array(bytes.buffer)
-  if (isKnown && words[layout.MAGIC_WORD] !== layout.MAGIC) return true
+  const version = words[layout.VERSION_WORD] as number
+  const isOtherFormat = words[layout.MAGIC_WORD] === layout.MAGIC && version > 0 && version <= FORMAT_VERSION_MAX
+  if (isKnown && !isOtherFormat) return true
   const nameBytes = words[layout.NAME_BYTES_WORD] as number
   if (nameBytes < 0 || nameBytes > NAME_BYTES_MAX) return false
   words[layout.VERSION_WORD] = layout.FORMAT_VERSION
@@ -197,12 +203,18 @@ export function corrupt(channel: string, fact: string, values: Readonly<Record<s
   })
 }
 
-function checkPositions(words: Int32Array, name: string, capacityBytes: number): void {
+function checkPositions(words: Int32Array, { name, capacityBytes, hasChecksums }: ChannelHeader): void {
   const published = Atomics.load(words, layout.PUBLISHED_WORD)
   const released = Atomics.load(words, layout.RELEASED_WORD)
   const unreleased = distance(released, published)
   if (unreleased < 0 || unreleased > capacityBytes || !isAligned(published) || !isAligned(released)) {
     throw corrupt(name, 'its published and released positions cannot both be right', { position: published, released, capacityBytes })
+  }
+  if (!hasChecksums) return
+  // Ahead of the released position where a consumer died between the two stores.
+  const intended = ~(words[layout.RELEASED_CHECK_WORD] as number)
+  if (distance(released, intended) < 0 || distance(intended, published) < 0) {
+    throw corrupt(name, 'its released position does not match its check', { position: released, intended })
   }
 }
 

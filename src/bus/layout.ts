@@ -17,7 +17,7 @@
  *    512  i32 consumer parked
  *    640  i32 published         end of the last visible frame. The only visibility there is
  *    768  producer's counters   i32 frames (low, high), i32 laps of the position, f64 refusals, rings, then its waiting
- *    896  i32 released          end of the last frame given back
+ *    896  i32 released          end of the last frame given back, then i32 its check: the same inverted, stored first
  *   1024  consumer's counters   i32 read position, f64 rings, then its waiting
  *   1152  the tap               i32 state, i32 position, f64 end of its lease, f64 start time, i32 pid
  *   4096  the ring
@@ -65,6 +65,8 @@ export const FRAMES_HIGH_WORD = 768 / 4 + 1
 /** How often the published position went past 2^32. */
 export const LAPS_WORD = 768 / 4 + 2
 export const RELEASED_WORD = 896 / 4
+/** Of a channel with checksums; in others it stays as it was made. */
+export const RELEASED_CHECK_WORD = 896 / 4 + 1
 export const READ_WORD = 1024 / 4
 
 export const TAP_STATE_WORD = 1152 / 4
@@ -74,6 +76,9 @@ export const TAP_PID_WORD = 1152 / 4 + 6
 export const TAP_NONE = 0
 export const TAP_HOLDING = 1
 export const TAP_FENCED = 2
+
+/** No lease lasts longer. One that says so is damage, or the producer would wait for a tap that nobody made. */
+export const TAP_LEASE_MS_MAX = 600_000
 
 /** Indices into the memory seen as Float64Array. */
 export const REFUSALS_COUNTER = 768 / 8 + 2

@@ -26,7 +26,7 @@ export class ProducerChannel {
 
   constructor(hold: ChannelHold) {
     this.#hold = hold
-    this.#producer = new Producer(hold.memory.buffer, hold.memory.end)
+    this.#producer = hold.attach(({ buffer, end }) => new Producer(buffer, end))
     hold.bell.onRing(() => this.#rung())
     // A ring may have died with the predecessor.
     hold.ringOther()
@@ -39,8 +39,8 @@ export class ProducerChannel {
 
   /**
    * Copies the payload into a frame and publishes it; false when there is no room now. `type` is 0 or more. Throws ERR_FRAME_TOO_LARGE for
-   * a payload above `producer.frameBytesMax`, and ERR_CHANNEL_CORRUPT unless the channel was opened with `onDamaged`: then the payload goes into
-   * the new channel.
+   * a payload above `producer.frameBytesMax`, and ERR_CHANNEL_CORRUPT unless the channel was opened with `onDamaged`: then it was told, and the
+   * answer is false.
    */
   trySend(payload: Uint8Array, type = 0): boolean {
     this.#checkOpen()
@@ -48,8 +48,8 @@ export class ProducerChannel {
       return this.#trySend(payload, type)
     } catch (error) {
       this.#giveUp(error)
+      return false
     }
-    return this.#trySend(payload, type)
   }
 
   #trySend(payload: Uint8Array, type: number): boolean {
@@ -171,8 +171,7 @@ export class ProducerChannel {
   }
 
   #renew(): void {
-    this.#hold.renew()
-    this.#producer = new Producer(this.#hold.memory.buffer, this.#hold.memory.end)
+    this.#producer = this.#hold.attach(({ buffer, end }) => new Producer(buffer, end), true)
     this.#hold.ringOther()
   }
 

@@ -190,8 +190,21 @@ export class Producer {
         releasedBefore: this.#released,
       })
     }
+    if (this.#isCareful && !this.#isConfirmed(released)) return this.#released
     this.#released = released
     return released
+  }
+
+  /**
+   * SYNC release check: a position without its check is that of a release under way, after which the consumer rings as always; or it is damage that
+   * the consumer finds at its next look.
+   */
+  #isConfirmed(released: number): boolean {
+    const published = Atomics.load(this.#words, PUBLISHED_WORD)
+    if (published !== this.#published) {
+      throw this.#giveUp('its published position was written over', { position: published, published: this.#published })
+    }
+    return Atomics.load(this.#words, layout.RELEASED_CHECK_WORD) === ~released
   }
 
   /** The claim that needs more than its place: padding before it, a look for room, or a no. */
@@ -270,7 +283,8 @@ export class Producer {
     const behind = distance(tapped, released)
     if (behind <= 0) return released
     const isBelievable = (tapped & 7) === 0 && distance(tapped, this.#published) <= this.#capacityBytes
-    if (isBelievable && this.#machineMs() < leaseEnd) return tapped
+    const leftMs = leaseEnd - this.#machineMs()
+    if (isBelievable && leftMs > 0 && leftMs <= layout.TAP_LEASE_MS_MAX) return tapped
     Atomics.compareExchange(words, TAP_STATE_WORD, layout.TAP_HOLDING, layout.TAP_FENCED)
     return released
   }

@@ -12,7 +12,7 @@ export interface TapOptions {
   /** Of the process that taps. */
   readonly pid: number
   readonly startTime: number
-  /** How long the producer may be kept waiting by a tap that does not get on. */
+  /** How long the producer may be kept waiting by a tap that does not get on, at most TAP_LEASE_MS_MAX. */
   readonly leaseMs: number
   /** The producer's process, woken when the tap makes room. Without it a parked one looks again by itself. */
   readonly peer?: Peer
@@ -218,7 +218,7 @@ export class Tap {
   }
 
   #renew(): void {
-    this.#counters[layout.TAP_LEASE_END] = this.#machineMs() + this.#options.leaseMs
+    this.#counters[layout.TAP_LEASE_END] = this.#machineMs() + Math.min(this.#options.leaseMs, layout.TAP_LEASE_MS_MAX)
   }
 
   #isHolding(): boolean {
