@@ -2,13 +2,15 @@ import { exactJson } from '#base/exact-json.js'
 import { isMillraceError } from '#base/errors.js'
 import { type CaptureHeader, type CaptureItem, CaptureReader } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
+import type { EventType } from '#journal/index.js'
 import { FrameViewer, type FrameView } from '#runtime/frame-view.js'
+import { JournalAccess } from '#runtime/journal-access.js'
 import { importPlant } from '#runtime/plant-module.js'
 import { plantFileOf } from '#runtime/plant-session.js'
 import type { Options } from './command.js'
 import { numberOption } from './number-option.js'
 import type { Output } from './output.js'
-import { placeOf } from './place.js'
+import { dataDirectoryOf, placeOf } from './place.js'
 import { onInterrupt } from './signals.js'
 
 /** Prints a capture: a line for each frame and each gap, or with `--json` a JSON object a line. Exit code 1 when it stops before its end. */
@@ -19,7 +21,7 @@ export async function readCapture(path: string, options: Options, output: Output
   onInterrupt(() => (isOver = true))
   try {
     const { header } = reader
-    const viewer = new FrameViewer(header.channel, await plantOf(header, options, output))
+    const viewer = new FrameViewer(header.channel, await plantOf(header, options, output), await eventTypesFor(header, options, output))
     const printer = new Printer(viewer, limit, output)
     printer.header(header)
     for await (const item of reader.items()) {
@@ -49,6 +51,22 @@ async function plantOf({ schemaHash, channel }: CaptureHeader, options: Options,
     output.note('no plant module is known here: data is shown as bytes; name it with --plant')
   }
   return undefined
+}
+
+/** The events that the journal knows by number, when there is one: without it the data of appended events stays hexadecimal. */
+async function eventTypesFor({ channel }: CaptureHeader, options: Options, output: Output): Promise<readonly EventType[]> {
+  if (!channel.startsWith('appends-')) return []
+  let access: JournalAccess | undefined
+  try {
+    access = await JournalAccess.open(dataDirectoryOf(options))
+    return await access.eventTypes()
+  } catch (error) {
+    if (!isMillraceError(error, 'ERR_NO_JOURNAL')) throw error
+    output.note('there is no log here: data is shown as bytes; name its data directory with --data')
+    return []
+  } finally {
+    await access?.close()
+  }
 }
 
 class Printer {

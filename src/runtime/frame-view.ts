@@ -2,23 +2,29 @@ import { unpack } from '#base/pack.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_FRAME, ANSWER_HEADER_BYTES, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { COMMAND_FRAME, COMMAND_HEADER_BYTES, CommandReader } from '#entity/command-frame.js'
 import type { PlantModel } from '#entity/index.js'
-import { APPEND_HEADER_BYTES, AppendReader, OUTCOME_NONE, OUTCOME_REPLY, ROW_HEADER_BYTES } from '#journal/append-frame.js'
+import { APPEND_HEADER_BYTES, AppendReader, OUTCOME_NONE, OUTCOME_REPLY, RECEIPT_TYPE, ROW_HEADER_BYTES } from '#journal/append-frame.js'
+import type { EventType } from '#journal/index.js'
 import { APPEND_FRAME } from '#serving/serving-frames.js'
-import { decodePayload } from '#schema/index.js'
+import { type Codec, createCodec, decodePayload } from '#schema/index.js'
 
 /** A frame as people read it: what it is, and its fields by name; or its bytes as hexadecimal digits. */
 export type FrameView = { readonly kind: 'command' | 'answer' | 'append' | 'bytes' } & Readonly<Record<string, unknown>>
 
 const ANSWERS: Readonly<Record<number, string>> = { [ANSWER_DONE]: 'done', [ANSWER_REFUSED]: 'refused', [ANSWER_FORGOTTEN]: 'forgotten' }
 
-/** Shows the frames of one channel. With the plant that the channel was made for, the data of commands is shown too. */
+/**
+ * Shows the frames of one channel. With the plant that the channel was made for, the data of commands is shown too, and with the event types of the
+ * journal that of the events which are to be stored.
+ */
 export class FrameViewer {
   readonly #channel: string
   readonly #plant: PlantModel | undefined
+  readonly #events: ReadonlyMap<number, { readonly event: string; readonly codec: Codec }>
 
-  constructor(channel: string, plant: PlantModel | undefined) {
+  constructor(channel: string, plant: PlantModel | undefined, eventTypes: readonly EventType[]) {
     this.#channel = channel
     this.#plant = plant
+    this.#events = new Map(eventTypes.map(({ number, event, fields }) => [number, { event, codec: createCodec(fields) }]))
   }
 
   /** `bytes` is the payload. What cannot be what its channel and type say is shown as bytes. */
@@ -26,7 +32,7 @@ export class FrameViewer {
     try {
       if (this.#channel.startsWith('commands-') && type === COMMAND_FRAME) return this.#command(bytes) ?? plain(bytes)
       if (this.#channel.startsWith('answers-') && type === ANSWER_FRAME && bytes.length >= ANSWER_HEADER_BYTES) return answer(bytes)
-      if (this.#channel.startsWith('appends-') && type === APPEND_FRAME && bytes.length >= APPEND_HEADER_BYTES) return append(bytes)
+      if (this.#channel.startsWith('appends-') && type === APPEND_FRAME && bytes.length >= APPEND_HEADER_BYTES) return this.#append(bytes)
     } catch {
       // A frame is what its producer wrote: shown as it is when it makes no sense.
     }
@@ -58,6 +64,38 @@ export class FrameViewer {
       causation: text(bytes, command.causationOffset, command.causationBytes) || undefined,
     }
   }
+
+  #append(bytes: Uint8Array): FrameView {
+    const frame = new AppendReader(bytes, viewOf(bytes)).at(0, bytes.length)
+    const rows: unknown[] = []
+    for (let row = frame.rowsOffset; rows.length < frame.rowCount; row += ROW_HEADER_BYTES + frame.rowPayloadBytes(row)) {
+      const start = row + ROW_HEADER_BYTES
+      rows.push(this.#row(frame.rowType(row), bytes.slice(start, start + frame.rowPayloadBytes(row))))
+    }
+    const outcome = bytes.slice(frame.outcomeOffset, frame.rowsOffset)
+    return {
+      kind: 'append',
+      entity: text(bytes, frame.entityOffset, frame.entityBytes),
+      expectedVersion: frame.expectedVersion,
+      rows,
+      ...(frame.outcomeKind === OUTCOME_NONE
+        ? {}
+        : { [frame.outcomeKind === OUTCOME_REPLY ? 'reply' : 'refusal']: outcome.length === 0 ? null : unpack(outcome) }),
+      source: text(bytes, frame.sourceOffset, frame.sourceBytes),
+      sequence: frame.sourceBytes === 0 ? undefined : frame.sequence,
+      at: time(frame.atMicros),
+      accepted: time(frame.acceptedMicros),
+      shard: frame.shard,
+      term: frame.term,
+      number: frame.number,
+    }
+  }
+
+  #row(type: number, payload: Uint8Array): unknown {
+    if (type === RECEIPT_TYPE) return { receipt: true }
+    const known = this.#events.get(type)
+    return known === undefined ? { type, payload: hex(payload) } : { event: known.event, data: decodePayload(known.codec, payload) }
+  }
 }
 
 function answer(bytes: Uint8Array): FrameView {
@@ -71,32 +109,6 @@ function answer(bytes: Uint8Array): FrameView {
     outcome: outcome.length === 0 ? undefined : unpack(outcome),
     request: view.getUint32(0, true),
     doorTerm: view.getUint32(4, true),
-  }
-}
-
-function append(bytes: Uint8Array): FrameView {
-  const frame = new AppendReader(bytes, viewOf(bytes)).at(0, bytes.length)
-  const rows: unknown[] = []
-  for (let row = frame.rowsOffset; rows.length < frame.rowCount; row += ROW_HEADER_BYTES + frame.rowPayloadBytes(row)) {
-    const start = row + ROW_HEADER_BYTES
-    rows.push({ type: frame.rowType(row), payload: hex(bytes.subarray(start, start + frame.rowPayloadBytes(row))) })
-  }
-  const outcome = bytes.slice(frame.outcomeOffset, frame.rowsOffset)
-  return {
-    kind: 'append',
-    entity: text(bytes, frame.entityOffset, frame.entityBytes),
-    expectedVersion: frame.expectedVersion,
-    rows,
-    ...(frame.outcomeKind === OUTCOME_NONE
-      ? {}
-      : { [frame.outcomeKind === OUTCOME_REPLY ? 'reply' : 'refusal']: outcome.length === 0 ? null : unpack(outcome) }),
-    source: text(bytes, frame.sourceOffset, frame.sourceBytes),
-    sequence: frame.sourceBytes === 0 ? undefined : frame.sequence,
-    at: time(frame.atMicros),
-    accepted: time(frame.acceptedMicros),
-    shard: frame.shard,
-    term: frame.term,
-    number: frame.number,
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
-import type { Row, Snapshot } from '#journal/index.js'
+import type { EventType, Row, Snapshot } from '#journal/index.js'
 import { callControl, ControlClient, streamControl } from '#processes/control-client.js'
 import { startToolProcess, type ToolProcess } from '#processes/tool-process.js'
 import type { EntityRows } from '#reading/entity-state.js'
@@ -77,6 +77,10 @@ export class JournalAccess implements EntityRows {
 
   async snapshot(entity: EntityId, versionMax: number): Promise<Snapshot | undefined> {
     return unpackExact((await callControl(this.#socket, 'snapshot', { entity, versionMax })) as string)
+  }
+
+  async eventTypes(): Promise<readonly EventType[]> {
+    return unpackExact((await callControl(this.#socket, 'eventTypes')) as string)
   }
 
   async entities(prefix: string, limit: number): Promise<readonly string[]> {

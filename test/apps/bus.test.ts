@@ -181,7 +181,13 @@ describe('a capture', () => {
     expect(printed.code).toBe(0)
     expect(printed.lines[0]).toMatchObject({ kind: 'header', channel: 'commands-g0-w0' })
     expect(printed.lines[1]).toMatchObject({
-      ...{ kind: 'command', entity: 'counter/one', command: 'count', data: { n: 7 }, source: 'me', sequence: 3, type: 1 },
+      kind: 'command',
+      entity: 'counter/one',
+      command: 'count',
+      data: { n: 7 },
+      source: 'me',
+      sequence: 3,
+      type: 1,
     })
     expect(printed.lines.at(-1)).toMatchObject({ kind: 'end', frameCount: 1 })
     expect((await run(folder, ['bus', 'tap', '--read', commands.path])).stdout).toMatch(
@@ -193,7 +199,12 @@ describe('a capture', () => {
       outcome: { count: 1 },
     })
     const stored = (await run(folder, ['bus', 'tap', '--read', appends.path, '--json'])).lines.find(({ kind }) => kind === 'append')
-    expect(stored).toMatchObject({ entity: 'counter/one', expectedVersion: 0, reply: { count: 1 }, rows: [{ type: 1 }] })
+    expect(stored).toMatchObject({
+      entity: 'counter/one',
+      expectedVersion: 0,
+      reply: { count: 1 },
+      rows: [{ event: 'Counted', data: { n: 7 } }],
+    })
     expect((await run(folder, ['bus', 'tap', '--read', commands.path, '--limit', '0', '--json'])).lines).toHaveLength(1)
   })
 
