@@ -36,6 +36,8 @@ export type ChannelTapFound = Exclude<TapFound, 'gone'> | 'anew' | 'ended'
 const LOOK_AT_FILE_EVERY_MS = 100
 /** Between a channel's removal and its successor. */
 const ABSENT_MS_MAX = 2000
+/** Between damage that the tap found and the ends' finding it and making the channel anew. */
+const ANEW_WITHIN_MS = 2000
 
 /**
  * A tap of the channel in a file, that goes on with its successors: when the ends give a damaged channel up and when a plant starts again. What
@@ -46,7 +48,9 @@ export class ChannelTap {
   #lock: FileLock | undefined
   #mapping: Mapping
   #tap: Tap
+  /** There is nothing to be had from the channel as it is mapped; and when that is since it was found damaged, what was thrown. */
   #isGone = false
+  #damage: { readonly error: unknown; readonly sinceMs: number } | undefined
   #file: string | undefined
   #lookAtMs = 0
   #absentSinceMs = Number.POSITIVE_INFINITY
@@ -76,9 +80,12 @@ export class ChannelTap {
     return this.#tap
   }
 
-  /** As `Tap.poll`. After `anew`, `tap` is another one, which may need more room. Throws ERR_TAP_HELD when another tap was faster then. */
+  /**
+   * As `Tap.poll`. After `anew`, `tap` is another one, which may need more room. Throws ERR_TAP_HELD when another tap was faster then, and
+   * ERR_CHANNEL_CORRUPT when the ends do not make a damaged channel anew.
+   */
   poll(target: Uint8Array): ChannelTapFound {
-    const found = this.#isGone ? 'gone' : this.#tap.poll(target)
+    const found = this.#isGone ? 'gone' : this.#lookAtChannel(target)
     if (found === 'frames' || found === 'gap') return found
     if (found === 'gone') this.#isGone = true
     const nowMs = machineMs()
@@ -94,6 +101,18 @@ export class ChannelTap {
     this.#lock?.close()
   }
 
+  /** The ends find damage too, a little later, unless they are past it. */
+  #lookAtChannel(target: Uint8Array): TapFound {
+    try {
+      return this.#tap.poll(target)
+    } catch (error) {
+      if (!isMillraceError(error, 'ERR_CHANNEL_CORRUPT')) throw error
+      this.#tap.detach()
+      this.#damage = { error, sinceMs: machineMs() }
+      return 'gone'
+    }
+  }
+
   /** All that was published is copied, or nothing of it is to be had any more. */
   #lookAtFile(nowMs: number): ChannelTapFound {
     const file = fileAt(this.#options.ringPath)
@@ -103,6 +122,10 @@ export class ChannelTap {
       return isLeft || nowMs - this.#absentSinceMs > ABSENT_MS_MAX ? 'ended' : 'nothing'
     }
     this.#absentSinceMs = Number.POSITIVE_INFINITY
+    if (file === this.#file && this.#damage !== undefined) {
+      if (nowMs - this.#damage.sinceMs > ANEW_WITHIN_MS) throw this.#damage.error
+      return 'nothing'
+    }
     if (file === this.#file && !this.#isGone) return 'nothing'
     this.#lockAnew()
     try {
@@ -118,6 +141,7 @@ export class ChannelTap {
     }
     this.#file = file
     this.#isGone = false
+    this.#damage = undefined
     return 'anew'
   }
 

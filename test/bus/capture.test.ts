@@ -214,26 +214,46 @@ describe('a capture of a channel', () => {
     expect(await read(file())).toMatchObject({ texts: ['before', 'seen'], anew: 1, gaps: 1, lostBytes: 16, hasEnd: true })
   })
 
-  test('goes on in the channel that the ends made of a damaged one', async () => {
-    const damages: string[] = []
-    const onDamaged = () => void damages.push('damaged')
-    const producer = opened(openChannel({ directory, name: 'numbers', role: 'producer', onDamaged }))
-    const consumer = opened(openChannel({ directory, name: 'numbers', role: 'consumer', onDamaged }))
-    const end = await startCapture()
-    send(producer, 'before')
-    await until(() => producer.stat().tap.position === producer.stat().publishedPosition)
-    const seen: string[] = []
-    // The length of the first frame.
+  for (const [who, isCopied] of [
+    ['the consumer', true],
+    ['the tap', false],
+  ] as const) {
+    test(`goes on in the channel that the ends made of one that ${who} found damaged`, async () => {
+      const damages: string[] = []
+      const onDamaged = () => void damages.push('damaged')
+      const producer = opened(openChannel({ directory, name: 'numbers', role: 'producer', onDamaged }))
+      const consumer = opened(openChannel({ directory, name: 'numbers', role: 'consumer', onDamaged }))
+      const end = await startCapture()
+      send(producer, 'before')
+      const isSeen = () => producer.stat().tap.position === producer.stat().publishedPosition
+      if (isCopied) await until(isSeen)
+      // The length of the first frame.
+      consumer.consumer.view.setInt32(4096, 1 << 30, true)
+      if (!isCopied) await until(() => producer.stat().tap.state === 'none')
+      const seen: string[] = []
+      consumer.consume((offset, length) => void seen.push(new TextDecoder().decode(consumer.bytes.subarray(offset, offset + length))))
+
+      await until(() => damages.length === 2)
+      await until(() => producer.stat().tap.state === 'holding')
+      send(producer, 'after')
+      await until(() => seen.includes('after'))
+
+      const texts = isCopied ? ['before', 'after'] : ['after']
+      expect(await end()).toMatchObject({ frames: texts.length, anew: 1, gaps: 0 })
+      expect(await read(file())).toMatchObject({ texts, anew: 1, hasEnd: true })
+    })
+  }
+
+  test('ends when the channel is damaged and nobody makes it anew', async () => {
+    const { producer, consumer } = bothEnds()
+    send(producer, 'one')
     consumer.consumer.view.setInt32(4096, 1 << 30, true)
-    consumer.consume((offset, length) => void seen.push(new TextDecoder().decode(consumer.bytes.subarray(offset, offset + length))))
+    const paths = { ...openedChannel(directory, 'numbers'), leaseMs: 1000, signal: new AbortController().signal }
 
-    await until(() => damages.length === 2)
-    await until(() => producer.stat().tap.state === 'holding')
-    send(producer, 'after')
-    await until(() => seen.includes('after'))
+    await expect(capture({ ...paths, path: file() })).rejects.toMatchObject({ code: 'ERR_CHANNEL_CORRUPT' })
 
-    expect(await end()).toMatchObject({ frames: 2, anew: 1, gaps: 0 })
-    expect(await read(file())).toMatchObject({ texts: ['before', 'after'], anew: 1, hasEnd: true })
+    expect(producer.stat().tap.state).toBe('none')
+    expect(await read(file())).toMatchObject({ texts: [], isTruncated: false })
   })
 
   test('is one at a time', async () => {
