@@ -19,6 +19,7 @@ const child = fileURLToPath(new URL('children/stress-end.mjs', import.meta.url))
 interface Setup {
   readonly strategy: readonly [sender: string, receiver: string]
   readonly capacityBytes: number
+  readonly checksums?: boolean
   readonly seed: number
   readonly count: number
   readonly sabotage?: string
@@ -66,17 +67,18 @@ async function end(task: 'send' | 'receive', strategy: string, setup: object): P
 
 describe('a million frames and more between two processes', () => {
   test.each([
-    [['spin', 'spin'], 65_536, 0.7],
-    [['adaptive', 'adaptive'], 65_536, 0.2],
-    [['spin', 'adaptive'], 1024, 0.02],
-    [['park', 'spin'], 4096, 0.04],
-    [['adaptive', 'spin'], 1_048_576, 0.04],
+    [['spin', 'spin'], 65_536, false, 0.6],
+    [['adaptive', 'adaptive'], 65_536, false, 0.2],
+    [['spin', 'spin'], 65_536, true, 0.1],
+    [['spin', 'adaptive'], 1024, false, 0.02],
+    [['park', 'spin'], 4096, false, 0.04],
+    [['adaptive', 'spin'], 1_048_576, false, 0.04],
   ] as const)(
-    '%s over a ring of %i bytes: arrive whole and in order',
-    async (strategy, capacityBytes, share) => {
+    '%s over a ring of %i bytes, checksums %s: arrive whole and in order',
+    async (strategy, capacityBytes, checksums, share) => {
       const count = Math.ceil(FRAMES * share)
 
-      const { sent, received } = await stress({ strategy, capacityBytes, seed: SEED, count })
+      const { sent, received } = await stress({ strategy, capacityBytes, checksums, seed: SEED, count })
 
       expect({ seed: SEED, sent, received }).toMatchObject({ seed: SEED, sent: { sent: count }, received: { code: 0, received: count } })
       if (isSoak) process.stderr.write(`${strategy.join(' and ')}, ${capacityBytes} bytes: ${JSON.stringify(received)}\n`)

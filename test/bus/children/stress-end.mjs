@@ -1,13 +1,13 @@
 /**
  * One end of the two-process stress: plain JavaScript over the compiled bus. Its first argument is
- * `{ task, directory, strategy, capacityBytes, seed, count, sabotage? }` as JSON; its last line on stdout is what it came to. `receive` ends
+ * `{ task, directory, strategy, capacityBytes, checksums?, seed, count, sabotage?, sabotageAt? }` as JSON; its last line on stdout is what it came to. `receive` ends
  * with 1 at the first frame that is not what the seed says.
  */
 import { distance, openChannel } from '#bus/index.js'
 import { Dice, FrameStream } from '../frame-stream.mjs'
 
 const setup = JSON.parse(process.argv[2])
-const { directory, strategy, capacityBytes, seed, count, sabotage, sabotageAt = count >> 1 } = setup
+const { directory, strategy, capacityBytes, checksums = false, seed, count, sabotage, sabotageAt = count >> 1 } = setup
 
 /** A claim is tried so often before the end waits as its strategy says. */
 const CLAIMS_MAX = 1000
@@ -18,7 +18,7 @@ const WHIMS = 2
 const tasks = {
   /** Claims, now and then too much or for nothing, fills, and publishes after one frame, some or many. */
   async send() {
-    const channel = openChannel({ directory, name: 'stress', role: 'producer', strategy, capacityBytes })
+    const channel = openChannel({ directory, name: 'stress', role: 'producer', strategy, capacityBytes, checksums })
     const { producer } = channel
     const words = new Int32Array(producer.bytes.buffer)
     const stream = new FrameStream(seed, producer.frameBytesMax)
@@ -116,10 +116,10 @@ const tasks = {
 
   /** Checks every byte; releases after one frame, some or many, and not always all that it has read. */
   receive() {
-    const channel = openChannel({ directory, name: 'stress', role: 'consumer', strategy, capacityBytes })
+    const channel = openChannel({ directory, name: 'stress', role: 'consumer', strategy, capacityBytes, checksums })
     const { consumer, bytes } = channel
     const words = new Int32Array(bytes.buffer)
-    const stream = new FrameStream(seed, capacityBytes / 4 - 8)
+    const stream = new FrameStream(seed, capacityBytes / 4 - (checksums ? 12 : 8))
     const dice = new Dice(seed + 2)
     let [number, batch, held] = [0, 1, consumer.releasedPosition]
     const startedMs = performance.now()
