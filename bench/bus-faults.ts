@@ -36,8 +36,8 @@ export interface BusFaultsOptions {
   readonly sabotage?: FaultSabotage
 }
 
-export const BUS_FAULTS_FULL: BusFaultsOptions = { seed: 1, kills: 1000, lanes: 3 }
-export const BUS_FAULTS_SMOKE: BusFaultsOptions = { seed: 1, kills: 60, lanes: 2 }
+export const BUS_FAULTS_FULL: BusFaultsOptions = { seed: 1, kills: 1000, lanes: 1 }
+export const BUS_FAULTS_SMOKE: BusFaultsOptions = { seed: 1, kills: 60, lanes: 1 }
 
 /** Frames are counted by what was wrong with them; times in milliseconds. */
 export interface BusFaults {
@@ -69,7 +69,7 @@ export async function measureBusFaults(options: BusFaultsOptions): Promise<BusFa
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-faults-'))
   const build = createStepBuild(FAULT_END_MODULES)
   const plan = new FaultPlan(build.sites, new Prng(`${options.seed}-plan`))
-  const processes = new WarmProcesses(build.program(FAULT_END), options.lanes * 2)
+  const processes = new WarmProcesses(build.program(FAULT_END), options.lanes + 2)
   const reports: LaneReport[] = []
   let channels = 0
   let killsLeft = options.kills

@@ -40,8 +40,8 @@ function start(order: FaultOrder): void {
   }
   process.on('uncaughtException', fail)
   if (order.fate !== null) armed(order.fate, ledger)
-  const { directory, name, capacityBytes, strategy, role } = order
-  const channel = openChannel({ directory, name, capacityBytes, strategy, role })
+  const { directory, name, capacityBytes, strategy, role, checksums } = order
+  const channel = openChannel({ directory, name, capacityBytes, strategy, role, checksums })
   ledger.attached(nowMs())
   const prng = new Prng(`${order.seed}-${role}-${order.incarnation}`)
   if (order.isClosing) {

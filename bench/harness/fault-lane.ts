@@ -32,7 +32,8 @@ export interface LaneOptions {
 }
 
 const ROLES: readonly FaultRole[] = ['producer', 'consumer']
-const STRATEGIES = ['park', 'park', 'adaptive', 'spin'] as const
+/** Few spin: that is for processes with a core each, which there are not. */
+const STRATEGIES = ['park', 'park', 'park', 'adaptive', 'adaptive', 'adaptive', 'adaptive', 'spin'] as const
 const CAPACITY_EXPONENT_MIN = 7
 const CAPACITY_EXPONENTS = 8
 /** How long an end may live before the next kill. */
@@ -57,7 +58,7 @@ export class FaultLane {
   readonly #ends: Partial<Record<FaultRole, FaultProcess>> = {}
   readonly #resumeMs: number[] = []
   readonly #noticesTaken = { producer: 0, consumer: 0 }
-  readonly #order: Pick<FaultOrder, 'directory' | 'name' | 'ledger' | 'capacityBytes' | 'strategy' | 'seed'>
+  readonly #order: Pick<FaultOrder, 'directory' | 'name' | 'ledger' | 'capacityBytes' | 'strategy' | 'checksums' | 'seed'>
   readonly #isLapping: boolean
   #ring: Mapping | undefined
   #kills = 0
@@ -76,6 +77,7 @@ export class FaultLane {
       ledger,
       capacityBytes: 2 ** (CAPACITY_EXPONENT_MIN + prng.below(CAPACITY_EXPONENTS)),
       strategy: prng.pick(STRATEGIES),
+      checksums: prng.below(2) === 0,
       seed: prng.nextInt32() & 0xffff,
     }
     this.#isLapping = prng.below(3) === 0
@@ -99,6 +101,7 @@ export class FaultLane {
       if (!isDamaged) {
         this.#judge.judge(this.#ledger.consumer(this.#incarnations.consumer))
         this.#judge.finish(this.#incarnations.producer)
+        await this.#killWhileMending()
       }
       return { kills: this.#kills, verdict: this.#judge.verdict, isDamaged, frames: this.#frames(), resumeMs: this.#resumeMs }
     } finally {
@@ -106,17 +109,17 @@ export class FaultLane {
     }
   }
 
-  #start(role: FaultRole): void {
+  #start(role: FaultRole, forced?: Occasion): void {
     const { plan, processes, sabotage } = this.#options
     const incarnation = ++this.#incarnations[role]
     if (role === 'consumer') this.#ledger.clearConsumer(incarnation)
-    const isSpared = this.#ledger.isStopping || (sabotage !== undefined && incarnation === 1)
-    const occasion = isSpared ? 'none' : this.#prepare(role)
+    const isSpared = forced === undefined && (this.#ledger.isStopping || (sabotage !== undefined && incarnation === 1))
+    const occasion = forced ?? (isSpared ? 'none' : this.#prepare(role))
     this.#ends[role] = processes.take({
       ...this.#order,
       role,
       incarnation,
-      fate: isSpared ? null : plan.fate(occasion),
+      fate: isSpared || forced === 'none' ? null : plan.fate(occasion),
       isClosing: occasion === 'closes',
       sabotage: role === 'producer' && incarnation === 1 && sabotage !== undefined ? sabotage : null,
     })
@@ -144,10 +147,10 @@ export class FaultLane {
 
   /** Positions soon go past 2^32. */
   #createBeforeLap(): void {
-    const { capacityBytes, name, directory } = this.#order
+    const { capacityBytes, name, directory, checksums } = this.#order
     const before = 8 * (1 + this.#options.prng.below(capacityBytes / 4))
     this.#ring = Mapping.create(join(directory, `${name}.ring`), channelBytes(capacityBytes))
-    createChannel(this.#ring.buffer, { capacityBytes, schemaHash: 0, name, producerPosition: -before })
+    createChannel(this.#ring.buffer, { capacityBytes, schemaHash: 0, name, hasChecksums: checksums, producerPosition: -before })
   }
 
   /** Lets the ends go on for a moment, then kills one or both, unless one died by itself meanwhile. */
@@ -212,6 +215,28 @@ export class FaultLane {
       isDamaged = await this.#replaceDead()
     }
     return isDamaged
+  }
+
+  /** All is judged. Damages the channel, and kills the producer that is about to make it anew; its successor has to succeed in that. */
+  async #killWhileMending(): Promise<void> {
+    const { name, directory } = this.#order
+    const isAttached = () => this.#ledger.attachedLast('producer') === this.#incarnations.producer
+    new Int32Array((this.#ring as Mapping).buffer)[layout.MAGIC_WORD] = 0
+    this.#start('producer', 'mends')
+    const mender = this.#ends.producer as FaultProcess
+    await this.#until('the damaged channel is given up', () => isAttached() || mender.hasEnded)
+    mender.kill()
+    await mender.ended
+    this.#kills++
+    this.#options.plan.died(this.#ledger.takeDiedAt('producer'))
+    this.#start('producer', 'none')
+    await this.#until('the damaged channel is made anew', isAttached)
+    this.#ends.producer?.kill()
+    await this.#ends.producer?.ended
+    const mended = Mapping.open(join(directory, `${name}.ring`))
+    const { publishedPosition, producer } = channelStat(mended.buffer)
+    mended.close()
+    if (producer.attachCount < 1 || publishedPosition < 0) throw failed('a channel made anew is not as new', { channel: name })
   }
 
   #takeResumed(): void {

@@ -14,6 +14,7 @@ export interface FaultOrder {
   readonly ledger: string
   readonly capacityBytes: number
   readonly strategy: 'spin' | 'adaptive' | 'park'
+  readonly checksums: boolean
   /** Of the frames. */
   readonly seed: number
   readonly fate: Fate | null

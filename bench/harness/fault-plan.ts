@@ -3,7 +3,7 @@ import type { Fate } from './fault-order.js'
 import type { StepSite } from './step-build.js'
 
 /** What was made ready for the next process of an end, so that it comes to stores that are rare. */
-export type Occasion = 'creates' | 'laps' | 'counts' | 'tapped' | 'closes' | 'none'
+export type Occasion = 'creates' | 'laps' | 'counts' | 'tapped' | 'closes' | 'mends' | 'none'
 
 const OCCASIONS: Readonly<Record<Occasion, (site: StepSite) => boolean>> = {
   creates: ({ within }) => within === 'createChannel',
@@ -11,6 +11,7 @@ const OCCASIONS: Readonly<Record<Occasion, (site: StepSite) => boolean>> = {
   counts: ({ text }) => text.includes('FRAMES_HIGH_WORD'),
   tapped: ({ file, text }) => file === 'producer' && text.includes('TAP_STATE_WORD'),
   closes: ({ within }) => within === 'detach',
+  mends: ({ within }) => within === 'fenceChannel',
   none: () => false,
 }
 

@@ -2,9 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setPriority } from 'node:os'
 import type { FaultOrder } from './fault-order.js'
 
-const NORMAL_PRIORITY = 0
-/** Processes that start would else keep the ends from their cores, which is not what a fault does. */
-const STARTING_PRIORITY = 15
+/** Else processes that start, and others on the machine, would keep the ends from their cores, and it is that which would be measured. */
+const ENDS_PRIORITY = -10
+const STARTING_PRIORITY = 10
+/** Ends that spin would keep everybody else from the cores. */
+const SPINNING_PRIORITY = 0
 
 /** A process that got its order. */
 export interface FaultProcess {
@@ -25,7 +27,7 @@ export class WarmProcesses {
   readonly #warm: ChildProcess[] = []
   readonly #all = new Set<ChildProcess>()
   #isClosed = false
-  /** Only the privileged may give a process its priority back. */
+  /** Only the privileged may raise a process's priority. */
   #mayYield = process.getuid?.() === 0
 
   constructor(program: string, count: number) {
@@ -37,7 +39,7 @@ export class WarmProcesses {
   take(order: FaultOrder): FaultProcess {
     const child = this.#warm.shift() as ChildProcess
     this.#fill()
-    if (this.#mayYield) trySetPriority(child, NORMAL_PRIORITY)
+    if (this.#mayYield) trySetPriority(child, order.strategy === 'spin' ? SPINNING_PRIORITY : ENDS_PRIORITY)
     let hasEnded = false
     const ended = new Promise<boolean>((resolve) => {
       if (child.exitCode !== null || child.signalCode !== null) {

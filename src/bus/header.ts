@@ -71,7 +71,7 @@ export function createChannel(buffer: ArrayBufferLike, options: ChannelOptions):
   words[layout.FLAGS_WORD] = hasChecksums ? layout.CHECKSUM_FLAG : 0
   words[layout.NAME_BYTES_WORD] = nameBytes.length
   bytes.set(nameBytes, NAME_OFFSET)
-  words[layout.CHECK_WORD] = checkOf(bytes, nameBytes.length)
+  words[layout.CHECK_WORD] = checkIn(bytes, nameBytes.length)
   words[layout.PUBLISHED_WORD] = producerPosition
   words[layout.RELEASED_CHECK_WORD] = ~producerPosition
   words[layout.RELEASED_WORD] = producerPosition
@@ -97,7 +97,7 @@ export function readHeader(buffer: ArrayBufferLike): ChannelHeader {
   if (nameBytes < 0 || nameBytes > NAME_BYTES_MAX) throw corrupt('?', 'the length of its name is impossible', { nameBytes })
   const name = new TextDecoder().decode(bytes.slice(NAME_OFFSET, NAME_OFFSET + nameBytes))
   const capacityBytes = words[layout.CAPACITY_WORD] as number
-  if (words[layout.CHECK_WORD] !== checkOf(bytes, nameBytes)) throw corrupt(name, 'its header does not match its check', {})
+  if (words[layout.CHECK_WORD] !== checkIn(bytes, nameBytes)) throw corrupt(name, 'its header does not match its check', {})
   if (!isPowerOfTwo(capacityBytes) || layout.channelBytes(capacityBytes) > buffer.byteLength) {
     throw corrupt(name, 'its memory is smaller than its header says', { capacityBytes, memoryBytes: buffer.byteLength })
   }
@@ -118,15 +118,15 @@ export function checkChannel(buffer: ArrayBufferLike): ChannelHeader {
  */
 export function wasChannel(buffer: ArrayBufferLike, isKnown: boolean): boolean {
   if (buffer.byteLength < HEADER_BYTES) return false
-  const bytes = new Uint8Array(buffer, 0, HEADER_BYTES).slice()
-  const words = new Int32Array(bytes.buffer)
+  const words = new Int32Array(buffer, 0, HEADER_BYTES / 4)
   const version = words[layout.VERSION_WORD] as number
   const isOtherFormat = words[layout.MAGIC_WORD] === layout.MAGIC && version > 0 && version <= FORMAT_VERSION_MAX
   if (isKnown && !isOtherFormat) return true
   const nameBytes = words[layout.NAME_BYTES_WORD] as number
   if (nameBytes < 0 || nameBytes > NAME_BYTES_MAX) return false
-  words[layout.VERSION_WORD] = layout.FORMAT_VERSION
-  return words[layout.CHECK_WORD] === checkOf(bytes, nameBytes)
+  const fields = Int32Array.of(layout.FORMAT_VERSION, ...words.subarray(layout.CAPACITY_WORD, layout.CHECK_WORD))
+  const name = new Uint8Array(buffer, NAME_OFFSET, nameBytes).slice()
+  return words[layout.CHECK_WORD] === checkOf(new Uint8Array(fields.buffer), name)
 }
 
 /**
@@ -226,8 +226,11 @@ function notAChannel(fact: string, values: Readonly<Record<string, unknown>>): M
   return new MillraceError('ERR_CHANNEL_FORMAT', { fact, action: 'operator', values, next: 'make the channel anew with this version' })
 }
 
-function checkOf(bytes: Uint8Array, nameBytes: number): number {
-  const start = layout.VERSION_WORD * 4
-  const end = layout.CHECK_WORD * 4
-  return crc32(bytes.slice(NAME_OFFSET, NAME_OFFSET + nameBytes), crc32(bytes.slice(start, end))) | 0
+/** Over the words from the version up to the check itself, then the name. */
+function checkOf(fields: Uint8Array, name: Uint8Array): number {
+  return crc32(name, crc32(fields)) | 0
+}
+
+function checkIn(bytes: Uint8Array, nameBytes: number): number {
+  return checkOf(bytes.slice(layout.VERSION_WORD * 4, layout.CHECK_WORD * 4), bytes.slice(NAME_OFFSET, NAME_OFFSET + nameBytes))
 }
