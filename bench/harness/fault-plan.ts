@@ -7,8 +7,8 @@ export type Occasion = 'creates' | 'laps' | 'counts' | 'tapped' | 'closes' | 'me
 
 const OCCASIONS: Readonly<Record<Occasion, (site: StepSite) => boolean>> = {
   creates: ({ within }) => within === 'createChannel',
-  laps: ({ text }) => text.includes('LAPS_WORD'),
-  counts: ({ text }) => text.includes('FRAMES_HIGH_WORD'),
+  laps: ({ within }) => within === 'increment',
+  counts: ({ within }) => within === 'increment',
   tapped: ({ file, text }) => file === 'producer' && text.includes('TAP_STATE_WORD'),
   closes: ({ within }) => within === 'detach',
   mends: ({ within }) => within === 'fenceChannel',
