@@ -35,9 +35,8 @@ export class FaultJudge {
     for (const id of torn) this.#torn.add(id)
     let before = this.#releasedLast
     for (const [first, last] of runs) {
-      this.#judgeStart(before, first, last)
+      before = [Math.max(last, this.#judgeStart(before, first, last))]
       for (let id = last; numberOf(id) > this.#producerOf(incarnationOf(id)).intended && id >= first; id--) this.#invented.add(id)
-      before = [Math.max(last, before[0] as number, before.at(-1) as number)]
     }
     if (releaseIntended === 0) return
     if (released === 0) this.#releasedLast = [...this.#releasedLast, releaseIntended]
@@ -49,14 +48,18 @@ export class FaultJudge {
     for (const id of this.#between(Math.max(...this.#releasedLast), frameId(incarnation + 1, 1))) this.#lost.add(id)
   }
 
-  #judgeStart(before: readonly number[], first: number, last: number): void {
-    if (before.some((id) => first > id && this.#between(id, first).length === 0)) return
-    if (first <= Math.min(...before)) {
-      for (let id = first; id <= Math.min(last, Math.max(...before)); id++) this.#duplicated.add(id)
-      return
+  /** Answers which of the frames that may have been the last one before was it. */
+  #judgeStart(before: readonly number[], first: number, last: number): number {
+    const follows = before.find((id) => first > id && this.#between(id, first).length === 0)
+    if (follows !== undefined) return follows
+    const certain = Math.min(...before)
+    if (first <= certain) {
+      for (let id = first; id <= Math.min(last, certain); id++) this.#duplicated.add(id)
+      return certain
     }
     const reached = Math.max(...before.filter((id) => id < first))
     for (const id of this.#between(reached, first)) this.#lost.add(id)
+    return reached
   }
 
   /** What had to come after `id` and before `next`. */

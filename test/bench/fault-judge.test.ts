@@ -80,6 +80,44 @@ describe('the judge of frames under fault', () => {
     }
   })
 
+  test('lets a successor come to the next producer behind a release that its predecessor died in', () => {
+    const judge = judgeOf(10, 9)
+    judge.judge(
+      got(
+        [
+          [
+            [1, 1],
+            [1, 10],
+          ],
+          [
+            [2, 1],
+            [2, 8],
+          ],
+        ],
+        [1, 8],
+        [2, 7],
+      ),
+    )
+    judge.judge(
+      got(
+        [
+          [
+            [1, 9],
+            [1, 10],
+          ],
+          [
+            [2, 1],
+            [2, 9],
+          ],
+        ],
+        [2, 9],
+      ),
+    )
+    judge.finish(2)
+
+    expect(found(judge)).toEqual(NOTHING)
+  })
+
   test('lets the last publish of a producer have happened or not', () => {
     for (const last of [5, 8]) {
       const judge = judgeOf({ intended: 8, published: 5 }, 2)
