@@ -8,14 +8,11 @@
  * handler, so the feeder's own delay is not in it. A round counts when neither process had an involuntary context switch while it was
  * measured; the count of frames received is checked. Needs two cores of its own for some seconds.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { MillraceError } from '#base/errors.js'
-import { channelBytes, createChannel } from '#bus/index.js'
-import { allowedCores, Mapping } from '#shm/index.js'
 import { benchMain } from './harness/bench-main.js'
 import { FAN_IN_SCHEMA, type FanInEndSetup, type FanInOrder, type FanInReport } from './harness/fan-in-end.js'
+import { createRing, ringFolder, twoCores } from './harness/ground.js'
 import { MeasuringProcess } from './harness/measuring-process.js'
 import { median } from './harness/samples.js'
 
@@ -59,19 +56,13 @@ type End = MeasuringProcess<FanInEndSetup, FanInOrder, FanInReport>
 
 /** Throws ERR_BENCH_CORES where this process may use one core only, ERR_BENCH_FAILED when a process ended or frames were missing. */
 export async function measureBusFanIn(options: BusFanInOptions): Promise<BusFanIn> {
-  const [feedCore, sweepCore] = allowedCores()
-  if (feedCore === undefined || sweepCore === undefined) {
-    throw new MillraceError('ERR_BENCH_CORES', {
-      fact: 'two spinning processes need two cores',
-      action: 'operator',
-      values: { cores: allowedCores().length },
-      next: 'run it where this process may use two',
-    })
-  }
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-fan-in-'))
+  const [feedCore, sweepCore] = twoCores()
+  const folder = ringFolder('fan-in')
   const ends: End[] = []
   try {
-    const paths = Array.from({ length: CHANNELS }, (_, number) => createRing(join(folder, `${number}.ring`)))
+    const paths = Array.from({ length: CHANNELS }, (_, number) =>
+      createRing(folder, String(number), { capacityBytes: CAPACITY_BYTES, schemaHash: FAN_IN_SCHEMA }),
+    )
     const feeder: End = new MeasuringProcess('harness/fan-in-end', { role: 'feed', paths, core: feedCore })
     const sweeper: End = new MeasuringProcess('harness/fan-in-end', { role: 'sweep', paths, core: sweepCore })
     ends.push(feeder, sweeper)
@@ -157,13 +148,6 @@ function latencyOf(rounds: readonly Round[]): Latency {
     p50Ns: Math.round(median(counted.map((round) => round.p50Ns))),
     p99Ns: Math.round(median(counted.map((round) => round.p99Ns))),
   }
-}
-
-function createRing(path: string): string {
-  const mapping = Mapping.create(path, channelBytes(CAPACITY_BYTES))
-  createChannel(mapping.buffer, { capacityBytes: CAPACITY_BYTES, schemaHash: FAN_IN_SCHEMA, name: 'fan-in' })
-  mapping.close()
-  return path
 }
 
 function ns(value: number | null): string {

@@ -10,14 +10,11 @@
  * the next trip starts when the one before it has ended, so there is no schedule that a slow trip could hide from. A batch counts when
  * neither process had an involuntary context switch. Every answer is checked. Needs two cores of its own for some seconds.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { MillraceError } from '#base/errors.js'
-import { channelBytes, createChannel } from '#bus/index.js'
-import { allowedCores, Mapping } from '#shm/index.js'
 import { type CProgram, compileC } from './harness/c-program.js'
 import { benchMain } from './harness/bench-main.js'
+import { createRing, ringFolder, twoCores } from './harness/ground.js'
 import { MeasuringProcess } from './harness/measuring-process.js'
 import { RTT_SCHEMA, type RttEndSetup, type RttOrder, type RttRound } from './harness/rtt-end.js'
 import { median } from './harness/samples.js'
@@ -61,20 +58,13 @@ const ORDER_MS_MAX = 30_000
  * only, ERR_BENCH_DISTURBED when no batch of a round counted, ERR_BENCH_FAILED when a process ended or an answer was wrong.
  */
 export async function measureBusRtt(options: BusRttOptions): Promise<BusRtt> {
-  const [firstCore, secondCore] = allowedCores()
-  if (firstCore === undefined || secondCore === undefined) {
-    throw new MillraceError('ERR_BENCH_CORES', {
-      fact: 'a round trip between spinning processes needs two cores',
-      action: 'operator',
-      values: { cores: allowedCores().length },
-      next: 'run it where this process may use two',
-    })
-  }
+  const [firstCore, secondCore] = twoCores()
   const reference = options.withReference ? await compileC('ping-pong.c') : 'it was not asked for'
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-rtt-${process.pid}-`))
+  const folder = ringFolder('rtt')
   const ends: End[] = []
   try {
-    const [ping, pong] = [createRing(folder, 'ping'), createRing(folder, 'pong')]
+    const ring = { capacityBytes: CAPACITY_BYTES, schemaHash: RTT_SCHEMA }
+    const [ping, pong] = [createRing(folder, 'ping', ring), createRing(folder, 'pong', ring)]
     const initiator: End = new MeasuringProcess('harness/rtt-end', { outbound: ping, inbound: pong, core: firstCore })
     const responder: End = new MeasuringProcess('harness/rtt-end', { outbound: pong, inbound: ping, core: secondCore })
     ends.push(initiator, responder)
@@ -114,14 +104,6 @@ interface ReferenceRound {
 }
 
 type End = MeasuringProcess<RttEndSetup, RttOrder, RttRound | null>
-
-function createRing(folder: string, name: string): string {
-  const path = join(folder, `${name}.ring`)
-  const mapping = Mapping.create(path, channelBytes(CAPACITY_BYTES))
-  createChannel(mapping.buffer, { capacityBytes: CAPACITY_BYTES, schemaHash: RTT_SCHEMA, name: `rtt.${name}` })
-  mapping.close()
-  return path
-}
 
 async function measureRound(initiator: End, responder: End, { tripsPerBatch, batches }: BusRttOptions): Promise<RttRound> {
   const [round] = await Promise.all([initiator.order({ order: 'measure', tripsPerBatch, batches }), responder.order({ order: 'answer' })])

@@ -13,18 +13,16 @@
  * order checked at the other end. Then a consumer of 32 silent channels, and one that drains a flood while timers and a socket
  * go on. Needs two cores for less than a minute.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MillraceError } from '#base/errors.js'
 import type { IdleStrategy } from '#bus/index.js'
-import { allowedCores } from '#shm/index.js'
 import { BUS_RTT_FULL, measureBusRtt } from './bus-rtt.js'
 import { benchMain } from './harness/bench-main.js'
 import { type CProgram, compileC } from './harness/c-program.js'
 import type { EchoOrder, EchoReport, FloodReport } from './harness/echo-initiator.js'
 import type { EchoSetup, Way } from './harness/echo-responder.js'
+import { ringFolder, twoCores } from './harness/ground.js'
 import { MeasuringProcess } from './harness/measuring-process.js'
 import { type ConsumerOrder, type ConsumerSetup, type DrainReport, echoSocketPath, type IdleReport } from './harness/parked-consumer.js'
 import { median } from './harness/samples.js'
@@ -87,16 +85,8 @@ const REFERENCE_MS_MAX = 30_000
  * only, ERR_BENCH_FAILED when a process ended or a message was lost, doubled or out of order.
  */
 async function measureBusWake(options: BusWakeOptions): Promise<BusWake> {
-  const [firstCore, secondCore] = allowedCores()
-  if (firstCore === undefined || secondCore === undefined) {
-    throw new MillraceError('ERR_BENCH_CORES', {
-      fact: 'a round trip between two processes is measured on two cores',
-      action: 'operator',
-      values: { cores: allowedCores().length },
-      next: 'run it where this process may use two',
-    })
-  }
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-wake-${process.pid}-`))
+  const [firstCore, secondCore] = twoCores()
+  const folder = ringFolder('wake')
   const reference = await compileC('parked-ping-pong.c')
   const bench = new WakeBench(folder, options, [firstCore, secondCore])
   try {
