@@ -7,8 +7,8 @@
  * every byte of the payload, commit, and publish after every `batch` frames; read, check number and last word, and release after every
  * `batch`. The reference is reference/ring.c: the same ring in C with the same work per frame, measured in turns with ours. A run is cut into
  * segments of about a millisecond by marks in the ring; a segment counts when neither process had an involuntary context switch during it.
- * Nothing is left out of the time of a segment. What is allocated comes from runs of its own, as marks allocate. Needs two cores of its own
- * for about half a minute.
+ * Nothing is left out of the time of a segment. Payloads up to 256 bytes are written field by field, as codecs do, longer ones copied. What is
+ * allocated comes from runs of its own, as marks allocate. Needs two cores of its own for about half a minute.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
