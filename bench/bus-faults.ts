@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Prng } from '#base/prng.js'
 import { benchMain } from './harness/bench-main.js'
-import { FAULT_END, FAULT_END_MODULES } from './harness/fault-end.js'
+import { FAULT_END } from './harness/fault-end.js'
 import { FaultLane, type LaneReport } from './harness/fault-lane.js'
 import type { FaultSabotage } from './harness/fault-order.js'
 import { FaultPlan } from './harness/fault-plan.js'
@@ -67,9 +67,9 @@ const KILLS_PER_CHANNEL = 40
 /** Kills `kills` processes or some more. Throws ERR_BENCH_FAILED when an end fails otherwise than by a kill, or does not go on. */
 export async function measureBusFaults(options: BusFaultsOptions): Promise<BusFaults> {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-faults-'))
-  const build = createStepBuild(FAULT_END_MODULES)
+  const build = createStepBuild(FAULT_END)
   const plan = new FaultPlan(build.sites, new Prng(`${options.seed}-plan`))
-  const processes = new WarmProcesses(build.program(FAULT_END), options.lanes + 2)
+  const processes = new WarmProcesses(build.program, options.lanes + 2)
   const reports: LaneReport[] = []
   let channels = 0
   let killsLeft = options.kills

@@ -21,9 +21,8 @@ import { FAILED_DAMAGED, FAILED_OTHERWISE, frameId, LedgerWriter, NUMBER_MAX } f
 import type { Fate, FaultOrder, FaultSabotage } from './fault-order.js'
 import type { Steps } from './step-build.js'
 
-/** The program and what it imports beside it, for a step build. */
+/** The name of this program, for a step build. */
 export const FAULT_END = 'fault-end'
-export const FAULT_END_MODULES = [FAULT_END, 'fault-frames', 'fault-ledger']
 
 const SABOTAGED_NUMBER = 10
 /** Of a quarter of the ring: what no payload can have. */

@@ -1,7 +1,8 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { packageRoot } from '#runtime/package-root.js'
+import { oneScript, resolverIn } from './one-script.js'
 
 /** A store to memory in src/bus: a process can be killed right after it. */
 export interface StepSite {
@@ -18,8 +19,8 @@ export interface StepSite {
 /** A copy of the compiled bus in which every store is a step; see `createStepBuild`. */
 export interface StepBuild {
   readonly sites: readonly StepSite[]
-  /** Path of a program of bench/harness in the copy. */
-  program(name: string): string
+  /** Path of the program, one script. */
+  readonly program: string
   remove(): void
 }
 
@@ -29,7 +30,6 @@ export interface Steps {
   hook: ((site: number) => void) | undefined
 }
 
-const COPIED_ROOMS = ['base', 'shm', 'bus']
 /** What an end of a channel loads of the bus; the rest, such as taps, belongs to other processes. */
 const ENTRY = 'open-channel.js'
 const ATOMIC_STORES = /\bAtomics\.(store|exchange|or|and|xor|add|sub|compareExchange)\(/g
@@ -40,31 +40,28 @@ const FUNCTION = /^(?:export )?(?:async )?function (\w+)|^ {4}(?:static |async |
 const ASSIGNMENT = /\]\s*(?:[-+*/%&|^]|<<|>>>?|\*\*)?=(?![=>])/
 
 /**
- * Copies the compiled base, shm and bus with the named programs of bench/harness into a folder of its own, and puts a call of the hook after
- * every store in the bus: each Atomics operation that writes, each assignment to an element, each `set` and `fill`. The sites are found by
+ * Makes a script of the named program of bench/harness, the compiled base, shm and bus, in a folder of its own, with a call of the hook after every
+ * store in the bus: each Atomics operation that writes, each assignment to an element, each `set` and `fill`. The sites are found by
  * pattern in what the compiler wrote, one statement per line, so that a new store becomes a site by itself. Needs dist/.
  */
-export function createStepBuild(programs: readonly string[]): StepBuild {
+export function createStepBuild(name: string): StepBuild {
   const dist = join(packageRoot(), 'dist')
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-steps-'))
+  const rooms = join(dist, 'src')
+  const bus = join(rooms, 'bus')
+  const steps = join(rooms, 'base', 'steps.js')
+  const ends = loadedBy(bus, ENTRY)
   const sites: StepSite[] = []
-  for (const room of COPIED_ROOMS) {
-    const from = join(dist, 'src', room)
-    const to = join(folder, 'dist', 'src', room)
-    mkdirSync(to, { recursive: true })
-    const names = room === 'bus' ? loadedBy(from, ENTRY) : readdirSync(from).filter((file) => file.endsWith('.js'))
-    for (const name of names) {
-      if (room === 'bus') writeFileSync(join(to, name), instrument(readFileSync(join(from, name), 'utf8'), basename(name, '.js'), sites))
-      else cpSync(join(from, name), join(to, name))
-    }
-  }
-  writeFileSync(join(folder, 'dist', 'src', 'base', 'steps.js'), STEPS_MODULE)
-  const harness = join(folder, 'dist', 'bench', 'harness')
-  mkdirSync(harness, { recursive: true })
-  for (const name of programs) cpSync(join(dist, 'bench', 'harness', `${name}.js`), join(harness, `${name}.js`))
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'millrace', type: 'module', imports: { '#*.js': './dist/src/*.js' } }))
+  const script = oneScript(join(dist, 'bench', 'harness', `${name}.js`), resolverIn(rooms), (path) => {
+    if (path === steps) return STEPS_MODULE
+    const text = readFileSync(path, 'utf8')
+    return dirname(path) === bus && ends.has(basename(path)) ? instrument(text, basename(path, '.js'), sites) : text
+  })
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-steps-'))
+  const program = join(folder, `${name}.cjs`)
+  writeFileSync(program, script)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'millrace' }))
   symlinkSync(join(packageRoot(), 'native'), join(folder, 'native'))
-  return { sites, program: (name) => join(harness, `${name}.js`), remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return { sites, program, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
 /** The files of one folder that come with `entry`. */

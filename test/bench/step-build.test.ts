@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { FAULT_END } from '../../bench/harness/fault-end.js'
 import { createStepBuild, instrument, type StepSite } from '../../bench/harness/step-build.js'
 
 function stepped(text: string): { readonly text: string; readonly stores: readonly string[] } {
@@ -9,7 +10,7 @@ function stepped(text: string): { readonly text: string; readonly stores: readon
 
 describe('the step build of the bus', () => {
   test('has a site behind the stores that matter, found in the compiled code', () => {
-    const build = createStepBuild([])
+    const build = createStepBuild(FAULT_END)
     build.remove()
     const sites = build.sites.map(({ file, within, text }) => `${file}.${within}: ${text}`).join('\n')
 
