@@ -56,7 +56,7 @@ export function createStepBuild(name: string): StepBuild {
     const text = readFileSync(path, 'utf8')
     return dirname(path) === bus && ends.has(basename(path)) ? instrument(text, basename(path, '.js'), sites) : text
   })
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-steps-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-steps-${process.pid}-`))
   const program = join(folder, `${name}.cjs`)
   writeFileSync(program, script)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'millrace' }))

@@ -5,9 +5,10 @@ import { describe, expect, test } from 'vitest'
 import { BUS_FAULTS_SMOKE, describeBusFaults, measureBusFaults } from '../../bench/bus-faults.js'
 import { compiledPath } from '../../bench/harness/compiled.js'
 
+/** Of this process: other tests run beside it. */
 function leftovers(): string[] {
   const names = (folder: string) => (existsSync(folder) ? readdirSync(folder) : [])
-  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => /^millrace-(faults|steps)-/.test(name))
+  return [...names('/dev/shm'), ...names(tmpdir())].filter((name) => new RegExp(`^millrace-(faults|steps)-${process.pid}-`).test(name))
 }
 
 describe('the faults of a channel', () => {
