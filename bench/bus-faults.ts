@@ -66,8 +66,8 @@ const KILLS_PER_CHANNEL = 40
 
 /** Kills `kills` processes or some more. Throws ERR_BENCH_FAILED when an end fails otherwise than by a kill, or does not go on. */
 export async function measureBusFaults(options: BusFaultsOptions): Promise<BusFaults> {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-faults-${process.pid}-`))
   const build = createStepBuild(FAULT_END)
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `millrace-faults-${process.pid}-`))
   const plan = new FaultPlan(build.sites, new Prng(`${options.seed}-plan`))
   const processes = new WarmProcesses(build.program, options.lanes + 2)
   const reports: LaneReport[] = []

@@ -63,6 +63,8 @@ export class FaultLane {
   #ring: Mapping | undefined
   #kills = 0
   #outlived = 0
+  /** Both ends are new: neither is a survivor that could go on. */
+  #isAnew = true
 
   constructor(options: LaneOptions) {
     const { folder, name, prng } = options
@@ -193,7 +195,9 @@ export class FaultLane {
       if (role === 'consumer') this.#judge.judge(this.#ledger.consumer(this.#incarnations.consumer))
       this.#outlived = role === 'consumer' ? 0 : this.#outlived + 1
     }
-    for (const role of ROLES) if ((this.#ends[role] as FaultProcess).hasEnded) this.#start(role)
+    const dead = ROLES.filter((role) => (this.#ends[role] as FaultProcess).hasEnded)
+    this.#isAnew = dead.length === ROLES.length
+    for (const role of dead) this.#start(role)
     return false
   }
 
@@ -246,7 +250,7 @@ export class FaultLane {
       this.#noticesTaken[role] = notices
       const resumeMs = this.#ledger.resumeMs(role)
       // Below 0: the end is a successor itself, that attached after the other.
-      if (resumeMs >= 0) this.#resumeMs.push(resumeMs)
+      if (resumeMs >= 0 && !this.#isAnew) this.#resumeMs.push(resumeMs)
     }
   }
 
