@@ -78,7 +78,7 @@ export interface ThroughputRow {
 export interface BusThroughput {
   readonly bench: 'bus-throughput'
   readonly rows: readonly ThroughputRow[]
-  /** On the heaps of both processes together per million messages, in the row where it is most. */
+  /** On the heaps of both processes together per million messages, in the row where it is most; the median of some runs of each row. */
   readonly allocatedBytesPerMillion: number
   readonly reference: 'c-ring' | null
   /** Why there is no reference. */
@@ -91,6 +91,7 @@ export interface BusThroughput {
 /** In the ring: two batches of the largest frames and more, as a batch is released only when all of it was read. */
 const RING_BATCHES_MIN = 3
 const REFERENCE_MS_MAX = 60_000
+const ALLOCATION_RUNS = 3
 /** How long one row is measured again in one round, until a segment counts. */
 const UNDISTURBED_MS_MAX = 20_000
 
@@ -218,11 +219,15 @@ function allocationRun({ bytes, batch }: { readonly bytes: number; readonly batc
   return { bytes, batch, segments: 1, framesPerSegment: Math.ceil(frames / batch) * batch }
 }
 
-/** Per million messages. */
+/** Per million messages. The median of some runs, as V8 may throw its code away during one, and interprets for a while. */
 async function measureAllocation(lane: Lane, run: ThroughputRun): Promise<number> {
-  const [sender, receiver] = await runBoth(lane, run)
   const frames = run.framesPerSegment * (run.segments + WARM_UP_SEGMENTS)
-  return ((sender.allocatedBytes + receiver.allocatedBytes) / frames) * 1e6
+  const allocated: number[] = []
+  for (let attempt = 0; attempt < ALLOCATION_RUNS; attempt++) {
+    const [sender, receiver] = await runBoth(lane, run)
+    allocated.push(((sender.allocatedBytes + receiver.allocatedBytes) / frames) * 1e6)
+  }
+  return median(allocated)
 }
 
 async function measureOurs(lane: Lane, run: ThroughputRun): Promise<Measured> {
