@@ -1,13 +1,18 @@
 import { assert } from '#base/assert.js'
-import { NO_FRAME } from './frame.js'
+import * as frame from './frame.js'
 import { FrameWalk } from './frame-walk.js'
 import { attach, giveUpHeader } from './header.js'
 import * as layout from './layout.js'
-import { type Peer, ringIfParked, storePosition } from './peer.js'
-import { distance } from './position.js'
+import * as peers from './peer.js'
+import * as positions from './position.js'
 import type { EndOptions } from './producer.js'
 
+// As in producer.ts: no imported names where frames pass, no fields that begin undefined.
 const { CONSUMER_RINGS_COUNTER, HEADER_BYTES, MAGIC, MAGIC_WORD, PUBLISHED_WORD, READ_WORD, RELEASED_CHECK_WORD, RELEASED_WORD } = layout
+const { NO_FRAME } = frame
+const { distance } = positions
+const { ringIfParked, storePosition } = peers
+const NO_WORDS = new Int32Array(0)
 
 /** Of so many looks for a frame one is an ordered load. */
 const LOOKS_MASK = 15
@@ -22,12 +27,12 @@ const LOOKS_MASK = 15
  */
 export class Consumer extends FrameWalk {
   readonly #counters: Float64Array
-  readonly #peer: Peer
-  readonly #peerWords: Int32Array
-  readonly #peerIndex: number
-  #released: number
+  readonly #peer: peers.Peer
+  readonly #peerWords: Int32Array = NO_WORDS
+  readonly #peerIndex: number = 0
+  #released = 0
   /** The published position as last loaded. */
-  #tail: number
+  #tail = 0
   #looks = 0
 
   /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */

@@ -1,8 +1,13 @@
-import { FRAME_ALIGNMENT, FRAME_HEADER_BYTES, frameChecksum, NO_FRAME, PADDING_TYPE } from './frame.js'
+import * as frame from './frame.js'
 import { type ChannelHeader, giveUp } from './header.js'
 import { CHECKSUM_BYTES, HEADER_BYTES } from './layout.js'
-import { distance } from './position.js'
+import * as positions from './position.js'
 
+// As in producer.ts: no imported names where frames pass, no fields that begin undefined.
+const { FRAME_HEADER_BYTES, frameChecksum, NO_FRAME, PADDING_TYPE } = frame
+const { distance } = positions
+const ALIGNING = -frame.FRAME_ALIGNMENT
+const NO_WORDS = new Int32Array(0)
 const PAYLOAD_BEGIN = HEADER_BYTES + FRAME_HEADER_BYTES
 
 /**
@@ -16,8 +21,8 @@ export class FrameWalk {
   /** The same in the byte order of the machine: payloads begin at multiples of 8, `offset >> 3` here. The cheapest way to read numbers. */
   readonly floats: Float64Array
   readonly name: string
-  readonly capacityBytes: number
-  readonly hasChecksums: boolean
+  readonly capacityBytes: number = 0
+  readonly hasChecksums: boolean = false
 
   /** Payload bytes of the frame. */
   length = 0
@@ -26,15 +31,15 @@ export class FrameWalk {
   endPosition = 0
 
   /** Of the header. */
-  protected readonly words: Int32Array
-  readonly #ring: Int32Array
+  protected readonly words: Int32Array = NO_WORDS
+  readonly #ring: Int32Array = NO_WORDS
   /** What `lookAhead` found: kept, since a look whose result nobody keeps is not made. */
   protected lookedAt = 0
-  readonly #mask: number
-  readonly #roundingBytes: number
-  readonly #frameBytesMax: number
+  readonly #mask: number = 0
+  readonly #roundingBytes: number = 0
+  readonly #frameBytesMax: number = 0
   /** The largest payload that needs no more looks than its length; none does without in a channel with checksums. */
-  readonly #plainBytesMax: number
+  readonly #plainBytesMax: number = 0
 
   constructor(buffer: ArrayBufferLike, header: Pick<ChannelHeader, 'name' | 'capacityBytes' | 'hasChecksums'>) {
     this.bytes = new Uint8Array(buffer)
@@ -47,14 +52,14 @@ export class FrameWalk {
     this.hasChecksums = header.hasChecksums
     this.#mask = header.capacityBytes - 1
     const checksumBytes = header.hasChecksums ? CHECKSUM_BYTES : 0
-    this.#roundingBytes = FRAME_HEADER_BYTES + checksumBytes + FRAME_ALIGNMENT - 1
+    this.#roundingBytes = FRAME_HEADER_BYTES + checksumBytes + frame.FRAME_ALIGNMENT - 1
     this.#frameBytesMax = header.capacityBytes / 4 - FRAME_HEADER_BYTES - checksumBytes
     this.#plainBytesMax = header.hasChecksums ? -1 : this.#frameBytesMax
   }
 
   /** Where the frame begins. */
   get startPosition(): number {
-    return (this.endPosition - ((this.length + this.#roundingBytes) & -FRAME_ALIGNMENT)) | 0
+    return (this.endPosition - ((this.length + this.#roundingBytes) & ALIGNING)) | 0
   }
 
   /**
@@ -65,7 +70,7 @@ export class FrameWalk {
     const index = position & this.#mask
     const length = this.#ring[index >> 2] as number
     const type = this.#ring[(index >> 2) + 1] as number
-    const bytes = (length + this.#roundingBytes) & -FRAME_ALIGNMENT
+    const bytes = (length + this.#roundingBytes) & ALIGNING
     // Negative when any of them is: padding, an impossible length, or a frame that goes on behind the ring's end or the limit.
     const doubts = length | type | (this.#plainBytesMax - length) | (this.capacityBytes - index - bytes) | (limit - position - bytes)
     if (doubts < 0) return this.#walkWithCare(position, limit)
@@ -94,7 +99,7 @@ export class FrameWalk {
     }
     // Before anything is added to the length: a scribbled one may be close to 2^31.
     if ((length | type | (this.#frameBytesMax - length)) < 0) throw this.#corruptAt(start, length, type)
-    const bytes = (length + this.#roundingBytes) & -FRAME_ALIGNMENT
+    const bytes = (length + this.#roundingBytes) & ALIGNING
     const end = (start + bytes) | 0
     if (index + bytes > this.capacityBytes || distance(end, limit) < 0) throw this.#corruptAt(start, length, type)
     if (this.hasChecksums) this.#check(index >> 2, bytes, start)
