@@ -65,10 +65,10 @@ class Initiator {
     const link = this.#link
     const startMs = performance.now()
     for (let number = 0; number < count; number++) {
-      while (!link.trySend(KIND.flood, number, bytes)) await link.whenRoom()
+      while (!link.trySend(KIND.flood, number, bytes)) await link.whenRoom(bytes)
       if (number % batch === batch - 1) link.flush()
     }
-    while (!link.trySend(KIND.last, 0, ECHO_BYTES)) await link.whenRoom()
+    while (!link.trySend(KIND.last, 0, ECHO_BYTES)) await link.whenRoom(ECHO_BYTES)
     const counted = await this.#answer(KIND.counted)
     const elapsedMs = performance.now() - startMs
     if (counted !== count) throw failure(`${count} messages were sent and ${counted} counted`)

@@ -11,7 +11,7 @@ export const KIND = { echo: 0, pin: 1, flood: 2, last: 3, echoed: 4, pinned: 5, 
 export interface Link {
   /** False when the other side has too much to read already: then wait for room and try again. */
   trySend(kind: number, number: number, bytes: number): boolean
-  whenRoom(): Promise<void>
+  whenRoom(bytes: number): Promise<void>
   /** Hands over what was sent since the last flush; it may have gone before. */
   flush(): void
   listen(listener: (kind: number, number: number, bytes: number) => void): void
@@ -40,7 +40,7 @@ export function busLink(folder: string, side: 'initiator' | 'responder', strateg
       producer.commit()
       return true
     },
-    whenRoom: () => outlet.whenRoom(),
+    whenRoom: (bytes) => outlet.whenRoom(bytes),
     flush: () => producer.publish(),
     listen(listener) {
       inlet.consume((offset, length, type) => listener(type, inlet.view.getFloat64(offset, true), length))

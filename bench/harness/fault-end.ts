@@ -83,7 +83,7 @@ async function produce(channel: ProducerChannel, order: FaultOrder, ledger: Ledg
     let offset = producer.tryClaim(claimed, frames.typeOf(id))
     while (offset < 0) {
       publish()
-      await channel.whenRoom()
+      await channel.whenRoom(claimed)
       offset = producer.tryClaim(claimed, frames.typeOf(id))
     }
     frames.write(producer.bytes, offset, id)
@@ -95,7 +95,7 @@ async function produce(channel: ProducerChannel, order: FaultOrder, ledger: Ledg
     const payload = new Uint8Array(frames.lengthOf(id))
     frames.write(payload, 0, id)
     ledger.intendPublish(++number)
-    while (!channel.trySend(payload, frames.typeOf(id))) await channel.whenRoom()
+    while (!channel.trySend(payload, frames.typeOf(id))) await channel.whenRoom(payload.length)
     ledger.published(number)
     ledger.wentOn(nowMs)
   }

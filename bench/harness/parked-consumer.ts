@@ -147,7 +147,7 @@ async function flood(folder: string): Promise<void> {
   for (let number = 0; ; number++) {
     let offset = producer.tryClaim(FLOOD_BYTES, 0)
     while (offset < 0) {
-      await channel.whenRoom()
+      await channel.whenRoom(FLOOD_BYTES)
       offset = producer.tryClaim(FLOOD_BYTES, 0)
     }
     producer.view.setFloat64(offset, number, true)

@@ -45,7 +45,7 @@ function sender({ directory, capacityBytes }: TapEndSetup) {
     for (let sent = 0; sent < count; sent++) {
       let offset = producer.tryClaim(bytes, 1)
       while (offset < 0) {
-        await channel.whenRoom()
+        await channel.whenRoom(bytes)
         offset = producer.tryClaim(bytes, 1)
       }
       for (let at = offset >> 3, end = (offset + bytes) >> 3; at < end; at++) producer.floats[at] = number

@@ -1,7 +1,7 @@
 import { assert } from '#base/assert.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import { type ChannelStat, channelStat } from './channel-stat.js'
-import { FRAME_ALIGNMENT, FRAME_TOO_LARGE } from './frame.js'
+import { FRAME_TOO_LARGE } from './frame.js'
 import type { ChannelHold } from './channel-hold.js'
 import { asDamage, type ChannelDamage, damageTo } from './channel-damage.js'
 import { distance } from './position.js'
@@ -9,7 +9,7 @@ import { Producer } from './producer.js'
 import { type RunningDutyCycle, runDutyCycle } from './waiting.js'
 
 interface Waiter {
-  readonly position: number
+  readonly isReached: () => boolean
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -64,17 +64,20 @@ export class ProducerChannel {
 
   /** As `trySend`, but waits for room. One call at a time, or the order is anybody's guess. */
   async send(payload: Uint8Array, type = 0): Promise<void> {
-    while (!this.trySend(payload, type)) await this.whenRoom()
+    while (!this.trySend(payload, type)) await this.whenRoom(payload.length)
   }
 
-  /** Publishes what is committed, then resolves once the consumer has released something more, or at once when it has released everything. */
-  whenRoom(): Promise<void> {
+  /**
+   * Publishes what is committed, then resolves once a claim of `payloadBytes` would find room, or the channel was made anew. Throws
+   * ERR_FRAME_TOO_LARGE for what never will; rejects when this end is closed before.
+   */
+  whenRoom(payloadBytes: number): Promise<void> {
     this.#checkOpen()
+    if (payloadBytes > this.producer.frameBytesMax) throw this.#tooLarge(payloadBytes)
     try {
       this.producer.publish()
-      const released = this.producer.releasedPosition()
-      if (released === this.producer.position) return Promise.resolve()
-      return this.whenReleased((released + FRAME_ALIGNMENT) | 0).catch((error: unknown) => this.#heal(error))
+      if (this.producer.hasRoom(payloadBytes)) return Promise.resolve()
+      return this.#wait(() => this.producer.hasRoom(payloadBytes)).catch((error: unknown) => this.#heal(error))
     } catch (error) {
       this.#giveUp(error)
     }
@@ -85,11 +88,7 @@ export class ProducerChannel {
   whenReleased(position = this.producer.publishedPosition): Promise<void> {
     this.#checkOpen()
     assert(distance(position, this.producer.publishedPosition) >= 0, 'only what is published gets released')
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, resolve, reject })
-      this.#running ??= this.#run()
-      this.#running.wake()
-    })
+    return this.#wait(() => distance(position, this.producer.releasedPosition()) >= 0)
   }
 
   /**
@@ -120,10 +119,18 @@ export class ProducerChannel {
     this.#rejectAll(this.#closedError())
   }
 
+  #wait(isReached: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ isReached, resolve, reject })
+      this.#running ??= this.#run()
+      this.#running.wake()
+    })
+  }
+
   #run(): RunningDutyCycle {
     const { strategy, memory, clock, spinMicros } = this.#hold
     const { parked, counters } = memory
-    const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => this.#isReached(waiter)) }
+    const duty = { doWork: () => this.#settle(), hasWork: () => this.#waiters.some((waiter) => waiter.isReached()) }
     const bell = {
       onRing: (listener: () => void) => {
         this.#heed = listener
@@ -182,16 +189,12 @@ export class ProducerChannel {
   }
 
   #settle(): number {
-    const reached = this.#waiters.filter((waiter) => this.#isReached(waiter))
+    const reached = this.#waiters.filter((waiter) => waiter.isReached())
     if (reached.length === 0) return 0
     this.#waiters = this.#waiters.filter((waiter) => !reached.includes(waiter))
     for (const waiter of reached) waiter.resolve()
     if (this.#waiters.length === 0) this.#stopRunning()
     return reached.length
-  }
-
-  #isReached(waiter: Waiter): boolean {
-    return distance(waiter.position, this.producer.releasedPosition()) >= 0
   }
 
   #rejectAll(error: unknown): void {

@@ -17,7 +17,7 @@ const tasks = {
       const bytes = numberedBytes(number)
       let offset = producer.tryClaim(bytes, number % 1000)
       while (offset < 0) {
-        await channel.whenRoom()
+        await channel.whenRoom(bytes)
         offset = producer.tryClaim(bytes, number % 1000)
       }
       fillNumbered(producer.view, offset, bytes, number)

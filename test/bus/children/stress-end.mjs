@@ -31,7 +31,7 @@ const tasks = {
           const offset = producer.tryClaim(bytes, type)
           if (offset >= 0) return offset
         }
-        await channel.whenRoom()
+        await channel.whenRoom(bytes)
       }
     }
     /** A whim is below WHIMS: to claim too much, to claim for nothing first, or none. */

@@ -62,7 +62,7 @@ async function produce() {
   while (!isQuiet || next % 1000 !== 0) {
     if (send(next)) next++
     else {
-      await channel.whenRoom()
+      await channel.whenRoom(payloadOf(next).length)
       forget(channel.producer.releasedBefore)
     }
     if (prng.below(20) === 0) await turn()
