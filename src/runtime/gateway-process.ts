@@ -46,7 +46,7 @@ export function runGatewayProcess(): Promise<void> {
       const count = countInto(table.counters({ role: 'gateway', slot }), door)
       setInterval(count, COUNTERS_EVERY_MS).unref()
       const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
-      const timedDoor = metrics.timed(door)
+      const timedDoor = metrics.timed(endingDoor(door, context.fail))
       const streamDoor = await serveConnections(dataPaths(settings.dataDirectory).doorSocket, (socket) =>
         serveStreamDoor(socket, { door: timedDoor }),
       )
@@ -76,6 +76,23 @@ export function runGatewayProcess(): Promise<void> {
       }
     },
   )
+}
+
+/**
+ * An offer never throws for its input. When it throws, its channel is damaged or the program is wrong, and the process ends before whoever offered
+ * takes that for an answer: it comes again to the successor.
+ */
+function endingDoor(door: Door, fail: (error: unknown) => never): Door {
+  return {
+    offer: (command, answer, settle) => {
+      try {
+        return door.offer(command, answer, settle)
+      } catch (error) {
+        return fail(error)
+      }
+    },
+    onRoom: (callback) => door.onRoom(callback),
+  }
 }
 
 async function openHttp(

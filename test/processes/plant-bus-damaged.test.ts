@@ -50,11 +50,12 @@ describe('a plant whose channels are scribbled over', () => {
     const ingest = new ProgramUnderTest(['ingest', 'csv', file, '--map', map, '--data', folder.data, '--json'], { cwd: folder.path })
 
     for (let scribble = 0; scribble < SCRIBBLES; scribble++) {
-      await until('a part of it is durable', () => isStored(scribble * ROWS_PER_SCRIBBLE))
+      await until('a part of it is durable', async () => ingest.isOver || (await isStored(scribble * ROWS_PER_SCRIBBLE)))
       const channel = CHANNELS[scribble % CHANNELS.length] as string
       await until('the channel is there to be scribbled over', () => scribbleOver(channel, prng, scribble < CHANNELS.length))
     }
     const code = await ingest.ended
+    expect(ingest.stderr).toBe('')
 
     expect(ingest.json).toMatchObject([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true }])
     expect(code).toBe(0)
