@@ -46,7 +46,7 @@ export function runGatewayProcess(): Promise<void> {
       const count = countInto(table.counters({ role: 'gateway', slot }), door)
       setInterval(count, COUNTERS_EVERY_MS).unref()
       const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
-      const timedDoor = metrics.timed(endingDoor(door, context.fail))
+      const timedDoor = metrics.timed(endingDoor(door, (error) => context.fail(error)))
       const streamDoor = await serveConnections(dataPaths(settings.dataDirectory).doorSocket, (socket) =>
         serveStreamDoor(socket, { door: timedDoor }),
       )
