@@ -23,7 +23,7 @@ export interface BusFanInOptions {
   readonly emptySweeps: number
 }
 
-export const BUS_FAN_IN_FULL: BusFanInOptions = { rounds: 200, framesPerRound: 1_500, emptySweeps: 200_000 }
+export const BUS_FAN_IN_FULL: BusFanInOptions = { rounds: 400, framesPerRound: 600, emptySweeps: 200_000 }
 export const BUS_FAN_IN_SMOKE: BusFanInOptions = { rounds: 10, framesPerRound: 1_000, emptySweeps: 20_000 }
 
 /** Latencies in nanoseconds, medians over the rounds that count; null where none did. */

@@ -38,6 +38,7 @@ const FRAME_BYTES = 32
 /** What a flood publishes at once. */
 const FLOOD_BATCH = 8
 const SILENCE_MS_MAX = 20_000
+const SETTLE_MS = 4
 const ROUNDS_PER_CLOCK_LOOK = 1 << 16
 
 /** Where `performance.now` began on the clock that both processes share: the latest of many tries, as time may pass between the two looks. */
@@ -61,6 +62,9 @@ class Feeder {
   feed(frames: number, everyMicros: number, isFlooding: boolean): FanInReport {
     const flooded = this.#producers[0] as Producer
     const timed = this.#producers.slice(1)
+    // The parent goes to sleep meanwhile, on one of the two cores.
+    const settledAt = performance.now() + SETTLE_MS
+    while (performance.now() < settledAt);
     const started = involuntarySwitches()
     const everyNs = everyMicros * 1000
     const startNs = nowNs()
