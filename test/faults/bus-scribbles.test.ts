@@ -64,6 +64,6 @@ describe('a channel with checksums that is scribbled over while both ends work',
       expect(producer.said.scribbles + consumer.said.scribbles).toBeGreaterThan(DAMAGES)
       expect(producer.said.damages).toBeGreaterThan(DAMAGES / 2)
       expect(producer.said.last).toBeGreaterThan(DAMAGES)
-    }, 120_000)
+    }, 120_000 + DAMAGES * 100)
   }
 })
