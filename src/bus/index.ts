@@ -4,7 +4,7 @@ export { FRAME_TOO_LARGE, frameBytes, INSUFFICIENT_CAPACITY, NO_FRAME } from './
 export { FrameCursor } from './frame-cursor.js'
 export { type ChannelHeader, type ChannelRole, type ChannelOptions, createChannel, fenceChannel, type Holder } from './header.js'
 export { CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, channelBytes } from './layout.js'
-export { NO_PEER, type Peer } from './peer.js'
+export { NO_PEER, PARKED, type Peer } from './peer.js'
 export { distance } from './position.js'
 export { type EndOptions, Producer } from './producer.js'
 export { InProcessBell } from './in-process-bell.js'

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
-import { type ChannelStat, channelStat, type ChannelRole } from '#bus/index.js'
+import { type ChannelStat, channelStat, type ChannelRole, PARKED } from '#bus/index.js'
 import { Heartbeat } from '#processes/heartbeat.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
 import { type ProcessRow, ProcessTable } from '#processes/process-table.js'
@@ -123,7 +123,7 @@ export class BusView {
       process: seatName(seat),
       isAlive: row !== undefined && row.pid > 0 && isAlive(row),
       pulseAgeMs: row === undefined ? undefined : this.#pulses.get(row.pid)?.pulseAgeMs(performance.now()),
-      isParked: Atomics.load(words, index) === 1,
+      isParked: Atomics.load(words, index) === PARKED,
       parks,
       wokenByRing,
       wokenByTime,

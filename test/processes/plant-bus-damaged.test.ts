@@ -5,28 +5,19 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Prng } from '#base/prng.js'
 import { distance } from '#bus/index.js'
 import { END_WORD, HEADER_BYTES, MAGIC_WORD, PUBLISHED_WORD, RELEASED_WORD, TERM } from '#bus/layout.js'
-import { JournalAccess } from '#runtime/journal-access.js'
 import { Mapping, runtimeDirectoryOf } from '#shm/index.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { bePatient, ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
 import { soakSeed, soakTimes } from '../soak.js'
+import { COUNTS_MAP, counts, countsThatDiffer, isStored } from './counted-rows.js'
 
 bePatient()
 
 const SCRIBBLES = soakTimes({ smoke: 6, full: 200 })
 const ROWS_PER_SCRIBBLE = 4000
 const ROWS = SCRIBBLES * ROWS_PER_SCRIBBLE
-const COUNTERS = 40
 const CHANNELS = ['commands-g0-w0', 'appends-w0', 'answers-w0-g0']
 const seed = soakSeed(randomInt(2 ** 31))
-const MAP = `
-format: csv
-time: { column: at, format: unix-us }
-entity: { type: counter, name: { column: counter } }
-command: count
-fields:
-  n: { column: n, kind: i32 }
-`
 
 let folder: PlantFolder
 
@@ -45,12 +36,12 @@ describe('a plant whose channels are scribbled over', () => {
       env: { MILLRACE_PROCESSES__SPARES: '1', MILLRACE_WORKERS__COUNT: '1', MILLRACE_BUS__CAPACITY_BYTES: '65536' },
     })
     const before = new Map(CHANNELS.map((channel) => [channel, fileOf(channel)]))
-    const map = folder.write('counts.map.yaml', MAP)
+    const map = folder.write('counts.map.yaml', COUNTS_MAP)
     const file = folder.write('counts.csv', counts(ROWS))
     const ingest = new ProgramUnderTest(['ingest', 'csv', file, '--map', map, '--data', folder.data, '--json'], { cwd: folder.path })
 
     for (let scribble = 0; scribble < SCRIBBLES; scribble++) {
-      await until('a part of it is durable', async () => ingest.isOver || (await isStored(scribble * ROWS_PER_SCRIBBLE)))
+      await until('a part of it is durable', async () => ingest.isOver || (await isStored(folder, scribble * ROWS_PER_SCRIBBLE)))
       const channel = CHANNELS[scribble % CHANNELS.length] as string
       await until('the channel is there to be scribbled over', () => scribbleOver(channel, prng, scribble < CHANNELS.length))
     }
@@ -59,7 +50,7 @@ describe('a plant whose channels are scribbled over', () => {
 
     expect(ingest.json).toMatchObject([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true }])
     expect(code).toBe(0)
-    expect(await countsThatDiffer()).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
     for (const channel of CHANNELS) expect({ channel, file: fileOf(channel) }).not.toEqual({ channel, file: before.get(channel) })
     expect(logs()).toMatch(/ERR_CHANNEL_CORRUPT/)
     up.kill('SIGTERM')
@@ -105,34 +96,4 @@ function liveWord(mapping: Mapping, prng: Prng): number {
   const released = words[RELEASED_WORD] as number
   const live = Math.min(capacityBytes, Math.max(8, distance(released, words[PUBLISHED_WORD] as number)))
   return (HEADER_BYTES + ((released + 8 * prng.below(live / 8)) & (capacityBytes - 1))) >> 2
-}
-
-/** `n` counts up on each of the counters in turn. */
-function counts(rows: number): string {
-  let text = 'at,counter,n\n'
-  for (let row = 0; row < rows; row++)
-    text += `${1_700_000_000_000_000 + row},counter-${row % COUNTERS},${1 + Math.floor(row / COUNTERS)}\n`
-  return text
-}
-
-async function isStored(rows: number): Promise<boolean> {
-  const access = await JournalAccess.open(folder.data)
-  try {
-    return (await access.summary()).endPosition >= rows
-  } finally {
-    await access.close()
-  }
-}
-
-/** Counters that did not count from 1 up to their share of the rows, each number once. */
-async function countsThatDiffer(): Promise<unknown[]> {
-  const { lines } = await run(folder, ['query', '--json'])
-  const counted = new Map<string, number[]>()
-  for (const { entity, data } of lines) {
-    const list = counted.get(entity as string) ?? []
-    list.push((data as { n: number }).n)
-    counted.set(entity as string, list)
-  }
-  const differing = [...counted].filter(([, ns]) => ns.length !== ROWS / COUNTERS || ns.some((n, index) => n !== index + 1))
-  return counted.size === COUNTERS ? differing.map(([entity, ns]) => [entity, ns.length]) : [`${counted.size} counters`]
 }

@@ -4,23 +4,14 @@ import { callControl } from '#processes/control-client.js'
 import type { Role } from '#processes/process-role.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { dataPaths } from '#runtime/data-directory.js'
-import { JournalAccess } from '#runtime/journal-access.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { bePatient, ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
 import { soakTimes } from '../soak.js'
+import { COUNTS_MAP, counts, countsThatDiffer, isStored, rowCount } from './counted-rows.js'
 
 bePatient()
 
 const ROWS = soakTimes({ smoke: 20_000, full: 500_000 })
-const COUNTERS = 40
-const MAP = `
-format: csv
-time: { column: at, format: unix-us }
-entity: { type: counter, name: { column: counter } }
-command: count
-fields:
-  n: { column: n, kind: i32 }
-`
 
 let folder: PlantFolder
 let file: string
@@ -35,7 +26,7 @@ async function attempts(): Promise<number> {
 describe('a file on its way into a plant', () => {
   beforeEach(() => {
     folder = new PlantFolder()
-    map = folder.write('counts.map.yaml', MAP)
+    map = folder.write('counts.map.yaml', COUNTS_MAP)
     file = folder.write('counts.csv', counts(ROWS))
   })
 
@@ -48,7 +39,7 @@ describe('a file on its way into a plant', () => {
     const ingest = startIngest()
 
     for (const share of [0.2, 0.5]) {
-      await until('a part of it is durable', () => isStored(ROWS * share))
+      await until('a part of it is durable', () => isStored(folder, ROWS * share))
       process.kill(await pidOf(role), 'SIGKILL')
       expect(ingest.isOver).toBe(false)
     }
@@ -58,7 +49,7 @@ describe('a file on its way into a plant', () => {
 
     expect(ingest.json).toEqual([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: 0 }])
     expect(code).toBe(0)
-    expect(await countsThatDiffer()).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
     up.kill('SIGTERM')
     expect(await up.ended).toBe(0)
   })
@@ -68,7 +59,7 @@ describe('a file on its way into a plant', () => {
 
     for (const share of [0.1, 0.3, 0.6]) {
       const ingest = startIngest()
-      await until('a part of it is durable', () => isStored(ROWS * share))
+      await until('a part of it is durable', () => isStored(folder, ROWS * share))
       ingest.kill('SIGKILL')
       expect(await ingest.ended).toBe('SIGKILL')
     }
@@ -78,14 +69,14 @@ describe('a file on its way into a plant', () => {
     expect(last.json).toEqual([
       { rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: expect.any(Number) },
     ])
-    expect(await countsThatDiffer()).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
     up.kill('SIGTERM')
     await up.ended
   })
 
   test('goes on when its command had started the plant itself, which ends with it', async () => {
     const ingest = startIngest('--plant', folder.plantFile)
-    await until('a part of it is durable', () => isStored(ROWS * 0.3))
+    await until('a part of it is durable', () => isStored(folder, ROWS * 0.3))
 
     ingest.kill('SIGKILL')
     await until('the plant is gone, too', () => folder.processes().length === 0, 5000)
@@ -94,13 +85,13 @@ describe('a file on its way into a plant', () => {
 
     expect(again.json).toMatchObject([{ rows: ROWS, accepted: ROWS, durable: ROWS, isComplete: true }])
     expect(folder.processes()).toEqual([])
-    expect(await countsThatDiffer()).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
   })
 
   test('is interrupted by Ctrl-C with 130, saying how to go on', async () => {
     const { up } = await startPlant(folder)
     const ingest = startIngest()
-    await until('a part of it is durable', () => isStored(ROWS * 0.2))
+    await until('a part of it is durable', () => isStored(folder, ROWS * 0.2))
 
     ingest.kill('SIGINT')
     const code = await ingest.ended
@@ -111,7 +102,7 @@ describe('a file on its way into a plant', () => {
     expect(code).toBe(130)
     expect(summary.isComplete).toBe(false)
     expect(again.json).toMatchObject([{ rows: ROWS, isComplete: true, resumedAfter: summary.rows }])
-    expect(await countsThatDiffer()).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
     up.kill('SIGTERM')
     await up.ended
   })
@@ -123,13 +114,13 @@ describe('a file that was taken in', () => {
 
   beforeAll(async () => {
     folder = new PlantFolder()
-    map = folder.write('counts.map.yaml', MAP)
+    map = folder.write('counts.map.yaml', COUNTS_MAP)
     ;({ up } = await startPlant(folder))
   })
 
   beforeEach(async ({ task }) => {
     file = folder.write(`${task.id}.csv`, counts(100))
-    rowsBefore = await rowCount()
+    rowsBefore = await rowCount(folder)
     await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
   })
 
@@ -143,7 +134,7 @@ describe('a file that was taken in', () => {
     const second = await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
 
     expect(second).toMatchObject({ code: 0, json: { rows: 100, accepted: 100, resumedAfter: 100, isComplete: true } })
-    expect((await rowCount()) - rowsBefore).toBe(100)
+    expect((await rowCount(folder)) - rowsBefore).toBe(100)
   })
 
   test('goes on where it has grown', async () => {
@@ -152,7 +143,7 @@ describe('a file that was taken in', () => {
     const grown = await run(folder, ['ingest', 'csv', file, '--map', map, '--json'])
 
     expect(grown.json).toMatchObject({ rows: 150, accepted: 150, resumedAfter: 100 })
-    expect((await rowCount()) - rowsBefore).toBe(150)
+    expect((await rowCount(folder)) - rowsBefore).toBe(150)
   })
 
   test.each<[string, () => string]>([
@@ -165,7 +156,7 @@ describe('a file that was taken in', () => {
 
     expect({ code, json }).toMatchObject({ code: 1, json: { error: { code: 'ERR_FILE_REPLACED' } } })
     expect(stderr).toMatch(/the file was replaced: .* rowsTaken=100: give the new file a name of its own/)
-    expect((await rowCount()) - rowsBefore).toBe(100)
+    expect((await rowCount(folder)) - rowsBefore).toBe(100)
   })
 
   test('leaves its bad rows with line and reason in a reject file', async () => {
@@ -185,14 +176,6 @@ describe('a file that was taken in', () => {
   })
 })
 
-/** `n` counts up on each of the counters in turn. */
-function counts(rows: number): string {
-  let text = 'at,counter,n\n'
-  for (let row = 0; row < rows; row++)
-    text += `${1_700_000_000_000_000 + row},counter-${row % COUNTERS},${1 + Math.floor(row / COUNTERS)}\n`
-  return text
-}
-
 function startIngest(...words: string[]): ProgramUnderTest {
   return new ProgramUnderTest(['ingest', 'csv', file, '--map', map, '--data', folder.data, '--json', ...words], { cwd: folder.path })
 }
@@ -210,30 +193,4 @@ async function pidOf(role: Role): Promise<number> {
 /** Asked without a command of the line in between, which would take longer than the file. */
 async function statusOf(): Promise<PlantStatus> {
   return (await callControl(dataPaths(folder.data).supervisorSocket, 'status')) as PlantStatus
-}
-
-async function isStored(rows: number): Promise<boolean> {
-  return (await rowCount()) >= rows
-}
-
-async function rowCount(): Promise<number> {
-  const access = await JournalAccess.open(folder.data)
-  try {
-    return (await access.summary()).endPosition
-  } finally {
-    await access.close()
-  }
-}
-
-/** Counters that did not count from 1 up to their share of the rows, each number once. */
-async function countsThatDiffer(): Promise<unknown[]> {
-  const { lines } = await run(folder, ['query', '--json'])
-  const counted = new Map<string, number[]>()
-  for (const { entity, data } of lines) {
-    const list = counted.get(entity as string) ?? []
-    list.push((data as { n: number }).n)
-    counted.set(entity as string, list)
-  }
-  const differing = [...counted].filter(([, ns]) => ns.length !== ROWS / COUNTERS || ns.some((n, index) => n !== index + 1))
-  return counted.size === COUNTERS ? differing.map(([entity, ns]) => [entity, ns.length]) : [`${counted.size} counters`]
 }
