@@ -7,7 +7,7 @@ import { distance } from '#bus/index.js'
 import { END_WORD, HEADER_BYTES, MAGIC_WORD, PUBLISHED_WORD, RELEASED_WORD, TERM } from '#bus/layout.js'
 import { Mapping, runtimeDirectoryOf } from '#shm/index.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
+import { bePatient, ProgramUnderTest, startPlant, until } from '../apps/program-under-test.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { COUNTS_MAP, counts, countsThatDiffer, isStored } from './counted-rows.js'
 
