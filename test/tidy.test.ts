@@ -9,6 +9,7 @@ import { checkImports, importsOf, type Rooms } from './tidy/rooms.js'
  * of their own, so that naming `journal` does not let one in. Changing this table is a decision about the design, not a way to make a
  * test pass.
  */
+const JOURNAL = ['base', 'schema', 'journal', 'journal/columns', 'journal/segments', 'journal/query']
 const UP_TO_PROCESSES = ['base', 'shm', 'bus', 'schema', 'entity', 'journal', 'actors', 'serving', 'shards', 'reading', 'processes']
 const ROOMS: Rooms = {
   imports: {
@@ -17,14 +18,17 @@ const ROOMS: Rooms = {
     bus: ['base', 'shm'],
     schema: ['base'],
     entity: ['base', 'schema'],
-    journal: ['base', 'schema'],
-    'journal/in-memory': ['base', 'schema', 'journal'],
-    'journal/lmdb': ['base', 'schema', 'journal'],
+    journal: ['base', 'schema', 'journal/columns'],
+    'journal/columns': ['base', 'schema', 'journal'],
+    'journal/segments': ['base', 'schema', 'journal', 'journal/columns'],
+    'journal/query': ['base', 'schema', 'journal', 'journal/columns', 'journal/segments'],
+    'journal/in-memory': JOURNAL,
+    'journal/lmdb': JOURNAL,
     // A worker holds the near end of the journal's port; the far end it never sees.
     actors: ['base', 'bus', 'schema', 'entity', 'journal', 'serving'],
     serving: ['base', 'bus', 'schema', 'journal'],
     shards: ['base', 'bus', 'journal'],
-    reading: ['base', 'schema', 'entity', 'journal'],
+    reading: ['base', 'schema', 'entity', 'journal', 'journal/query'],
     processes: ['base', 'shm'],
     recovery: [...UP_TO_PROCESSES, 'journal/in-memory'],
     ingest: ['base', 'bus', 'schema', 'entity', 'shards'],

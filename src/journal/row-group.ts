@@ -2,8 +2,16 @@ import { crc32 } from '#base/hash.js'
 import { isVariable } from '#schema/index.js'
 import type { BlockGroup } from './block-format.js'
 import { ByteReader, Damage } from './bytes.js'
-import { type ChunkEntry, decodeNarrow, decodeWide, ENCODING_CONSTANT, ENCODING_RAW, newerEncoding, readEntry } from './column-chunk.js'
-import { ColumnBuffer } from './column-buffer.js'
+import {
+  type ChunkEntry,
+  decodeNarrow,
+  decodeWide,
+  ENCODING_CONSTANT,
+  ENCODING_RAW,
+  newerEncoding,
+  readEntry,
+} from '#journal/columns/column-chunk.js'
+import { ColumnBuffer } from '#journal/columns/column-buffer.js'
 import type { EventType } from './journal.js'
 import { newerFormat } from './block-format.js'
 

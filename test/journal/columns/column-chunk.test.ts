@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ByteReader, ByteWriter } from '#journal/bytes.js'
-import { ColumnBuffer } from '#journal/column-buffer.js'
+import { ColumnBuffer } from '#journal/columns/column-buffer.js'
 import {
   ChunkEncoder,
   type ChunkEntry,
@@ -14,8 +14,8 @@ import {
   type NarrowKind,
   readEntry,
   type WideKind,
-} from '#journal/column-chunk.js'
-import { mayHold } from '#journal/zone-map.js'
+} from '#journal/columns/column-chunk.js'
+import { mayHold } from '#journal/columns/zone-map.js'
 
 function wide(values: readonly number[], kind: WideKind = 'f64') {
   const encoder = new ChunkEncoder(new ByteWriter(16), new ByteWriter(16))

@@ -1,6 +1,6 @@
 import type { MillraceError } from '#base/errors.js'
-import { newerFormat } from './block-format.js'
-import { type ByteReader, type ByteWriter, Damage } from './bytes.js'
+import { newerFormat } from '#journal/block-format.js'
+import { type ByteReader, type ByteWriter, Damage } from '#journal/bytes.js'
 import { ColumnBuffer } from './column-buffer.js'
 import type { ZoneMap } from './zone-map.js'
 
