@@ -1,4 +1,6 @@
 import type { Command, Groups } from './command.js'
+import { LOG_COMMANDS } from './log-commands.js'
+import { READING_COMMANDS } from './reading-commands.js'
 import { CONFIG_OPTION, DATA_OPTION, DIRECTORY_OPTION, PLANT_OPTION } from './place.js'
 
 /**
@@ -133,53 +135,7 @@ export const COMMANDS: readonly Command[] = [
     hasJson: true,
     load: async () => (await import('./send.js')).runSend,
   },
-  {
-    name: 'get',
-    summary: 'Print the state of an entity, now or as of a version',
-    args: '<entity>',
-    options: [DATA_OPTION, PLANT_OPTION, ['--version <n>', 'as of this version']],
-    examples: [
-      ['get press/press-1', 'its state now'],
-      ['get press/press-1 --version 17', 'its state after its 17th row'],
-    ],
-    hasJson: true,
-    load: async () => (await import('./get.js')).runGet,
-  },
-  {
-    name: 'query',
-    summary: 'Print rows of the log that match',
-    options: [
-      DATA_OPTION,
-      ['--entity <id>', 'one entity, or a pattern such as press/*'],
-      ['--event <name>', 'events of this name'],
-      ['--from <position>', 'from this position of the log'],
-      ['--to <position>', 'up to this position'],
-      ['--since <time>', 'that happened at or after this time'],
-      ['--until <time>', 'that happened at or before this time'],
-      ['--receipts', 'also rows of commands that stored no event'],
-      ['--limit <n>', 'at most so many'],
-    ],
-    examples: [
-      ['query --entity press/press-1 --json', 'everything that happened to a press, a JSON object a line'],
-      ["query --entity 'press/*' --event AlarmRaised --since 2026-11-21T06:00:00Z", 'the alarms of a shift'],
-    ],
-    hasJson: true,
-    load: async () => (await import('./query.js')).runQuery,
-  },
-  {
-    name: 'tail',
-    summary: 'Print the newest rows of the log, and with --follow those to come',
-    options: [
-      DATA_OPTION,
-      ['-n, --lines <n>', 'how many'],
-      ['--from <position>', 'from this position on instead'],
-      ['--entity <id>', 'of one entity, or of a pattern such as press/*'],
-      ['-f, --follow', 'go on with what comes, across restarts'],
-    ],
-    examples: [['tail -f', 'watch the log grow']],
-    hasJson: true,
-    load: async () => (await import('./tail.js')).runTail,
-  },
+  ...READING_COMMANDS,
   {
     name: 'drill',
     summary: 'Kill processes of a plant under load, again and again, and report',
@@ -197,14 +153,7 @@ export const COMMANDS: readonly Command[] = [
     hasJson: true,
     load: async () => (await import('./drill.js')).runDrill,
   },
-  {
-    name: 'log verify',
-    summary: 'Check the whole log: every checksum, the chain, every row',
-    options: [DATA_OPTION],
-    examples: [['log verify --data ./data', 'exit code 1 when anything is damaged, and what']],
-    hasJson: true,
-    load: async () => (await import('./log-verify.js')).runLogVerify,
-  },
+  ...LOG_COMMANDS,
   {
     name: 'bus stat',
     summary: 'Show the channels of a running plant: depth, rates, refusals, waiting, taps',
