@@ -1,4 +1,5 @@
 export * from './append-frame.js'
+export type { BlockEntry, TypeZones } from './block-entry.js'
 export { type BlockHeader, readHeader } from './block-format.js'
 export { BlockReader } from './block-reader.js'
 export { BlockReplay, type ReplayRow } from './block-replay.js'

@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import type { FieldSchema } from '#schema/index.js'
 import type { OutcomeKind } from './append-frame.js'
+import type { BlockEntry } from './block-entry.js'
 
 /**
  * The append-only log: the only way state becomes durable. One writer: whoever opened it for writing. Adapters prove in
@@ -47,6 +48,13 @@ export interface Journal {
    * Throws ERR_BLOCK_DAMAGED naming segment and block where a check fails.
    */
   blocks(range: BlockRange): AsyncIterable<Uint8Array>
+  /** What is known of each block without reading it, in order of the log: sealed segments first. A snapshot as of the call. */
+  directory(): readonly BlockEntry[]
+  /**
+   * The bytes of a block of `directory`, checked; they are the caller's to keep. Throws ERR_BLOCK_DAMAGED. Undefined when the block is there no more
+   * under that name: its segment was sealed or dropped meanwhile, and a fresh `directory` tells where its rows are.
+   */
+  readBlock(entry: BlockEntry): Promise<Uint8Array | undefined>
 
   /** Keeps a snapshot and drops all but the newest `SNAPSHOTS_KEPT` of the entity. May be lost in a crash: snapshots are an optimisation. */
   saveSnapshots(snapshots: readonly Snapshot[]): Promise<void>

@@ -1,6 +1,7 @@
 import { assert } from '#base/assert.js'
 import { type EntityId, SHARD_COUNT_DEFAULT } from '#base/ids.js'
 import { AppendPath } from '#journal/append-path.js'
+import { type BlockEntry, entryOf } from '#journal/block-entry.js'
 import { BlockReader } from '#journal/block-reader.js'
 import { isWanted } from '#journal/block-range.js'
 import {
@@ -109,6 +110,16 @@ export class InMemoryJournal implements Journal {
 
   mark(slot: number): { readonly term: number; readonly number: number } | undefined {
     return this.#state.storedMark(slot)
+  }
+
+  directory(): readonly BlockEntry[] {
+    return this.stored.blocks.map((block, index) => entryOf(SEGMENT, new BlockReader(block, SEGMENT, this.#bases[index] as number).header))
+  }
+
+  async readBlock(entry: BlockEntry): Promise<Uint8Array | undefined> {
+    const index = this.#bases.indexOf(entry.id)
+    const block = this.stored.blocks[index]
+    return block === undefined ? undefined : new BlockReader(block, SEGMENT, entry.id).check().bytes
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {

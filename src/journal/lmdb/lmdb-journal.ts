@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '#base/clock.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { AppendPath } from '#journal/append-path.js'
+import { type BlockEntry, entryOf } from '#journal/block-entry.js'
 import { isWanted } from '#journal/block-range.js'
 import type {
   AppendAnswer,
@@ -199,6 +200,16 @@ class LmdbJournal implements Journal {
   mark(slot: number): { readonly term: number; readonly number: number } | undefined {
     this.learn()
     return this.#state.storedMark(slot)
+  }
+
+  directory(): readonly BlockEntry[] {
+    const { segment } = this.#parts
+    return [...segment.blocks(0, this.endPosition)].map(({ header }) => entryOf(segment.name, header))
+  }
+
+  async readBlock(entry: BlockEntry): Promise<Uint8Array | undefined> {
+    const { segment } = this.#parts
+    return entry.segment === segment.name ? segment.block(entry.id).check().bytes : undefined
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
