@@ -2,6 +2,7 @@ import type { EntityId } from '#base/ids.js'
 import type { FieldSchema } from '#schema/index.js'
 import type { OutcomeKind } from './append-frame.js'
 import type { BlockEntry } from './block-entry.js'
+import type { RetainedSegment } from './retention-plan.js'
 
 /**
  * The append-only log: the only way state becomes durable. One writer: whoever opened it for writing. Adapters prove in
@@ -62,6 +63,18 @@ export interface Journal {
   snapshots(shard: number): Iterable<Snapshot>
   /** The newest readable snapshot of the entity with a version of at most `versionMax`. */
   snapshot(entity: EntityId, versionMax?: number): Snapshot | undefined
+
+  /** Base snapshots take the place of rows that retention drops: durable when it resolves, one per entity, a newer one replaces it, and never thrown away. */
+  saveBases(bases: readonly Snapshot[]): Promise<void>
+  /** The base snapshot of an entity, or undefined. `snapshot` and `snapshots` fall back on it. Throws ERR_CATALOG_DAMAGED where it cannot be read. */
+  base(entity: EntityId): Snapshot | undefined
+
+  /** Sealed segments that are there, in order of position. */
+  sealedSegments(): readonly RetainedSegment[]
+  /** The entities that have rows in a sealed segment, with the version of their newest row in it. */
+  lastVersions(segment: string): AsyncIterable<{ readonly entity: EntityId; readonly shard: number; readonly version: number }>
+  /** Drops the oldest sealed segment, which must have this name: rows before its end are gone for good. Durable when it resolves. See serving/retention.ts. */
+  dropOldest(segment: string): Promise<void>
 
   /** A small durable value under a name: checkpoints of readers. */
   saveCheckpoint(name: string, value: Uint8Array): Promise<void>

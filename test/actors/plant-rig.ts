@@ -350,6 +350,7 @@ function copyOf(stored: StoredLog): StoredLog {
     types: [...stored.types],
     blocks: [...stored.blocks],
     snapshots: new Map([...stored.snapshots].map(([entity, snapshots]) => [entity, [...snapshots]])),
+    bases: new Map(stored.bases),
     checkpoints: new Map(stored.checkpoints),
   }
 }

@@ -19,6 +19,7 @@ import {
 import { LogState } from '#journal/log-state.js'
 import { LogVerifier } from '#journal/log-verifier.js'
 import { checkRows } from '#journal/row-check.js'
+import type { RetainedSegment } from '#journal/retention-plan.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 
 export interface InMemoryJournalOptions {
@@ -35,6 +36,7 @@ export interface StoredLog {
   readonly types: EventType[]
   readonly blocks: Uint8Array[]
   readonly snapshots: Map<EntityId, Snapshot[]>
+  readonly bases: Map<EntityId, Snapshot>
   readonly checkpoints: Map<string, Uint8Array>
 }
 
@@ -54,7 +56,7 @@ export class InMemoryJournal implements Journal {
 
   constructor(options: InMemoryJournalOptions) {
     const shardCount = options.stored?.shardCount ?? options.shardCount ?? SHARD_COUNT_DEFAULT
-    this.stored = options.stored ?? { shardCount, types: [], blocks: [], snapshots: new Map(), checkpoints: new Map() }
+    this.stored = options.stored ?? { shardCount, types: [], blocks: [], snapshots: new Map(), bases: new Map(), checkpoints: new Map() }
     this.#state = new LogState(shardCount, options.recentAppends ?? RECENT_APPENDS_DEFAULT, this.stored.types)
     for (const block of this.stored.blocks) {
       this.#bases.push(this.#state.endPosition)
@@ -150,7 +152,32 @@ export class InMemoryJournal implements Journal {
 
   snapshot(entity: EntityId, versionMax = Infinity): Snapshot | undefined {
     const version = Math.min(versionMax, this.head(entity)?.version ?? 0)
-    return this.stored.snapshots.get(entity)?.find((one) => one.version <= version)
+    const base = this.stored.bases.get(entity)
+    return (
+      this.stored.snapshots.get(entity)?.find((one) => one.version <= version) ??
+      (base !== undefined && base.version <= version ? base : undefined)
+    )
+  }
+
+  async saveBases(bases: readonly Snapshot[]): Promise<void> {
+    for (const base of bases) this.stored.bases.set(base.entity, base)
+  }
+
+  base(entity: EntityId): Snapshot | undefined {
+    return this.stored.bases.get(entity)
+  }
+
+  /** Memory is not sealed: it goes with the process. */
+  sealedSegments(): readonly RetainedSegment[] {
+    return []
+  }
+
+  async *lastVersions(segment: string): AsyncGenerator<never> {
+    assert(false, `there is no sealed segment ${segment} in memory`)
+  }
+
+  async dropOldest(segment: string): Promise<void> {
+    assert(false, `there is no sealed segment ${segment} in memory`)
   }
 
   async saveCheckpoint(name: string, value: Uint8Array): Promise<void> {

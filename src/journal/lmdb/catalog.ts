@@ -18,6 +18,7 @@ import { type Database, diskFailed, type Key, readValue } from './environment.js
  *   5                                                 marks of all writer slots
  *   6                                                 manifest: kept for sealed segments
  *   7                                                 timers: kept
+ *   8 u16 shard, entity in UTF-8                      base snapshot: u32 version, then as a snapshot
  *
  * Numbers in keys are big-endian, so that they sort.
  */
@@ -26,6 +27,7 @@ export const KIND_SNAPSHOT = 2
 export const KIND_CHECKPOINT = 3
 export const KIND_HEADS = 4
 export const KIND_MARKS = 5
+const KIND_BASE = 8
 
 const CHECKPOINT_NAME_BYTES_MAX = 1024
 const VERSION_MAX = 0xffffffff
@@ -77,30 +79,45 @@ export class Catalog {
       const older = [...this.#snapshotKeys(shard, snapshot.entity, VERSION_MAX)].filter((one) => Buffer.compare(one, key) !== 0)
       const kept = [key, ...older].sort((a, b) => Buffer.compare(b, a))
       drop.push(...kept.slice(SNAPSHOTS_KEPT))
-      const value = new ByteWriter(snapshot.bytes.length + 16)
-      value.u32(snapshot.term)
-      value.u32(snapshot.appendNumber)
-      value.u64(snapshot.position)
-      value.copy(snapshot.bytes)
-      pairs.push([key, value.written()])
+      pairs.push([key, writeSnapshot(new ByteWriter(snapshot.bytes.length + SNAPSHOT_FIXED_BYTES), snapshot)])
     }
     await this.#write(pairs, drop)
   }
 
-  /** The newest readable snapshot of an entity up to a version. */
+  /** The newest readable snapshot of an entity up to a version; its base when there is no other. */
   snapshot(shard: number, entity: EntityId, versionMax: number): Snapshot | undefined {
     for (const key of this.#snapshotKeys(shard, entity, Math.min(versionMax, VERSION_MAX))) {
       const found = this.#snapshotAt(key)
       if (found !== undefined) return found
     }
-    return undefined
+    const base = this.base(shard, entity)
+    return base !== undefined && base.version <= versionMax ? base : undefined
   }
 
-  /** The entities of a shard that have snapshots. */
+  /** The entities of a shard that have snapshots, bases among them. */
   snapshotEntities(shard: number): EntityId[] {
     const entities = new Set<EntityId>()
     for (const key of this.#keys(KIND_SNAPSHOT, u16Key(KIND_SNAPSHOT, shard))) entities.add(entityOf(key))
+    for (const key of this.#keys(KIND_BASE, u16Key(KIND_BASE, shard))) entities.add(baseEntityOf(key))
     return [...entities]
+  }
+
+  async saveBases(bases: readonly { readonly shard: number; readonly snapshot: Snapshot }[]): Promise<void> {
+    await this.#write(
+      bases.map(({ shard, snapshot }) => {
+        const value = new ByteWriter(snapshot.bytes.length + SNAPSHOT_FIXED_BYTES + 4)
+        value.u32(snapshot.version)
+        return [baseKey(shard, snapshot.entity), writeSnapshot(value, snapshot)]
+      }),
+    )
+  }
+
+  /** Throws ERR_CATALOG_DAMAGED: what it stands for is nowhere else. */
+  base(shard: number, entity: EntityId): Snapshot | undefined {
+    const key = baseKey(shard, entity)
+    if (readValue(this.#database, key) === undefined) return undefined
+    const reader = new ByteReader(this.#need(key, `the base snapshot of ${entity}`))
+    return readSnapshot(entity, reader.u32(), reader)
   }
 
   /** Reads every value and says which do not match their checksums. */
@@ -109,10 +126,10 @@ export class Catalog {
       const stored = readValue(this.#database, key)
       if (stored !== undefined && isIntact(key, stored)) continue
       const kind = key[0] as number
-      const entities = kind === KIND_SNAPSHOT ? [entityOf(key)] : []
+      const entities = kind === KIND_BASE ? [baseEntityOf(key)] : []
       const isSpare = kind === KIND_SNAPSHOT || kind === KIND_HEADS || kind === KIND_MARKS
       const what = `${KIND_NAMES[kind] ?? `a value of kind ${kind}`} is damaged${isSpare ? ', and can be had again from the log' : ''}`
-      yield { severity: isSpare ? 'note' : 'damaged', segment: 'catalog', block: undefined, what, entities: isSpare ? [] : entities }
+      yield { severity: isSpare ? 'note' : 'damaged', segment: 'catalog', block: undefined, what, entities }
     }
   }
 
@@ -126,18 +143,7 @@ export class Catalog {
     try {
       const bytes = this.get(key)
       if (bytes === undefined) return undefined
-      const reader = new ByteReader(bytes)
-      const term = reader.u32()
-      const appendNumber = reader.u32()
-      const position = reader.u64()
-      return {
-        entity: entityOf(key),
-        version: versionOf(key),
-        term,
-        appendNumber,
-        position,
-        bytes: new Uint8Array(reader.slice(reader.left)),
-      }
+      return readSnapshot(entityOf(key), versionOf(key), new ByteReader(bytes))
     } catch (error) {
       if (error instanceof Damage) return undefined
       throw error
@@ -185,6 +191,7 @@ const KIND_NAMES: Readonly<Record<number, string>> = {
   [KIND_CHECKPOINT]: 'a checkpoint',
   [KIND_HEADS]: 'the heads of a shard',
   [KIND_MARKS]: 'the marks of the writers',
+  [KIND_BASE]: 'a base snapshot',
 }
 
 export function u16Key(kind: number, number: number): Key {
@@ -209,6 +216,31 @@ function entityOf(key: Key): EntityId {
 
 function versionOf(key: Key): number {
   return Buffer.from(key).readUInt32BE(key.length - 4)
+}
+
+function baseKey(shard: number, entity: EntityId): Key {
+  return Buffer.concat([u16Key(KIND_BASE, shard), Buffer.from(entity, 'utf8')])
+}
+
+function baseEntityOf(key: Key): EntityId {
+  return Buffer.from(key.subarray(3)).toString('utf8') as EntityId
+}
+
+const SNAPSHOT_FIXED_BYTES = 16
+
+function writeSnapshot(out: ByteWriter, { term, appendNumber, position, bytes }: Snapshot): Uint8Array {
+  out.u32(term)
+  out.u32(appendNumber)
+  out.u64(position)
+  out.copy(bytes)
+  return out.written()
+}
+
+function readSnapshot(entity: EntityId, version: number, reader: ByteReader): Snapshot {
+  const term = reader.u32()
+  const appendNumber = reader.u32()
+  const position = reader.u64()
+  return { entity, version, term, appendNumber, position, bytes: new Uint8Array(reader.slice(reader.left)) }
 }
 
 function sealed(key: Key, value: Uint8Array): Buffer {

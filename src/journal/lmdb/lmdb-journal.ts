@@ -19,6 +19,7 @@ import type {
   Snapshot,
 } from '#journal/journal.js'
 import { LogState } from '#journal/log-state.js'
+import type { RetainedSegment } from '#journal/retention-plan.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 import { Catalog } from './catalog.js'
 import { activeSegment, createFormat, freeBytesOf, type LogFormat, logPaths, noJournal, readFormat } from './directory.js'
@@ -222,13 +223,38 @@ class LmdbJournal implements Journal {
 
   async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {
     this.#assertWritable()
+    await this.#parts.catalog.saveSnapshots(this.#placed(snapshots))
+  }
+
+  async saveBases(bases: readonly Snapshot[]): Promise<void> {
+    this.#assertWritable()
+    await this.#parts.catalog.saveBases(this.#placed(bases))
+  }
+
+  base(entity: EntityId): Snapshot | undefined {
+    const head = this.head(entity)
+    return head === undefined ? undefined : this.#parts.catalog.base(head.shard, entity)
+  }
+
+  #placed(snapshots: readonly Snapshot[]): { readonly shard: number; readonly snapshot: Snapshot }[] {
     const { entities } = this.#state
-    const placed = snapshots.map((snapshot) => {
+    return snapshots.map((snapshot) => {
       const index = entities.findId(snapshot.entity)
       assert(index >= 0, 'a snapshot is of an entity that has rows')
       return { shard: entities.shardOf(index), snapshot }
     })
-    await this.#parts.catalog.saveSnapshots(placed)
+  }
+
+  sealedSegments(): readonly RetainedSegment[] {
+    return []
+  }
+
+  async *lastVersions(segment: string): AsyncGenerator<never> {
+    assert(false, `there is no sealed segment ${segment}`)
+  }
+
+  async dropOldest(segment: string): Promise<void> {
+    assert(false, `there is no sealed segment ${segment}`)
   }
 
   *snapshots(shard: number): Generator<Snapshot> {
