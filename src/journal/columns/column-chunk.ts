@@ -39,7 +39,7 @@ const HAS_ZONE_MAP = 0x40
 const HAS_LAST_STAGE = 0x80
 
 /** A chunk with fewer values is as cheap to read as its zone map would be. */
-const ZONE_MAP_VALUES_MIN = 16
+export const ZONE_MAP_VALUES_MIN = 16
 
 export interface ChunkEntry {
   readonly column: number
@@ -197,16 +197,29 @@ export class ChunkEncoder {
   }
 
   #entry(column: number, encoding: number, bytes: number, hasZoneMap: boolean, min: number, max: number, numbers: number): void {
-    const { directory } = this
     this.count++
-    directory.varint(column)
-    directory.u8(encoding | (hasZoneMap ? HAS_ZONE_MAP : 0))
-    directory.varint(bytes)
-    if (!hasZoneMap) return
-    directory.f64(min)
-    directory.f64(max)
-    directory.varint(numbers)
+    writeEntry(this.directory, column, encoding, bytes, hasZoneMap, min, max, numbers)
   }
+}
+
+/** Enters a chunk of `bytes` bytes into a directory. `min`, `max` and `numbers` are its zone map, if it has one. */
+export function writeEntry(
+  directory: ByteWriter,
+  column: number,
+  encoding: number,
+  bytes: number,
+  hasZoneMap: boolean,
+  min: number,
+  max: number,
+  numbers: number,
+): void {
+  directory.varint(column)
+  directory.u8(encoding | (hasZoneMap ? HAS_ZONE_MAP : 0))
+  directory.varint(bytes)
+  if (!hasZoneMap) return
+  directory.f64(min)
+  directory.f64(max)
+  directory.varint(numbers)
 }
 
 /** An encoding that a chunk of this kind cannot have as far as this version knows. */
