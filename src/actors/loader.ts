@@ -178,8 +178,9 @@ export class Loader {
         return load.takeHeads(unpack<LoadHeads>(message.bytes))
       case LOAD_SNAPSHOT:
         load.snapshotsMs = nowMs
-        if (!load.takeSnapshot(message.bytes)) this.#askForAllRows(load)
-        return
+        if (load.takeSnapshot(message.bytes)) return
+        if (load.isWhole) throw loadError('the base snapshot of an entity is of another shape, and the rows behind it are dropped', {})
+        return this.#askForAllRows(load)
       case LOAD_BLOCK:
         return load.takeBlock(message.bytes)
       case LOAD_END:

@@ -204,6 +204,7 @@ export class Worker implements DutyCycle {
     if (this.#blockedAt !== this.#released) this.#blockedAt = undefined
     let work = this.#takeRejections()
     if (this.#hasFailed) return work
+    if (this.#journal.wanted.length > 0) work += this.#giveSnapshots()
     for (const link of this.#inbound) work += link.complete(this.#released)
     return work + this.#reads.settle()
   }
@@ -255,6 +256,21 @@ export class Worker implements DutyCycle {
       this.#reads.dropped(slot)
     }
     this.#loader.loadShards([...dropped])
+  }
+
+  /** Loads what is passive. A snapshot for which there is no room is left out: the journal asks again. */
+  #giveSnapshots(): number {
+    const ids = this.#journal.wanted.splice(0)
+    for (const id of ids) {
+      const slot = this.#slots.find(hash32(id), id, 0, id.length)
+      if (slot === undefined) continue
+      this.#reads
+        .read(slot, (live) => {
+          if (live.version > 0) this.#executor.trySnapshot(live)
+        })
+        .catch((error: unknown) => this.#fail(error))
+    }
+    return ids.length
   }
 
   #forEachWaiting(each: (entry: InFlight) => void): void {

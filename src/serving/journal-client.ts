@@ -10,6 +10,7 @@ import {
   REJECTED_FRAME,
   SNAPSHOT_FRAME,
   SNAPSHOT_HEADER_BYTES,
+  WANTED_FRAME,
 } from './serving-frames.js'
 
 export interface Rejection {
@@ -43,6 +44,8 @@ interface Partial extends LoadMessage {
  */
 export class JournalClient {
   readonly appends: Producer
+  /** Entities, in UTF-8, of which the journal wants snapshots: found by `pollRejection`, to be emptied by whoever gives them. */
+  readonly wanted: Uint8Array[] = []
   readonly #answers: Consumer
   readonly #bulk: Consumer
   #loadNumber = 0
@@ -117,9 +120,13 @@ export class JournalClient {
 
   /** The next rejected append, of this worker or of its predecessor, or undefined. */
   pollRejection(): Rejection | undefined {
-    const offset = this.#answers.next()
+    let offset = this.#answers.next()
+    for (; offset >= 0 && this.#answers.type === WANTED_FRAME; offset = this.#answers.next()) {
+      this.wanted.push(this.#answers.bytes.slice(offset, offset + this.#answers.length))
+      this.#answers.release(this.#answers.endPosition)
+    }
     if (offset < 0) return undefined
-    assert(this.#answers.type === REJECTED_FRAME, 'the answers channel carries rejections only')
+    assert(this.#answers.type === REJECTED_FRAME, 'the answers channel carries rejections and wishes only')
     assert(this.#answers.length >= REJECTED_BYTES, 'a rejection is whole')
     const view = this.#answers.view
     const rejection = {

@@ -1,5 +1,6 @@
 import { isMillraceError } from '#base/errors.js'
 import type { Clock } from '#base/clock.js'
+import type { EntityId } from '#base/ids.js'
 import type { DutyCycle } from '#bus/index.js'
 import type { AppendAnswer, Journal } from '#journal/journal.js'
 import { REJECTED_CONFLICT, REJECTED_FENCED } from './serving-frames.js'
@@ -74,6 +75,12 @@ export class JournalServer implements DutyCycle {
 
   get isOutOfRoom(): boolean {
     return this.#phase === 'waiting-for-room'
+  }
+
+  /** Asks the worker in a slot for a snapshot of an entity's newest row; false when it cannot be asked now. */
+  want(slot: number, entity: EntityId): boolean {
+    const link = this.#links.find((one) => one.slot === slot)
+    return this.#phase !== 'failed' && link?.tryWant(Buffer.from(entity, 'utf8')) === true
   }
 
   doWork(): number {

@@ -25,7 +25,6 @@ interface Message {
 
 type Snapshots = Pick<Journal, 'snapshot' | 'snapshots'>
 
-const NO_SNAPSHOTS: Snapshots = { snapshot: () => undefined, snapshots: () => [] }
 const HEADS_PER_MESSAGE = 4096
 const utf8 = new TextEncoder()
 
@@ -115,9 +114,22 @@ export class LoadJob {
 }
 
 async function* messagesOf(journal: Journal, request: LoadRequest): AsyncGenerator<Message> {
-  const snapshots = request.isWhole ? NO_SNAPSHOTS : journal
+  const snapshots = request.isWhole ? basesOf(journal) : journal
   if (request.entity !== undefined) yield* entityMessages(journal, snapshots, request.entity as EntityId)
   else yield* shardMessages(journal, snapshots, request.shards)
+}
+
+/** What cannot be had from the log any more. */
+function basesOf(journal: Journal): Snapshots {
+  return {
+    snapshot: (entity) => journal.base(entity),
+    *snapshots(shard) {
+      for (const { entity } of journal.heads(shard)) {
+        const base = journal.base(entity)
+        if (base !== undefined) yield base
+      }
+    },
+  }
 }
 
 async function* entityMessages(journal: Journal, snapshots: Snapshots, entity: EntityId): AsyncGenerator<Message> {

@@ -3,7 +3,14 @@ import type { EntityId } from '#base/ids.js'
 import type { Consumer, Producer } from '#bus/index.js'
 import type { Journal, Snapshot } from '#journal/journal.js'
 import { LoadJob } from './load-job.js'
-import { type LoadRequest, PIECE_HEADER_BYTES, REJECTED_BYTES, REJECTED_FRAME, SNAPSHOT_HEADER_BYTES } from './serving-frames.js'
+import {
+  type LoadRequest,
+  PIECE_HEADER_BYTES,
+  REJECTED_BYTES,
+  REJECTED_FRAME,
+  SNAPSHOT_HEADER_BYTES,
+  WANTED_FRAME,
+} from './serving-frames.js'
 
 /** The journal's end of the three channels of one worker slot. */
 export interface WorkerLink {
@@ -85,6 +92,16 @@ export class ServedLink {
     this.answers.view.setUint32(answer + 8, headVersion, true)
     this.answers.view.setUint32(answer + 12, kind, true)
     this.answers.commit()
+    return true
+  }
+
+  /** Asks the worker for a snapshot; false when there is no room. */
+  tryWant(entity: Uint8Array): boolean {
+    const offset = this.answers.tryClaim(entity.length, WANTED_FRAME)
+    if (offset < 0) return false
+    this.answers.bytes.set(entity, offset)
+    this.answers.commit()
+    this.answers.publish()
     return true
   }
 

@@ -2,7 +2,7 @@
  * Frame types of the three channels between a worker slot and the journal.
  *
  *   appends  worker → journal   APPEND_FRAME (journal/append-frame.ts), SNAPSHOT_FRAME, LOAD_FRAME, in the order in which they take effect
- *   answers  journal → worker   REJECTED_FRAME; success is told by the release of the appends channel
+ *   answers  journal → worker   REJECTED_FRAME, WANTED_FRAME; success is told by the release of the appends channel
  *   bulk     journal → worker   PIECE_FRAME: messages of a load, cut into pieces, one load at a time, one message after the other
  */
 export const APPEND_FRAME = 1
@@ -10,6 +10,8 @@ export const SNAPSHOT_FRAME = 2
 export const LOAD_FRAME = 3
 
 export const REJECTED_FRAME = 1
+/** The entity, UTF-8, of which the journal wants a snapshot of the newest row. It may be left out; then it is asked for again. */
+export const WANTED_FRAME = 2
 
 export const PIECE_FRAME = 1
 
@@ -53,7 +55,7 @@ export interface LoadRequest {
   readonly term: number
   readonly shards: readonly number[]
   readonly entity: string | undefined
-  /** No snapshots, but every row from the first on: the plant cannot read the snapshots that there are. */
+  /** No snapshots but bases, and every row that there is: the plant cannot read the snapshots. */
   readonly isWhole: boolean
 }
 
