@@ -2,6 +2,7 @@ import type { EntityId } from '#base/ids.js'
 import type { FieldSchema } from '#schema/index.js'
 import type { OutcomeKind } from './append-frame.js'
 import type { BlockEntry } from './block-entry.js'
+import type { RowRange } from './read-rows.js'
 import type { RetainedSegment } from './retention-plan.js'
 
 /**
@@ -35,11 +36,18 @@ export interface Journal {
    * with action `restart`, after which the process must end.
    */
   append(batch: AppendBatch): Promise<AppendAnswer>
+  /**
+   * Calls back after each append that stored rows, once they are durable and can be read, until the answer is called. A read-only journal never does.
+   * The callback must not throw and must not do more than wake somebody.
+   */
+  onAppend(callback: () => void): () => void
 
   /** What the log knows of an entity's newest row, or undefined. Counts appends that `append` has resolved. */
   head(entity: EntityId): EntityHead | undefined
   /** All entities of a shard, in order of their numbers. */
   heads(shard: number): Iterable<EntityHead>
+  /** The entity that blocks call by this number within the shard, or undefined when there is none. */
+  entityName(shard: number, number: number): EntityId | undefined
   /** The highest (term, number) stored for a writer slot, `undefined` if none: see AppendBatch.slots. */
   mark(slot: number): { readonly term: number; readonly number: number } | undefined
 
@@ -49,6 +57,8 @@ export interface Journal {
    * Throws ERR_BLOCK_DAMAGED naming segment and block where a check fails.
    */
   blocks(range: BlockRange): AsyncIterable<Uint8Array>
+  /** Rows in global order, as readRows gives them (read-rows.ts). */
+  read(range: RowRange): AsyncIterable<Row>
   /** What is known of each block without reading it, in order of the log: sealed segments first. A snapshot as of the call. */
   directory(): readonly BlockEntry[]
   /**
@@ -79,6 +89,9 @@ export interface Journal {
   /** A small durable value under a name: checkpoints of readers. */
   saveCheckpoint(name: string, value: Uint8Array): Promise<void>
   checkpoint(name: string): Uint8Array | undefined
+  /** Of all checkpoints whose names begin so, in no order. */
+  checkpointNames(prefix: string): readonly string[]
+  removeCheckpoint(name: string): Promise<void>
 
   /** Reads everything there is and names all that is wrong. Never throws for damage. */
   verify(progress?: (done: number, total: number) => void): AsyncIterable<Finding>

@@ -1,4 +1,4 @@
-import { type EntityId, parseEntityId } from '#base/ids.js'
+import { parseEntityId } from '#base/ids.js'
 import { type RowFilter, rowsOf } from './block-rows.js'
 import type { BlockRange, Journal, Row } from './journal.js'
 
@@ -21,7 +21,6 @@ export async function* readRows(journal: Journal, range: RowRange): AsyncGenerat
   if (entity !== undefined) parseEntityId(entity)
   const head = entity === undefined ? undefined : journal.head(entity)
   if (entity !== undefined && head === undefined) return
-  const names = entityNames(journal)
   const blocks: BlockRange = { from, ...(shards === undefined ? {} : { shards }), ...(entity === undefined ? {} : { entity }) }
   const filter: RowFilter = {
     from,
@@ -31,18 +30,6 @@ export async function* readRows(journal: Journal, range: RowRange): AsyncGenerat
     ...(head === undefined ? {} : { entity: head }),
   }
   for await (const block of journal.blocks(blocks)) {
-    for (const row of rowsOf(block, { eventTypes: journal.eventTypes, entityName: names }, filter)) yield row
+    for (const row of rowsOf(block, journal, filter)) yield row
   }
-}
-
-/** Looks names up shard by shard, and again when a number is not there yet. */
-function entityNames(journal: Journal): (shard: number, number: number) => EntityId | undefined {
-  const shards = new Map<number, Map<number, EntityId>>()
-  const load = (shard: number): Map<number, EntityId> => {
-    const names = new Map<number, EntityId>()
-    for (const head of journal.heads(shard)) names.set(head.number, head.entity)
-    shards.set(shard, names)
-    return names
-  }
-  return (shard, number) => (shards.get(shard) ?? load(shard)).get(number) ?? load(shard).get(number)
 }

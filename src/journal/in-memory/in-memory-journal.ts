@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.js'
 import { type EntityId, SHARD_COUNT_DEFAULT } from '#base/ids.js'
+import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'
 import { type BlockEntry, entryOf } from '#journal/block-entry.js'
 import { BlockReader } from '#journal/block-reader.js'
@@ -13,11 +14,13 @@ import {
   type EventTypeDeclaration,
   type Finding,
   type Journal,
+  type Row,
   SNAPSHOTS_KEPT,
   type Snapshot,
 } from '#journal/journal.js'
 import { LogState } from '#journal/log-state.js'
 import { LogVerifier } from '#journal/log-verifier.js'
+import { type RowRange, readRows } from '#journal/read-rows.js'
 import { checkRows } from '#journal/row-check.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
@@ -52,6 +55,7 @@ export class InMemoryJournal implements Journal {
   readonly #state: LogState
   readonly #path: AppendPath
   readonly #bases: number[] = []
+  readonly #listeners = new AppendListeners()
   #isClosed = false
 
   constructor(options: InMemoryJournalOptions) {
@@ -98,7 +102,13 @@ export class InMemoryJournal implements Journal {
 
   async append(batch: AppendBatch): Promise<AppendAnswer> {
     assert(!this.#isClosed, 'a closed journal takes no batch')
-    return this.#path.append(batch)
+    const answer = await this.#path.append(batch)
+    if (answer.rowCount > 0) this.#listeners.tell()
+    return answer
+  }
+
+  onAppend(callback: () => void): () => void {
+    return this.#listeners.add(callback)
   }
 
   head(entity: EntityId): EntityHead | undefined {
@@ -108,6 +118,10 @@ export class InMemoryJournal implements Journal {
 
   heads(shard: number): Iterable<EntityHead> {
     return this.#state.entities.heads(shard)
+  }
+
+  entityName(shard: number, number: number): EntityId | undefined {
+    return this.#state.entityName(shard, number)
   }
 
   mark(slot: number): { readonly term: number; readonly number: number } | undefined {
@@ -132,6 +146,10 @@ export class InMemoryJournal implements Journal {
       const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index])
       if (isWanted(reader.header, range, this.#state)) yield new Uint8Array(reader.check().bytes)
     }
+  }
+
+  read(range: RowRange): AsyncIterable<Row> {
+    return readRows(this, range)
   }
 
   async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {
@@ -186,6 +204,14 @@ export class InMemoryJournal implements Journal {
 
   checkpoint(name: string): Uint8Array | undefined {
     return this.stored.checkpoints.get(name)?.slice()
+  }
+
+  checkpointNames(prefix: string): readonly string[] {
+    return [...this.stored.checkpoints.keys()].filter((name) => name.startsWith(prefix))
+  }
+
+  async removeCheckpoint(name: string): Promise<void> {
+    this.stored.checkpoints.delete(name)
   }
 
   async *verify(progress?: (done: number, total: number) => void): AsyncGenerator<Finding> {

@@ -71,6 +71,15 @@ export class Catalog {
     await this.#write([[checkpointKey(name), value]])
   }
 
+  checkpointNames(prefix: string): string[] {
+    const keys = this.#keys(KIND_CHECKPOINT, Buffer.concat([Uint8Array.of(KIND_CHECKPOINT), Buffer.from(prefix, 'utf8')]))
+    return keys.map((key) => Buffer.from(key.subarray(1)).toString('utf8'))
+  }
+
+  async removeCheckpoint(name: string): Promise<void> {
+    await this.#write([], [checkpointKey(name)])
+  }
+
   async saveSnapshots(snapshots: readonly { readonly shard: number; readonly snapshot: Snapshot }[]): Promise<void> {
     const pairs: [Key, Uint8Array][] = []
     const drop: Key[] = []

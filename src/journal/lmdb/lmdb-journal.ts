@@ -4,6 +4,7 @@ import { assert } from '#base/assert.js'
 import { type Clock, systemClock } from '#base/clock.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
+import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'
 import { type BlockEntry, entryOf } from '#journal/block-entry.js'
 import { isWanted } from '#journal/block-range.js'
@@ -16,10 +17,12 @@ import type {
   EventTypeDeclaration,
   Finding,
   Journal,
+  Row,
   Snapshot,
 } from '#journal/journal.js'
 import { LogState } from '#journal/log-state.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
+import { type RowRange, readRows } from '#journal/read-rows.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 import { Catalog } from './catalog.js'
 import { activeSegment, createFormat, freeBytesOf, type LogFormat, logPaths, noJournal, readFormat } from './directory.js'
@@ -118,6 +121,7 @@ class LmdbJournal implements Journal {
   readonly #parts: Parts
   readonly #state: LogState
   readonly #path: AppendPath
+  readonly #listeners = new AppendListeners()
   #heads: HeadsCheckpoint | undefined
   #isLearnt = false
   #isSavingHeads = false
@@ -171,8 +175,15 @@ class LmdbJournal implements Journal {
   async append(batch: AppendBatch): Promise<AppendAnswer> {
     this.#assertWritable()
     const answer = await this.#path.append(batch)
-    if (answer.rowCount > 0) this.#saveHeads()
+    if (answer.rowCount > 0) {
+      this.#saveHeads()
+      this.#listeners.tell()
+    }
     return answer
+  }
+
+  onAppend(callback: () => void): () => void {
+    return this.#listeners.add(callback)
   }
 
   /** Beside the appends, not between them. */
@@ -198,6 +209,11 @@ class LmdbJournal implements Journal {
     return this.#state.entities.heads(shard)
   }
 
+  entityName(shard: number, number: number): EntityId | undefined {
+    this.learn()
+    return this.#state.entityName(shard, number)
+  }
+
   mark(slot: number): { readonly term: number; readonly number: number } | undefined {
     this.learn()
     return this.#state.storedMark(slot)
@@ -219,6 +235,10 @@ class LmdbJournal implements Journal {
     for (const reader of segment.blocks(Math.max(0, range.from), this.endPosition)) {
       if (isWanted(reader.header, range, this.#state)) yield reader.check().bytes
     }
+  }
+
+  read(range: RowRange): AsyncIterable<Row> {
+    return readRows(this, range)
   }
 
   async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {
@@ -277,6 +297,15 @@ class LmdbJournal implements Journal {
 
   checkpoint(name: string): Uint8Array | undefined {
     return this.#parts.catalog.checkpoint(name)
+  }
+
+  checkpointNames(prefix: string): readonly string[] {
+    return this.#parts.catalog.checkpointNames(prefix)
+  }
+
+  async removeCheckpoint(name: string): Promise<void> {
+    this.#assertWritable()
+    await this.#parts.catalog.removeCheckpoint(name)
   }
 
   async *verify(progress?: (done: number, total: number) => void): AsyncGenerator<Finding> {
