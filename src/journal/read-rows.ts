@@ -1,4 +1,4 @@
-import { parseEntityId } from '#base/ids.js'
+import { type EntityId, parseEntityId } from '#base/ids.js'
 import { type RowFilter, rowsOf } from './block-rows.js'
 import type { BlockRange, Journal, Row } from './journal.js'
 
