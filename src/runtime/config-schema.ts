@@ -3,6 +3,9 @@ import { isPowerOfTwo } from '#base/align.js'
 import { whyNotBind } from '#ingest/bind-check.js'
 import { BYTES_PATTERN, DURATION_PATTERN, type DurationUnit, parseBytes, parseDuration } from './config-units.js'
 
+/** A hundred years. */
+const MS_MAX = 36_525 * 86_400_000
+
 /**
  * The shape of a plant's configuration and the bounds of each value. Defaults and their reasons stand in config/default.yaml, which a test
  * holds against this; the JSON Schema in config/config.schema.json is made from both. Every value belongs to a group.
@@ -18,6 +21,12 @@ export const configSchema = z.strictObject({
     batchBytesMax: bytes(64 * 1024, 2 ** 30),
     reserveBytes: bytes(0, 2 ** 40),
     mapBytes: bytes(2 ** 24, 2 ** 46),
+  }),
+  retention: z.strictObject({
+    ageMs: duration('ms', 1, MS_MAX).nullable(),
+    bytesMax: bytes(0, 2 ** 50).nullable(),
+    heldBytesMax: bytes(0, 2 ** 50),
+    archive: z.string().regex(/^[./]/, 'must be a path that begins with / or .').nullable(),
   }),
   workers: z.strictObject({
     count: whole(1, 64),

@@ -1,6 +1,6 @@
 /** How sizes and times are written in configuration: a whole number in the base unit, or a number with a unit. */
 const BYTES: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }
-const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, min: 60e6, h: 3600e6 }
+const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, min: 60e6, h: 3600e6, d: 86_400e6 }
 
 /** As regular expressions for the JSON Schema, so that an editor knows the units too. */
 export const BYTES_PATTERN = patternOf(BYTES)

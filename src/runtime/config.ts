@@ -83,7 +83,7 @@ function checked(setting: Setting, file: string | undefined): Setting {
       issue.replace(/^./, (letter) => letter.toLowerCase()),
     )
   }
-  const isPath = setting.path.startsWith('http.tls.') && typeof result.data === 'string'
+  const isPath = (setting.path.startsWith('http.tls.') || setting.path === 'retention.archive') && typeof result.data === 'string'
   const folder = setting.origin.kind === 'file' && file !== undefined ? dirname(file) : '.'
   return { ...setting, value: isPath ? resolve(folder, String(result.data)) : result.data }
 }
