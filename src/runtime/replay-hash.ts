@@ -1,5 +1,6 @@
-import { PlantHash, type PlantModel } from '#entity/index.js'
-import { type Journal, readRows, type Row } from '#journal/index.js'
+import type { EntityId } from '#base/ids.js'
+import { decodeSnapshot, type EntityModel, PlantHash, type PlantModel } from '#entity/index.js'
+import { type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
 
 /** Folds rows of the whole log, from the first on, into the states of all entities. */
 export class StateFold {
@@ -10,14 +11,30 @@ export class StateFold {
     this.#plant = plant
   }
 
+  /** Begins with a base snapshot, which takes the place of rows that the log no longer has. Not for an entity of which rows were taken. */
+  begin(base: Snapshot): void {
+    const model = this.#model(base.entity)
+    const decoded = model === undefined ? undefined : decodeSnapshot(model, base.bytes)
+    if (decoded?.kind === 'ok') this.#entities.set(base.entity, { state: decoded.state, version: base.version })
+  }
+
+  has(entity: EntityId): boolean {
+    return this.#entities.has(entity)
+  }
+
   /** Rows of types that the plant does not have are passed over. */
   take(row: Row): void {
-    const model = this.#plant.model(row.entity.slice(0, row.entity.indexOf('/')))
+    const model = this.#model(row.entity)
     if (model === undefined) return
     let entity = this.#entities.get(row.entity)
     if (entity === undefined) this.#entities.set(row.entity, (entity = { state: model.initial(), version: 0 }))
+    if (row.version <= entity.version) return
     entity.version = row.version
     if (row.event !== undefined) model.apply(entity.state, model.eventNames.indexOf(row.event), row.data)
+  }
+
+  #model(id: EntityId): EntityModel | undefined {
+    return this.#plant.model(id.slice(0, id.indexOf('/')))
   }
 
   /** Over all states: what the live ones must be equal to. */
@@ -28,9 +45,19 @@ export class StateFold {
   }
 }
 
-/** The hash of what the whole log folds into. */
+/** The hash of what the whole log folds into, from base snapshots on where its beginning was dropped. */
 export async function replayHash(journal: Journal, plant: PlantModel): Promise<string> {
   const fold = new StateFold(plant)
-  for await (const row of readRows(journal, { from: 0 })) fold.take(row)
+  for await (const row of readRows(journal, { from: 0 })) {
+    const base = row.version > 1 && !fold.has(row.entity) ? journal.base(row.entity) : undefined
+    if (base !== undefined) fold.begin(base)
+    fold.take(row)
+  }
+  for (let shard = 0; shard < journal.shardCount; shard++) {
+    for (const { entity } of journal.heads(shard)) {
+      const base = fold.has(entity) ? undefined : journal.base(entity)
+      if (base !== undefined) fold.begin(base)
+    }
+  }
   return fold.hash()
 }
