@@ -28,16 +28,27 @@ export function frameBytes(payloadBytes: number): number {
 }
 
 /**
- * Of the words from `word` up to `endWord`, which is the checksum's own. Every step maps different sums to different sums, so that one damaged
- * word is always noticed, and more of them all but once in 2^32. With the position in it, a frame of an earlier lap does not pass for a new one.
+ * Of the words from `word` up to `endWord`, which is the checksum's own. Two sums take the words in turns, so that neither waits for the other. Every
+ * step maps different sums to different sums, and the end does so too for each of the two while the other one stays as it is: one damaged word is always
+ * noticed, and more of them all but once in 2^32. With the position in it, a frame of an earlier lap does not pass for a new one.
  */
 export function frameChecksum(words: Int32Array, word: number, endWord: number, position: number): number {
-  let sum = position ^ CHECKSUM_SEED
-  for (let index = word; index < endWord; index++) {
-    sum = Math.imul(sum ^ (words[index] as number), CHECKSUM_FACTOR)
-    sum ^= sum >>> 15
+  let even = position ^ CHECKSUM_SEED
+  let odd = CHECKSUM_FACTOR
+  let index = word
+  for (const last = endWord - 1; index < last; index += 2) {
+    even = (even + (words[index] as number)) | 0
+    even = (even << 9) | (even >>> 23)
+    odd = (odd + (words[index + 1] as number)) | 0
+    odd = (odd << 13) | (odd >>> 19)
   }
-  return sum
+  if (index < endWord) {
+    even = (even + (words[index] as number)) | 0
+    even = (even << 9) | (even >>> 23)
+  }
+  even = Math.imul(even ^ (even >>> 15), CHECKSUM_FACTOR) ^ odd
+  even = Math.imul(even ^ (even >>> 13), CHECKSUM_FACTOR)
+  return even ^ (even >>> 16)
 }
 
 const CHECKSUM_SEED = 0x6d696c6c

@@ -69,8 +69,9 @@ export class Producer {
   #runEnd = 0
   /** Of the open claim; the position when there is none. */
   #claimEnd = 0
-  /** Payload bytes of the last claim. */
+  /** Payload bytes of the last claim, and its type. */
   #claimBytes = 0
+  #claimType = 0
   #paddedFrom = 0
 
   /** Throws ERR_CHANNEL_FORMAT, ERR_CHANNEL_CORRUPT, ERR_CHANNEL_SCHEMA or ERR_CHANNEL_FENCED; then nothing was taken over. */
@@ -119,6 +120,7 @@ export class Producer {
     ring[index >> 2] = payloadBytes
     ring[(index >> 2) + 1] = type
     this.#claimBytes = payloadBytes
+    this.#claimType = type
     this.#claimEnd = end
     return PAYLOAD_BEGIN + index
   }
@@ -233,6 +235,7 @@ export class Producer {
     this.#ring[index >> 2] = payloadBytes
     this.#ring[(index >> 2) + 1] = type
     this.#claimBytes = payloadBytes
+    this.#claimType = type
     this.#claimEnd = (this.#position + bytes) | 0
     return PAYLOAD_BEGIN + index
   }
@@ -245,7 +248,11 @@ export class Producer {
     const word = (this.#position & this.#mask) >> 2
     const bytes = (payloadBytes + this.#roundingBytes) & ALIGNING
     this.#ring[word] = payloadBytes
-    if (this.#isCareful) this.#seal(word, bytes, this.#position)
+    if (this.#isCareful) {
+      // Once more: sealed as found, a type that was written over since the claim would pass for the producer's own.
+      this.#ring[word + 1] = this.#claimType
+      this.#seal(word, bytes, this.#position)
+    }
     this.#claimEnd = (this.#position + bytes) | 0
   }
 

@@ -246,3 +246,31 @@ describe('positions that leave the range of an int32', () => {
     })
   }
 })
+
+describe('a producer of a channel with checksums', () => {
+  test('commits the length and the type that it claimed, whatever was written over them since', () => {
+    const { buffer, producer, consumer } = ringOf({ hasChecksums: true })
+    const header = new Int32Array(buffer, HEADER_BYTES, 2)
+    const offset = producer.tryClaim(3, 5)
+    producer.bytes.set([1, 2, 3], offset)
+    header[0] = 16
+    header[1] = 77
+
+    producer.commit()
+    producer.publish()
+
+    expect(readAll(consumer)).toEqual([{ type: 5, payload: [1, 2, 3], start: 0, end: 16 }])
+  })
+
+  test('has every single damaged word of a frame noticed', () => {
+    for (let word = 0; word < 12; word++) {
+      const { buffer, producer, consumer } = ringOf({ hasChecksums: true })
+      put(producer, new Uint8Array(36).fill(0xa5))
+      producer.publish()
+      const words = new Int32Array(buffer, HEADER_BYTES)
+      words[word] = (words[word] as number) ^ (1 << (31 - word))
+
+      expect(() => readAll(consumer)).toThrow(/ERR_CHANNEL_CORRUPT|the channel is damaged/)
+    }
+  })
+})

@@ -10,14 +10,16 @@ export interface TestRing {
   readonly consumer: Consumer
 }
 
-export function channelOf(options: { capacity?: number; position?: number; name?: string } = {}): ArrayBuffer {
-  const { capacity = 1024, position = 0, name = 'test' } = options
+export function channelOf(options: { capacity?: number; position?: number; name?: string; hasChecksums?: boolean } = {}): ArrayBuffer {
+  const { capacity = 1024, position = 0, name = 'test', hasChecksums = false } = options
   const buffer = new ArrayBuffer(channelBytes(capacity))
-  createChannel(buffer, { capacityBytes: capacity, schemaHash: SCHEMA, name, producerPosition: position })
+  createChannel(buffer, { capacityBytes: capacity, schemaHash: SCHEMA, name, producerPosition: position, hasChecksums })
   return buffer
 }
 
-export function ringOf(options: { capacity?: number; position?: number; producerPeer?: Peer; consumerPeer?: Peer } = {}): TestRing {
+export function ringOf(
+  options: { capacity?: number; position?: number; hasChecksums?: boolean; producerPeer?: Peer; consumerPeer?: Peer } = {},
+): TestRing {
   const buffer = channelOf(options)
   return { buffer, producer: producerOf(buffer, 1, options.producerPeer), consumer: consumerOf(buffer, 1, options.consumerPeer) }
 }
