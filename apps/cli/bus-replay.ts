@@ -34,7 +34,7 @@ export const runBusReplay: Run = async (files, options, output) => {
 async function hashOfLog(dataDirectory: string, plant: PlantModel): Promise<string> {
   const access = await JournalAccess.open(dataDirectory)
   try {
-    const fold = new StateFold(plant)
+    const fold = new StateFold(plant, await access.eventTypes())
     for await (const row of access.query({ receipts: true })) fold.take(row)
     return fold.hash()
   } finally {

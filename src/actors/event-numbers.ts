@@ -1,23 +1,17 @@
 import { assert } from '#base/assert.js'
-import type { EntityModel, PlantModel } from '#entity/index.js'
+import { type EntityModel, type PlantModel, type StoredEvent, StoredEvents } from '#entity/index.js'
 import type { EventType } from '#journal/journal.js'
-
-/** What a stored event type is in this plant. */
-export interface StoredEvent {
-  readonly model: EntityModel
-  readonly eventIndex: number
-}
 
 /** Translates between the journal's event type numbers and the plant's models. Learnt from the journal at the
  * beginning of each load of shards. */
 export class EventNumbers {
   readonly #plant: PlantModel
   #types: readonly EventType[] = []
-  #stored: (StoredEvent | undefined)[] = []
-  #numbers = new Map<EntityModel, number[]>()
+  #events: StoredEvents
 
   constructor(plant: PlantModel) {
     this.#plant = plant
+    this.#events = new StoredEvents(plant.models, [])
   }
 
   get types(): readonly EventType[] {
@@ -28,24 +22,16 @@ export class EventNumbers {
   learn(types: readonly EventType[]): void {
     if (types.length > 0 && types.length === this.#types.length) return
     this.#types = types
-    this.#stored = []
-    this.#numbers = new Map(this.#plant.models.map((model) => [model, new Array<number>(model.eventNames.length).fill(0)]))
-    for (const type of types) {
-      const model = this.#plant.model(type.entity)
-      const eventIndex = model === undefined ? -1 : model.eventNames.indexOf(type.event)
-      if (model === undefined || eventIndex < 0) continue
-      this.#stored[type.number] = { model, eventIndex }
-      ;(this.#numbers.get(model) as number[])[eventIndex] = type.number
-    }
+    this.#events = new StoredEvents(this.#plant.models, types)
   }
 
   /** Undefined for a type that this plant does not know (any more). */
   stored(typeNumber: number): StoredEvent | undefined {
-    return this.#stored[typeNumber]
+    return this.#events.of(typeNumber)
   }
 
   numberOf(model: EntityModel, eventIndex: number): number {
-    const number = this.#numbers.get(model)?.[eventIndex] ?? 0
+    const number = this.#events.numberOf(model, eventIndex)
     assert(number > 0, 'the journal has numbered every event type of the plant')
     return number
   }

@@ -1,6 +1,6 @@
 import { MillraceError, messageOf } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
-import { createOutcomes, decodeSnapshot, type PlantModel } from '#entity/index.js'
+import { applyStored, createOutcomes, decodeBase, decodeSnapshot, type PlantModel } from '#entity/index.js'
 import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
 import { type LoadHeads, SNAPSHOT_HEADER_BYTES } from '#serving/serving-frames.js'
@@ -93,7 +93,7 @@ export class Load {
 
   /**
    * False for a snapshot that cannot be used, made under other events or damaged: then the load is to be asked for again with `isWhole`, since
-   * only rows that the snapshots do not cover come with it.
+   * only rows that the snapshots do not cover come with it. Throws ERR_STATE_CHANGED for a base snapshot that cannot be used then.
    */
   takeSnapshot(bytes: Uint8Array): boolean {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -102,8 +102,12 @@ export class Load {
     const id = bytes.subarray(SNAPSHOT_HEADER_BYTES, idEnd)
     const slot = this.#target.slots.find(hash32(id), id, 0, id.length)
     if (slot === undefined || !this.#headVersions.has(slot)) return true
-    const snapshot = decodeSnapshot(slot.model, bytes.subarray(idEnd))
-    if (snapshot.kind !== 'ok') return false
+    // The only ones that come with all rows are bases, whose rows are gone.
+    const snapshot = (this.isWhole ? decodeBase : decodeSnapshot)(slot.model, bytes.subarray(idEnd))
+    if (snapshot.kind !== 'ok') {
+      if (this.isWhole) throw baseUnreadable(slot, version, snapshot.reason)
+      return false
+    }
     slot.state = snapshot.state
     slot.outcomes = snapshot.outcomes
     slot.latestAt = snapshot.latestAt
@@ -184,11 +188,20 @@ export class Load {
     const values = { entity: slot.id, version: row.version }
     if (stored === undefined || stored.model !== slot.model) throw loadError('the log has an event that this plant does not know', values)
     try {
-      slot.model.apply(slot.state, stored.eventIndex, row.data())
+      applyStored(stored, slot.state, row.data())
     } catch (cause) {
       throw loadError(`a stored event could not be applied, ${messageOf(cause)}`, values, cause)
     }
   }
+}
+
+function baseUnreadable({ id, model }: Slot, version: number, reason: string): MillraceError {
+  return new MillraceError('ERR_STATE_CHANGED', {
+    fact: `the rows of an entity up to its base snapshot are gone, and the snapshot does not fit, ${reason}`,
+    action: 'operator',
+    values: { type: model.name, entity: id, version },
+    next: 'declare upcastState on the entity type, which makes the new state of the old one',
+  })
 }
 
 /** Why a worker cannot have the state that it needs: only a person can mend that. */

@@ -11,6 +11,8 @@ import {
 } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
+import { isRecord, type Wrong, wrongFields, wrongUpcasts } from './upcast-check.js'
+import type { FormerFields, UpcastsOf } from './upcasts.js'
 
 /** Rows after which a snapshot is taken when the entity type does not say. */
 export const SNAPSHOT_EVERY_DEFAULT = 1000
@@ -50,6 +52,7 @@ export function defineEntity<
   C extends FieldsByName,
   S extends object,
   D extends Handlers<E, C, NoInfer<S>>,
+  const U extends FormerFields = {},
 >(definition: {
   /** Lower-case letters, digits and dashes: the part of entity ids before the slash. */
   readonly name: N
@@ -61,6 +64,17 @@ export function defineEntity<
   readonly apply: { readonly [K in keyof E]: (state: NoInfer<S>, event: DataOf<E[K]>) => undefined | void }
   readonly snapshotEvery?: number
   readonly class?: EntityClass
+  /**
+   * By event the shapes that it was stored in before, the oldest first, each with the pure function that makes it the next one, the last the event as it is:
+   * `{ Sampled: [{ from: { temp: f64('°F') }, to: (old) => ({ temperature: (old.temp - 32) / 1.8 }) }] }`. `event` is the name it had then.
+   */
+  readonly upcast?: UpcastsOf<U, E>
+  /** Events that the type had once: what is stored of them stays, counts as versions and changes no state. */
+  readonly dropped?: readonly string[]
+  /** Raise it when `apply` makes something else of the same events: then all snapshots are made anew from the log. From 1. */
+  readonly stateVersion?: number
+  /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
+  upcastState?(old: unknown): NoInfer<S>
 }): Entity<N, E, C, S, Returns<D>> {
   const wrong = whatIsWrong(definition)
   if (wrong !== undefined) {
@@ -83,6 +97,10 @@ export function defineEntity<
     apply,
     snapshotEvery: definition.snapshotEvery ?? SNAPSHOT_EVERY_DEFAULT,
     class: definition.class ?? 'normal',
+    upcast: Object.freeze({ ...definition.upcast }),
+    dropped: Object.freeze([...(definition.dropped ?? [])]),
+    stateVersion: definition.stateVersion ?? 1,
+    upcastState: definition.upcastState,
     event: makers('event', events),
     command: makers('command', commands),
   }) as unknown as Entity<N, E, C, S, Returns<D>>
@@ -102,11 +120,6 @@ export function isEntity(value: unknown): value is AnyEntity {
   )
 }
 
-interface Wrong {
-  readonly path: string
-  readonly what: string
-}
-
 /** Checks what the compiler checks once more, since plain JavaScript comes by too. */
 function whatIsWrong(definition: object): Wrong | undefined {
   const given = definition as Readonly<Record<string, unknown>>
@@ -119,11 +132,13 @@ function whatIsWrong(definition: object): Wrong | undefined {
     wrongFieldsByName('commands', given.commands) ??
     wrongHandlers('decide', given.decide, 'command', given.commands as object) ??
     wrongHandlers('apply', given.apply, 'event', given.events as object) ??
+    wrongUpcasts(given) ??
     wrongOptions(given) ??
     wrongInitial(given.initial)
   )
 }
 
+/** What is wrong with the events or commands of a definition. */
 function wrongFieldsByName(path: string, value: unknown): Wrong | undefined {
   if (!isRecord(value)) return { path, what: 'give an object of objects of fields, such as { Sampled: { temperature: f64() } }' }
   const names = Object.keys(value)
@@ -131,12 +146,8 @@ function wrongFieldsByName(path: string, value: unknown): Wrong | undefined {
   for (const name of names) {
     const wrong = wrongName(name)
     if (wrong !== undefined) return { path: `${path}.${name}`, what: wrong }
-    const fields = value[name]
-    if (!isRecord(fields)) return { path: `${path}.${name}`, what: 'give an object of fields, such as { temperature: f64() }' }
-    const notField = Object.keys(fields).find((field) => !isRecord(fields[field]))
-    if (notField !== undefined) return { path: `${path}.${name}.${notField}`, what: 'give a field and call it: f64(), label(), …' }
-    const wrongField = checkFields(fieldSchemas(fields as Fields))
-    if (wrongField !== undefined) return { path: `${path}.${name}`, what: wrongField }
+    const wrongOne = wrongFields(`${path}.${name}`, value[name])
+    if (wrongOne !== undefined) return wrongOne
   }
   return undefined
 }
@@ -158,9 +169,15 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
   if (snapshotEvery !== undefined && !(Number.isSafeInteger(snapshotEvery) && (snapshotEvery as number) > 0)) {
     return { path: 'snapshotEvery', what: 'give a whole number of rows above 0' }
   }
+  if (given.stateVersion !== undefined && !(Number.isSafeInteger(given.stateVersion) && (given.stateVersion as number) > 0)) {
+    return { path: 'stateVersion', what: 'give a whole number above 0' }
+  }
+  if (given.upcastState !== undefined && typeof given.upcastState !== 'function')
+    return { path: 'upcastState', what: 'give a function from an old state to a new one' }
   if (given.class !== undefined && given.class !== 'critical' && given.class !== 'normal')
     return { path: 'class', what: "use 'critical' or 'normal'" }
   const known = ['name', 'events', 'commands', 'initial', 'decide', 'apply', 'snapshotEvery', 'class']
+  known.push('upcast', 'dropped', 'stateVersion', 'upcastState')
   const extra = Object.keys(given).find((key) => !known.includes(key))
   return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
 }
@@ -181,8 +198,4 @@ function wrongInitial(initial: unknown): Wrong | undefined {
     return { path: 'initial', what: messageOf(error) }
   }
   return undefined
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,7 +1,11 @@
 import { MillraceError, messageOf } from '#base/errors.js'
-import { type Codec, createCodec, type Data, type EntitySchema, fieldSchemas, schemaHashHex } from '#schema/index.js'
+import { sha256 } from '#base/hash.js'
+import { type Codec, createCodec, type Data, type EntitySchema, entitySchemaToJson, fieldSchemas } from '#schema/index.js'
+import { encodeCanonical } from './canonical.js'
 import { Decider, type Decision, type Envelope, isThenable } from './decider.js'
 import type { AnyEntity, EntityClass, EntityEvent } from './entity.js'
+import { shapeOf } from './state-shape.js'
+import { UpcastChain } from './upcasts.js'
 
 /** What `apply` handlers look like once their types are gone. */
 type Apply = (state: unknown, data: object) => unknown
@@ -18,12 +22,16 @@ export class EntityModel {
   readonly commandNames: readonly string[]
   /** A snapshot is due after so many rows. */
   readonly snapshotEvery: number
-  /** SHA-256 over the events, 64 hex digits: state is folded from them, so snapshots made under other events are passed over. */
-  readonly eventsHash: string
+  /** SHA-256 over all that decides, code aside, what rows fold into: events now and before, the first state, `stateVersion`. Snapshots made under another are folded anew. */
+  readonly foldHash: Uint8Array
+  /** SHA-256 over the names and kinds of what is in the first state, and `stateVersion`: what a base snapshot must share, its rows being gone. */
+  readonly shapeHash: Uint8Array
+  readonly upcastState: ((old: unknown) => unknown) | undefined
   readonly #initial: () => unknown
   readonly #eventCodecs: readonly Codec[]
   readonly #commandCodecs: readonly Codec[]
   readonly #applies: readonly Apply[]
+  readonly #upcasts: readonly UpcastChain[]
   readonly #decider: Decider
 
   constructor(entity: AnyEntity) {
@@ -33,11 +41,18 @@ export class EntityModel {
     this.eventNames = Object.keys(entity.events)
     this.commandNames = Object.keys(entity.commands)
     this.snapshotEvery = entity.snapshotEvery
-    this.eventsHash = schemaHashHex(this.schema.events)
+    const { stateVersion = 1 } = entity
+    const { commands: _, ...stored } = this.schema
+    const told = entitySchemaToJson({ ...stored, commands: [] })
+    const first = entity.initial()
+    this.foldHash = new Uint8Array(sha256(encodeCanonical([told, first, stateVersion])))
+    this.shapeHash = new Uint8Array(sha256(encodeCanonical([shapeOf(first), stateVersion])))
+    this.upcastState = entity.upcastState
     this.#initial = entity.initial
     this.#eventCodecs = this.schema.events.map(({ fields }) => createCodec(fields))
     this.#commandCodecs = this.schema.commands.map(({ fields }) => createCodec(fields))
     this.#applies = this.eventNames.map((name) => handler(entity.apply, name) as Apply)
+    this.#upcasts = this.schema.events.map((event) => new UpcastChain(entity.name, event, entity.upcast?.[event.event] ?? []))
     this.#decider = new Decider({
       entity: entity.name,
       eventNames: this.eventNames,
@@ -54,6 +69,11 @@ export class EntityModel {
 
   eventCodec(eventIndex: number): Codec {
     return this.#eventCodecs[eventIndex] as Codec
+  }
+
+  /** From the event's former shapes to the present one. */
+  upcasts(eventIndex: number): UpcastChain {
+    return this.#upcasts[eventIndex] as UpcastChain
   }
 
   commandCodec(commandIndex: number): Codec {
@@ -113,8 +133,12 @@ export function compileEntity(entity: AnyEntity): EntityModel {
 export function entitySchema(entity: AnyEntity): EntitySchema {
   return {
     entity: entity.name,
-    events: Object.entries(entity.events).map(([event, fields]) => ({ event, fields: fieldSchemas(fields) })),
+    events: Object.entries(entity.events).map(([event, fields]) => {
+      const former = entity.upcast?.[event]?.map((one) => ({ event: one.event ?? event, fields: fieldSchemas(one.from) }))
+      return { event, fields: fieldSchemas(fields), ...(former === undefined ? {} : { former }) }
+    }),
     commands: Object.entries(entity.commands).map(([command, fields]) => ({ command, fields: fieldSchemas(fields) })),
+    ...(entity.dropped === undefined || entity.dropped.length === 0 ? {} : { dropped: entity.dropped }),
   }
 }
 
@@ -125,6 +149,21 @@ export function entitySchema(entity: AnyEntity): EntitySchema {
 export function fold(model: EntityModel, events: readonly EntityEvent[], state: unknown = model.initial()): unknown {
   for (const event of events) model.apply(state, model.eventIndex(event.event), eventData(model, event))
   return state
+}
+
+/**
+ * An event as the model has it, made from one in a former shape where it is no present one: index and data. Throws what `eventData` and upcasters throw.
+ */
+export function presentEvent(model: EntityModel, { event, data }: EntityEvent): readonly [eventIndex: number, data: Data] {
+  const present = model.eventIndex(event)
+  if (present < 0 || model.eventCodec(present).check(data) !== undefined) {
+    for (const eventIndex of model.eventNames.keys()) {
+      const chain = model.upcasts(eventIndex)
+      const step = chain.former.findIndex((former) => former.event === event && former.codec.check(data) === undefined)
+      if (step >= 0) return [eventIndex, chain.run(step, (chain.former[step] as (typeof chain.former)[number]).codec.normalise(data))]
+    }
+  }
+  return [present, eventData(model, { event, data })]
 }
 
 /** The event's data as it would be stored and read back. Throws ERR_EVENT_INVALID naming event and field. */

@@ -1,4 +1,5 @@
 import type { DataOf, DeepReadonly, Fields, InputOf } from '#schema/index.js'
+import type { Upcasts } from './upcasts.js'
 
 /** `critical`: recovered first, and the last to wait when the plant is full. */
 export type EntityClass = 'critical' | 'normal'
@@ -19,6 +20,13 @@ export interface Entity<N extends string, E extends FieldsByName, C extends Fiel
   /** A snapshot is taken after so many rows. */
   readonly snapshotEvery: number
   readonly class: EntityClass
+  /** How events that were stored in former shapes become those of today. */
+  readonly upcast: Upcasts
+  /** Events that the type had once. */
+  readonly dropped: readonly string[]
+  /** Told apart by snapshots. */
+  readonly stateVersion: number
+  readonly upcastState: ((old: unknown) => unknown) | undefined
   /** Makes events as data: `Press.event.AlarmRaised({ code: 'OVERHEAT', value: 95 })`. */
   readonly event: { readonly [K in keyof E & string]: (data: InputOf<E[K]>) => EntityEvent<K, InputOf<E[K]>> }
   /** Makes commands as data: `Press.command.sample({ temperature: 95, force: 3 })`. */
@@ -35,6 +43,10 @@ export interface AnyEntity {
   readonly apply: object
   readonly snapshotEvery: number
   readonly class: EntityClass
+  readonly upcast?: Upcasts
+  readonly dropped?: readonly string[]
+  readonly stateVersion?: number
+  readonly upcastState?: ((old: unknown) => unknown) | undefined
 }
 
 export interface EntityEvent<K extends string = string, T = object> {

@@ -1,5 +1,5 @@
 import { MillraceError } from '#base/errors.js'
-import { schemaHash } from '#schema/index.js'
+import { type EntitySchema, schemaHash } from '#schema/index.js'
 import type { AnyEntity } from './entity.js'
 import { compileEntity, type EntityModel } from './entity-model.js'
 
@@ -42,9 +42,14 @@ export class PlantModel {
     }
     this.models = models
     this.commands = commands
-    this.schemaHash = schemaHash(models.map((model) => model.schema))
+    this.schemaHash = schemaHash(models.map(({ schema }) => schema))
     this.#byType = byType
     this.#numbers = numbers
+  }
+
+  /** What processes without the plant's code know of it. */
+  get schemas(): readonly EntitySchema[] {
+    return this.models.map(({ schema }) => schema)
   }
 
   model(type: string): EntityModel | undefined {

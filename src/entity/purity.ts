@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { encodeCanonical } from './canonical.js'
 import { decodeCanonical } from './canonical-reader.js'
 import type { AnyEntity, EntityEvent } from './entity.js'
-import { compileEntity, type EntityModel, eventData } from './entity-model.js'
+import { compileEntity, type EntityModel, presentEvent } from './entity-model.js'
 
 export type PurityReport =
   | { readonly isPure: true; readonly eventCount: number }
@@ -24,6 +24,7 @@ export type PurityReport =
  * The check behind "apply is deterministic": folds the events once, then once under each changed condition, and names the first event after
  * which the states differ. The conditions: again (module state), another clock, the least and the greatest random numbers, another time zone, properties of
  * the state created in the opposite order, and a state written down and read back after every event, as a snapshot does (shared objects).
+ * Events may be in former shapes: then their upcasters are checked with `apply`.
  * Blocks the process and changes its globals for the time of the call; they are put back. Throws what `fold` throws on invalid events.
  */
 export function checkPurity(entity: AnyEntity, events: readonly EntityEvent[]): PurityReport {
@@ -68,12 +69,12 @@ const CONDITIONS: Readonly<Record<string, Change>> = {
 
 /** The canonical bytes of the state before the first and after each event. */
 function foldUnder(model: EntityModel, events: readonly EntityEvent[], change: Change): Uint8Array[] {
-  const copies = events.map((event) => [model.eventIndex(event.event), eventData(model, event)] as const)
   const putBack = change.world?.()
   try {
     let state = model.initial()
     const states = [encodeCanonical(state)]
-    for (const [index, data] of copies) {
+    for (const event of events) {
+      const [index, data] = presentEvent(model, event)
       state = change.state === undefined ? state : change.state(state)
       model.apply(state, index, data)
       states.push(encodeCanonical(state))

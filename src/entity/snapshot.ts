@@ -1,4 +1,5 @@
 import { messageOf } from '#base/errors.js'
+import { isPlainObject } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import { decodeCanonical } from './canonical-reader.js'
 import type { EntityModel } from './entity-model.js'
@@ -6,7 +7,7 @@ import { Outcomes, type PlainOutcomes } from './outcomes.js'
 
 /**
  * Everything of an entity that rows fold into, as of one version. Bytes: 'M' 'S', u8 SNAPSHOT_FORMAT, then the canonical encoding of
- * `[eventsHash as 32 bytes, state, outcomes, latestAt]`.
+ * `[foldHash as 32 bytes, shapeHash as 32 bytes, state, outcomes, latestAt]`.
  */
 export interface SnapshotContent {
   readonly state: unknown
@@ -17,18 +18,18 @@ export interface SnapshotContent {
 
 export type DecodedSnapshot =
   | { readonly kind: 'ok'; readonly state: unknown; readonly outcomes: Outcomes; readonly latestAt: number }
-  /** Made under other events, or in another format: fold from the log instead. */
+  /** Made under other events or of another state, or in another format: fold from the log instead. */
   | { readonly kind: 'mismatch'; readonly reason: string }
   | { readonly kind: 'damaged'; readonly reason: string }
 
-export const SNAPSHOT_FORMAT = 1
+export const SNAPSHOT_FORMAT = 2
 
 const HEADER = [0x4d, 0x53, SNAPSHOT_FORMAT] as const
 
 /** Throws ERR_STATE_NOT_PLAIN naming the path. */
 export function encodeSnapshot(model: EntityModel, content: SnapshotContent): Uint8Array {
   const outcomes = (content.outcomes ?? new Outcomes()).toPlain()
-  const body = encodeCanonical([hashBytes(model), content.state, outcomes, content.latestAt])
+  const body = encodeCanonical([model.foldHash, model.shapeHash, content.state, outcomes, content.latestAt])
   const bytes = new Uint8Array(HEADER.length + body.length)
   bytes.set(HEADER)
   bytes.set(body, HEADER.length)
@@ -37,19 +38,46 @@ export function encodeSnapshot(model: EntityModel, content: SnapshotContent): Ui
 
 /** Never throws: what cannot be used is passed over for an older snapshot or for the log. */
 export function decodeSnapshot(model: EntityModel, bytes: Uint8Array): DecodedSnapshot {
+  const snapshot = readSnapshot(bytes)
+  if (snapshot.kind !== 'ok' || isSame(snapshot.foldHash, model.foldHash)) return snapshot
+  return { kind: 'mismatch', reason: `the events or the first state of ${model.name} have changed since` }
+}
+
+/**
+ * As `decodeSnapshot`, for the snapshot that took the place of rows that are gone, so that there is nothing else to fold: good as long as the state has
+ * the same shape, and turned by `upcastState` where it has not. Never throws.
+ */
+export function decodeBase(model: EntityModel, bytes: Uint8Array): DecodedSnapshot {
+  const snapshot = readSnapshot(bytes)
+  if (snapshot.kind !== 'ok' || isSame(snapshot.shapeHash, model.shapeHash)) return snapshot
+  if (model.upcastState === undefined) return { kind: 'mismatch', reason: `the state of ${model.name} has another shape since` }
+  try {
+    const state = model.upcastState(snapshot.state)
+    if (typeof state !== 'object' || state === null || !isPlainObject(state)) throw new Error('it returned no plain object')
+    // What it returned may share parts, as no state that was read from a snapshot does.
+    return { ...snapshot, state: decodeCanonical(encodeCanonical(state)) }
+  } catch (error) {
+    return { kind: 'mismatch', reason: `upcastState of ${model.name} failed, ${messageOf(error)}` }
+  }
+}
+
+type ReadSnapshot =
+  | (Extract<DecodedSnapshot, { kind: 'ok' }> & { readonly foldHash: Uint8Array; readonly shapeHash: Uint8Array })
+  | Exclude<DecodedSnapshot, { kind: 'ok' }>
+
+function readSnapshot(bytes: Uint8Array): ReadSnapshot {
   if (bytes[0] !== HEADER[0] || bytes[1] !== HEADER[1]) return { kind: 'damaged', reason: 'it does not begin like a snapshot' }
   if (bytes[2] !== HEADER[2]) return { kind: 'mismatch', reason: `its format is ${bytes[2]}, this is ${SNAPSHOT_FORMAT}` }
   try {
     const parts = decodeCanonical(bytes.subarray(HEADER.length))
-    if (!Array.isArray(parts) || parts.length !== 4) return { kind: 'damaged', reason: 'its parts are not four' }
-    const [hash, state, outcomes, latestAt] = parts as [Uint8Array, unknown, PlainOutcomes, number]
-    if (Buffer.compare(hash, hashBytes(model)) !== 0) return { kind: 'mismatch', reason: `the events of ${model.name} have changed since` }
-    return { kind: 'ok', state, outcomes: Outcomes.fromPlain(outcomes), latestAt }
+    if (!Array.isArray(parts) || parts.length !== 5) return { kind: 'damaged', reason: 'its parts are not five' }
+    const [foldHash, shapeHash, state, outcomes, latestAt] = parts as [Uint8Array, Uint8Array, unknown, PlainOutcomes, number]
+    return { kind: 'ok', state, outcomes: Outcomes.fromPlain(outcomes), latestAt, foldHash, shapeHash }
   } catch (error) {
     return { kind: 'damaged', reason: messageOf(error) }
   }
 }
 
-function hashBytes(model: EntityModel): Uint8Array {
-  return new Uint8Array(Buffer.from(model.eventsHash, 'hex'))
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0
 }

@@ -21,12 +21,12 @@ export interface Journal {
   readonly shardCount: number
   /** The position that the next row will get; equal to the number of rows ever stored. */
   readonly endPosition: number
-  /** Every event type that rows refer to, by number. Grows when a plant's schema does. */
+  /** Every event type that rows refer to, by number: each shape that an event ever had is one of its own. Grows when a plant's schema does. */
   readonly eventTypes: readonly EventType[]
 
   /**
-   * Makes the types known and gives each its number for good; known ones keep theirs. Durable when it resolves. Throws
-   * ERR_SCHEMA_CHANGED naming type and field when a known type comes with other fields.
+   * Makes the types known and gives each its number for good; known ones keep theirs, and an event that comes with other fields is a new one.
+   * Durable when it resolves. Whether a plant can read what is stored is asked first, see register-schemas.ts.
    */
   register(types: readonly EventTypeDeclaration[]): Promise<readonly EventType[]>
 

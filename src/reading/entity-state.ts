@@ -1,6 +1,7 @@
+import { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
-import { decodeSnapshot, type EntityModel } from '#entity/index.js'
-import type { Row, Snapshot } from '#journal/index.js'
+import { decodeBase, decodeSnapshot, type EntityModel, StoredEvents } from '#entity/index.js'
+import type { EventType, Row, Snapshot } from '#journal/index.js'
 
 /** What an entity was: folded from the newest snapshot that fits and the rows above it. */
 export interface EntityState {
@@ -14,28 +15,55 @@ export interface EntityState {
 /** Where rows and snapshots come from: a journal, here or behind a socket. */
 export interface EntityRows {
   snapshot(entity: EntityId, versionMax: number): Promise<Snapshot | undefined>
+  /** The base snapshot of the entity, when the rows before it are gone. */
+  base(entity: EntityId): Promise<Snapshot | undefined>
+  /** The event types of the log. */
+  eventTypes(): Promise<readonly EventType[]>
   rows(entity: EntityId, from: number): AsyncIterable<Row>
 }
 
-/** The state at a version (default: the newest), or undefined when the entity had no row then. */
+/** The state at a version (default: the newest), or undefined when the entity had no row then. Throws ERR_STATE_CHANGED, and ERR_SCHEMA_CHANGED for events that the model cannot read. */
 export async function readEntityState(
   rows: EntityRows,
   model: EntityModel,
   entity: EntityId,
   versionMax = Number.MAX_SAFE_INTEGER,
 ): Promise<EntityState | undefined> {
-  const snapshot = await rows.snapshot(entity, versionMax)
-  const decoded = snapshot === undefined ? undefined : decodeSnapshot(model, snapshot.bytes)
-  const isUsable = snapshot !== undefined && decoded?.kind === 'ok'
-  const state: unknown = isUsable ? decoded.state : model.initial()
-  let version = isUsable ? snapshot.version : 0
+  const [start, types] = await Promise.all([startOf(rows, model, entity, versionMax), rows.eventTypes()])
+  const events = new StoredEvents([model], types)
+  const state: unknown = start === undefined ? model.initial() : start.state
+  let version = start?.version ?? 0
   let at = 0
-  for await (const row of rows.rows(entity, isUsable ? snapshot.position : 0)) {
+  for await (const row of rows.rows(entity, start?.position ?? 0)) {
     if (row.version <= version) continue
     if (row.version > versionMax) break
-    if (row.event !== undefined) model.apply(state, model.eventNames.indexOf(row.event), row.data)
+    if (row.event !== undefined) events.apply(row.typeNumber, state, row.data)
     version = row.version
     at = row.at
   }
   return version === 0 ? undefined : { entity, version, at, state }
+}
+
+interface Start {
+  readonly state: unknown
+  readonly version: number
+  readonly position: number
+}
+
+/** What to fold upon: the newest snapshot that fits, else the base, else nothing. */
+async function startOf(rows: EntityRows, model: EntityModel, entity: EntityId, versionMax: number): Promise<Start | undefined> {
+  const snapshot = await rows.snapshot(entity, versionMax)
+  if (snapshot === undefined) return undefined
+  const decoded = decodeSnapshot(model, snapshot.bytes)
+  if (decoded.kind === 'ok') return { state: decoded.state, version: snapshot.version, position: snapshot.position }
+  const base = await rows.base(entity)
+  if (base === undefined) return undefined
+  const standsFor = decodeBase(model, base.bytes)
+  if (standsFor.kind === 'ok') return { state: standsFor.state, version: base.version, position: base.position }
+  throw new MillraceError('ERR_STATE_CHANGED', {
+    fact: `the rows of an entity up to its base snapshot are gone, and the snapshot does not fit, ${standsFor.reason}`,
+    action: 'operator',
+    values: { type: model.name, entity, version: base.version },
+    next: 'declare upcastState on the entity type, which makes the new state of the old one',
+  })
 }

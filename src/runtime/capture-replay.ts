@@ -4,7 +4,7 @@ import { CaptureReader, type Consumer, distance, type DutyCycle, NO_FRAME, type 
 import { COMMAND_FRAME } from '#entity/command-frame.js'
 import { PlantModel } from '#entity/index.js'
 import type { WorkerChannel } from '#ingest/bus-door.js'
-import { eventTypesOf } from './data-directory.js'
+import { registerSchemas } from '#journal/register-schemas.js'
 import { InlinePlant } from './inline-plant.js'
 import { inMemoryStorage } from './inline-storage.js'
 import type { PlantDefinition } from './plant-definition.js'
@@ -43,7 +43,7 @@ export async function replayCaptures(
   try {
     for (const path of paths) readers.push(await CaptureReader.open(path))
     checkReaders(readers, model)
-    await storage.journal.register(eventTypesOf(model))
+    await registerSchemas(storage.journal, model.schemas)
     let feeder: CommandFeeder | undefined
     const capacityBytes = Math.max(CAPACITY_BYTES_MIN, ...readers.map(({ header }) => header.capacityBytes))
     plant = await InlinePlant.start(model, storage, { entities: definition.entities, capacityBytes }, (channels, wake) => {

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PlantModel } from '#entity/index.js'
 import type { openLmdbJournal } from '#journal/lmdb/index.js'
-import type { EventTypeDeclaration, Journal } from '#journal/journal.js'
+import type { Journal } from '#journal/journal.js'
 
 /** Where things lie below a plant's data directory. Everything is 0700 and 0600. */
 export function dataPaths(directory: string): {
@@ -52,9 +51,4 @@ export async function openLog(dataDirectory: string, options: OpenLogOptions = {
 /** Whether there is a log; only without one may terms start from 1. */
 export function hasLog(dataDirectory: string): boolean {
   return existsSync(join(dataPaths(dataDirectory).journal, 'format.json'))
-}
-
-/** The event types of a plant as the journal numbers them. */
-export function eventTypesOf(plant: PlantModel): readonly EventTypeDeclaration[] {
-  return plant.models.flatMap((model) => model.schema.events.map(({ event, fields }) => ({ entity: model.name, event, fields })))
 }

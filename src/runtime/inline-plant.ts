@@ -16,11 +16,11 @@ import { BusDoor, type WorkerChannel } from '#ingest/bus-door.js'
 import type { Door, Settlement } from '#ingest/door.js'
 import type { RunningSource, SourceDefinition, SourceLog } from '#ingest/source.js'
 import type { Journal } from '#journal/index.js'
+import { registerSchemas } from '#journal/register-schemas.js'
 import type { InputOf } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
-import { eventTypesOf } from './data-directory.js'
 import { type InlineStorage, inMemoryStorage, openStorage } from './inline-storage.js'
 import { startSources } from './plant-sources.js'
 import { replayHash } from './replay-hash.js'
@@ -78,7 +78,7 @@ export async function openPlant(options: OpenPlantOptions): Promise<InlinePlant>
   const plant = new PlantModel(options.entities)
   const storage = options.data === undefined ? inMemoryStorage() : await openStorage(options.data)
   try {
-    await storage.journal.register(eventTypesOf(plant))
+    await registerSchemas(storage.journal, plant.schemas)
     return await InlinePlant.start(plant, storage, options)
   } catch (error) {
     await storage.close()

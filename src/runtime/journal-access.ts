@@ -79,6 +79,10 @@ export class JournalAccess implements EntityRows {
     return unpackExact((await callControl(this.#socket, 'snapshot', { entity, versionMax })) as string)
   }
 
+  async base(entity: EntityId): Promise<Snapshot | undefined> {
+    return unpackExact((await callControl(this.#socket, 'base', { entity })) as string)
+  }
+
   async eventTypes(): Promise<readonly EventType[]> {
     return unpackExact((await callControl(this.#socket, 'eventTypes')) as string)
   }

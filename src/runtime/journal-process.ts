@@ -1,4 +1,6 @@
+import { registerSchemas } from '#journal/register-schemas.js'
 import { serveControl } from '#processes/control-socket.js'
+import { entitySchemaFromJson } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { dataPaths, loadStore, openLog } from './data-directory.js'
 import { journalMethods } from './journal-service.js'
@@ -17,7 +19,7 @@ export function runJournalProcess(): Promise<void> {
       segmentBytesMax: settings.config.journal.mapBytes,
     })
     const openMs = clock.monotonicMs() - startedMs
-    await journal.register(settings.schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))))
+    await registerSchemas(journal, settings.schemas.map(entitySchemaFromJson))
     const counters = context.table.counters({ role: 'journal', slot: 0 })
     let cycle: ReturnType<typeof context.run> | undefined
     const server = new JournalServer({

@@ -40,6 +40,7 @@ export function journalMethods(journal: Journal): Readonly<Record<string, Contro
       const { entity, versionMax } = args as { entity: EntityId; versionMax: number }
       return packExact(journal.snapshot(entity, versionMax))
     },
+    base: (args: unknown) => packExact(journal.base((args as { entity: EntityId }).entity)),
     eventTypes: () => packExact(journal.eventTypes),
     entities(args: unknown) {
       const { prefix = '', limit = 1000 } = args as { prefix?: string; limit?: number }

@@ -6,6 +6,7 @@ import { SUPERVISION_LIMITS } from '#processes/supervision-options.js'
 import type { ChildRole, Seat } from '#processes/process-role.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { PlantSupervisor } from '#recovery/plant-supervisor.js'
+import { entitySchemaToJson } from '#schema/index.js'
 import { Bell } from '#shm/index.js'
 import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
 import type { Config } from './config.js'
@@ -52,7 +53,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       config,
       shape,
       schemaHash: plant.schemaHash,
-      schemas: plant.models.map((model) => model.schema),
+      schemas: plant.schemas.map(entitySchemaToJson),
     }
     const given = settings as unknown as Readonly<Record<string, unknown>>
     return { journal: given, worker: given, gateway: given }

@@ -1,4 +1,3 @@
-import type { EntitySchema } from '#schema/index.js'
 import type { PlantShape } from './channel-plan.js'
 import type { Config } from './config-schema.js'
 
@@ -13,6 +12,6 @@ export interface PlantSettings {
   readonly shape: PlantShape
   /** Of the plant as the supervisor imported it; a process that imports another plant cannot open its channels. */
   readonly schemaHash: number
-  /** All that the journal knows of the entity types. */
-  readonly schemas: readonly EntitySchema[]
+  /** All that the journal knows of the entity types: of each what `entitySchemaToJson` says. */
+  readonly schemas: readonly string[]
 }

@@ -1,20 +1,23 @@
 import type { EntityId } from '#base/ids.js'
-import { decodeSnapshot, type EntityModel, PlantHash, type PlantModel } from '#entity/index.js'
-import { type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
+import { decodeBase, type EntityModel, PlantHash, type PlantModel, StoredEvents } from '#entity/index.js'
+import { type EventType, type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
 
 /** Folds rows of the whole log, from the first on, into the states of all entities. */
 export class StateFold {
   readonly #plant: PlantModel
+  readonly #events: StoredEvents
   readonly #entities = new Map<string, { state: unknown; version: number }>()
 
-  constructor(plant: PlantModel) {
+  /** With the event types of the log. */
+  constructor(plant: PlantModel, types: readonly EventType[]) {
     this.#plant = plant
+    this.#events = new StoredEvents(plant.models, types)
   }
 
   /** Begins with a base snapshot, which takes the place of rows that the log no longer has. Not for an entity of which rows were taken. */
   begin(base: Snapshot): void {
     const model = this.#model(base.entity)
-    const decoded = model === undefined ? undefined : decodeSnapshot(model, base.bytes)
+    const decoded = model === undefined ? undefined : decodeBase(model, base.bytes)
     if (decoded?.kind === 'ok') this.#entities.set(base.entity, { state: decoded.state, version: base.version })
   }
 
@@ -30,7 +33,7 @@ export class StateFold {
     if (entity === undefined) this.#entities.set(row.entity, (entity = { state: model.initial(), version: 0 }))
     if (row.version <= entity.version) return
     entity.version = row.version
-    if (row.event !== undefined) model.apply(entity.state, model.eventNames.indexOf(row.event), row.data)
+    if (row.event !== undefined) this.#events.apply(row.typeNumber, entity.state, row.data)
   }
 
   #model(id: EntityId): EntityModel | undefined {
@@ -47,7 +50,7 @@ export class StateFold {
 
 /** The hash of what the whole log folds into, from base snapshots on where its beginning was dropped. */
 export async function replayHash(journal: Journal, plant: PlantModel): Promise<string> {
-  const fold = new StateFold(plant)
+  const fold = new StateFold(plant, journal.eventTypes)
   for await (const row of readRows(journal, { from: 0 })) {
     const base = row.version > 1 && !fold.has(row.entity) ? journal.base(row.entity) : undefined
     if (base !== undefined) fold.begin(base)

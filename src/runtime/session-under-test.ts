@@ -67,14 +67,14 @@ export class SessionUnderTest implements PlantUnderTest {
       await this.#untilIdle(slot)
       live.merge(((await this.#session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
     }
-    const fold = new StateFold(this.#plant)
     const access = await JournalAccess.open(this.#session.dataDirectory)
     try {
+      const fold = new StateFold(this.#plant, await access.eventTypes())
       for await (const row of access.query({ receipts: true })) fold.take(row)
+      return { live: live.hex(), replayed: fold.hash() }
     } finally {
       await access.close()
     }
-    return { live: live.hex(), replayed: fold.hash() }
   }
 
   async size(): Promise<{ readonly rows: number; readonly bytes: number }> {

@@ -8,9 +8,19 @@ export interface EntitySchema {
   readonly entity: string
   readonly events: readonly EventSchema[]
   readonly commands: readonly CommandSchema[]
+  /** Events that the type had once: their stored rows count as versions and change nothing. */
+  readonly dropped?: readonly string[]
 }
 
 export interface EventSchema {
+  readonly event: string
+  readonly fields: readonly FieldSchema[]
+  /** Shapes that it had before, the oldest first; code turns each into the next, the last into `fields`. */
+  readonly former?: readonly FormerSchema[]
+}
+
+/** A shape that an event was stored in before, under its present name or another. */
+export interface FormerSchema {
   readonly event: string
   readonly fields: readonly FieldSchema[]
 }
@@ -22,7 +32,12 @@ export interface CommandSchema {
 
 type SchemaPart = EntitySchema | EventSchema | CommandSchema | readonly FieldSchema[]
 
-/** SHA-256 over the canonical JSON of the parts, 64 hex digits. The order counts: of the parts, of events and commands, of fields. */
+/** The same text exactly for equal fields in the same order, whatever process they come from. */
+export function fieldsKey(fields: readonly FieldSchema[]): string {
+  return JSON.stringify(fields.map(canonicalField))
+}
+
+/** SHA-256 over the canonical JSON of the parts, 64 hex digits. The order counts: of the parts, of events and commands, of fields. What was once does not count. */
 export function schemaHashHex(parts: readonly SchemaPart[]): string {
   return Buffer.from(digestOf(parts)).toString('hex')
 }
@@ -35,25 +50,36 @@ export function schemaHash(parts: readonly SchemaPart[]): number {
 
 /** Canonical JSON: the same schema gives the same text, whatever order its properties were made in. */
 export function entitySchemaToJson(schema: EntitySchema): string {
-  return JSON.stringify(canonical(schema))
+  const events = schema.events.map((one) => ({
+    event: one.event,
+    fields: one.fields.map(canonicalField),
+    ...(one.former === undefined ? {} : { former: one.former.map(({ event, fields }) => ({ event, fields: fields.map(canonicalField) })) }),
+  }))
+  const commands = schema.commands.map(canonical)
+  return JSON.stringify({ entity: schema.entity, events, commands, ...(schema.dropped === undefined ? {} : { dropped: schema.dropped }) })
 }
 
 /** Throws ERR_SCHEMA_INVALID with the path of what is wrong. */
 export function entitySchemaFromJson(json: string): EntitySchema {
   const parsed = parse(json)
   if (!isRecord(parsed)) throw invalid('expected an object')
-  const { entity, events, commands } = parsed
+  const { entity, events, commands, dropped } = parsed
   if (typeof entity !== 'string' || !isTypeName(entity)) throw invalid('entity: expected the name of an entity type')
   return {
     entity,
     events: listOf(events, 'events').map((one, index) => {
       const path = `events[${index}]`
-      return { event: nameOf(one.event, `${path}.event`), fields: fieldsOf(one.fields, `${path}.fields`) }
+      return {
+        event: nameOf(one.event, `${path}.event`),
+        fields: fieldsOf(one.fields, `${path}.fields`),
+        ...(one.former === undefined ? {} : { former: formerOf(one.former, `${path}.former`) }),
+      }
     }),
     commands: listOf(commands, 'commands').map((one, index) => {
       const path = `commands[${index}]`
       return { command: nameOf(one.command, `${path}.command`), fields: fieldsOf(one.fields, `${path}.fields`) }
     }),
+    ...(dropped === undefined ? {} : { dropped: namesOf(dropped, 'dropped') }),
   }
 }
 
@@ -119,6 +145,18 @@ function fieldsOf(value: unknown, path: string): FieldSchema[] {
   const wrong = checkFields(fields)
   if (wrong !== undefined) throw invalid(`${path}.${wrong}`)
   return fields
+}
+
+function formerOf(value: unknown, path: string): FormerSchema[] {
+  return listOf(value, path).map((one, index) => ({
+    event: nameOf(one.event, `${path}[${index}].event`),
+    fields: fieldsOf(one.fields, `${path}[${index}].fields`),
+  }))
+}
+
+function namesOf(value: unknown, path: string): string[] {
+  if (!Array.isArray(value)) throw invalid(`${path}: expected a list`)
+  return value.map((name, index) => nameOf(name, `${path}[${index}]`))
 }
 
 function nameOf(value: unknown, path: string): string {

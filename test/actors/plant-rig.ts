@@ -8,7 +8,7 @@ import { BusDoor } from '#ingest/bus-door.js'
 import { InMemoryJournal, type StoredLog } from '#journal/in-memory/in-memory-journal.js'
 import { type AppendAnswer, type AppendBatch, type BlockRange, readRows, type Row } from '#journal/index.js'
 import { planChannels } from '#runtime/channel-plan.js'
-import { eventTypesOf } from '#runtime/data-directory.js'
+import { registerSchemas } from '#journal/register-schemas.js'
 import { replayHash } from '#runtime/replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from '#runtime/wiring.js'
 import type { JournalClient } from '#serving/journal-client.js'
@@ -97,7 +97,7 @@ export class PlantRig {
   static async open(options: RigOptions): Promise<PlantRig> {
     const rig = new PlantRig(options)
     rig.startJournal()
-    await rig.journal.register(eventTypesOf(rig.model))
+    await registerSchemas(rig.journal, rig.model.schemas)
     for (let slot = 0; slot < rig.#shape.workers; slot++) rig.startWorker(slot)
     for (let slot = 0; slot < rig.#shape.gateways; slot++) rig.startGateway(slot)
     return rig

@@ -21,16 +21,19 @@ describe('a snapshot', () => {
 
   test('made under other events does not fit, and one made under other commands does', () => {
     const events = { Sampled: { temperature: f64('°F') }, AlarmRaised: Press.events.AlarmRaised }
-    const parts = { name: 'press', initial: () => ({}), apply: { Sampled() {}, AlarmRaised() {} } } as const
+    const parts = { name: 'press', initial: Press.initial, apply: { Sampled() {}, AlarmRaised() {} } } as const
     const otherEvents = compileEntity(defineEntity({ ...parts, events, commands: {}, decide: {} }))
     const otherCommands = compileEntity(defineEntity({ ...parts, events: Press.events, commands: { stop: {} }, decide: { stop() {} } }))
 
-    expect(decodeSnapshot(otherEvents, bytes)).toEqual({ kind: 'mismatch', reason: 'the events of press have changed since' })
+    expect(decodeSnapshot(otherEvents, bytes)).toEqual({
+      kind: 'mismatch',
+      reason: 'the events or the first state of press have changed since',
+    })
     expect(decodeSnapshot(otherCommands, bytes).kind).toBe('ok')
   })
 
   test('of another format does not fit', () => {
-    expect(decodeSnapshot(model, bytes.with(2, 9))).toEqual({ kind: 'mismatch', reason: 'its format is 9, this is 1' })
+    expect(decodeSnapshot(model, bytes.with(2, 9))).toEqual({ kind: 'mismatch', reason: 'its format is 9, this is 2' })
   })
 
   test('cut off anywhere is damaged', () => {

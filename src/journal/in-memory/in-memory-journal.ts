@@ -92,8 +92,8 @@ export class InMemoryJournal implements Journal {
   }
 
   async register(declarations: readonly EventTypeDeclaration[]): Promise<readonly EventType[]> {
-    const { types, changed } = this.#state.types.plan(declarations)
-    for (const type of changed) {
+    const { types, added } = this.#state.types.plan(declarations)
+    for (const type of added) {
       this.stored.types[type.number - 1] = type
       this.#state.types.set(type)
     }

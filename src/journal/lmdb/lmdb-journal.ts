@@ -165,10 +165,10 @@ class LmdbJournal implements Journal {
 
   async register(declarations: readonly EventTypeDeclaration[]): Promise<readonly EventType[]> {
     this.#assertWritable()
-    const { types, changed } = this.#state.types.plan(declarations)
-    if (changed.length === 0) return types
-    await this.#parts.catalog.saveEventTypes(changed)
-    for (const type of changed) this.#state.types.set(type)
+    const { types, added } = this.#state.types.plan(declarations)
+    if (added.length === 0) return types
+    await this.#parts.catalog.saveEventTypes(added)
+    for (const type of added) this.#state.types.set(type)
     return types
   }
 
