@@ -33,14 +33,7 @@ export class JournalAccess implements EntityRows {
   /** Throws ERR_NO_JOURNAL when there is no log. */
   static async open(dataDirectory: string): Promise<JournalAccess> {
     const paths = dataPaths(dataDirectory)
-    if (!existsSync(paths.journal)) {
-      throw new MillraceError('ERR_NO_JOURNAL', {
-        fact: 'there is no log in this data directory',
-        action: 'operator',
-        values: { data: dataDirectory },
-        next: 'name the directory that `millrace up` or `millrace ingest` was given as --data',
-      })
-    }
+    requireLog(dataDirectory)
     const deadline = Date.now() + JOURNAL_BACK_WITHIN_MS
     while (await isPlantRunning(dataDirectory)) {
       if (await answers(paths.journalSocket)) return new JournalAccess(paths.journalSocket, undefined)
@@ -52,6 +45,11 @@ export class JournalAccess implements EntityRows {
     const socket = join(paths.run, `reader-${process.pid}.sock`)
     const reader = await startToolProcess({ entry: programEntry('journal', 'reader'), args: [dataDirectory, socket] })
     return new JournalAccess(socket, reader)
+  }
+
+  /** Where the journal answers. */
+  get socket(): string {
+    return this.#socket
   }
 
   get isReadOnly(): boolean {
@@ -103,6 +101,17 @@ export class JournalAccess implements EntityRows {
   leave(): void {
     this.#reader?.leave()
   }
+}
+
+/** Throws ERR_NO_JOURNAL when there is no log in a data directory. */
+export function requireLog(dataDirectory: string): void {
+  if (existsSync(dataPaths(dataDirectory).journal)) return
+  throw new MillraceError('ERR_NO_JOURNAL', {
+    fact: 'there is no log in this data directory',
+    action: 'operator',
+    values: { data: dataDirectory },
+    next: 'name the directory that `millrace up` or `millrace ingest` was given as --data',
+  })
 }
 
 /** Whether a supervisor answers for the data directory. */
