@@ -96,11 +96,25 @@ export async function callControl(path: string, name: string, args: unknown = {}
   }
 }
 
+export interface StreamOptions {
+  /** How many values the other side may make ahead of the one at hand. Without it, it goes on until a few hundred and what the kernel buffers are full. */
+  readonly aheadMax?: number
+  /** Ends the stream, also while it waits. */
+  readonly signal?: AbortSignal
+}
+
 /**
- * All values of a streaming method, over a connection of its own; a method that gives one value is a stream of one. Reads no further ahead
- * than a few hundred values and what the kernel buffers. Leaving the loop cancels. Throws as `callControl` does, but knows no timeout.
+ * All values of a streaming method, over a connection of its own; a method that gives one value is a stream of one. Leaving the loop cancels. Throws as
+ * `callControl` does, but knows no timeout.
  */
-export async function* streamControl(path: string, name: string, args: unknown = {}): AsyncGenerator<unknown, void> {
+export async function* streamControl(
+  path: string,
+  name: string,
+  args: unknown = {},
+  { aheadMax, signal }: StreamOptions = {},
+): AsyncGenerator<unknown, void> {
+  const isEnded = () => signal?.aborted === true
+  if (isEnded()) return
   const socket = await connectControl(path)
   const reader = new JsonLineReader(SOCKET_LINE_BYTES_MAX)
   const answers: Answer[] = []
@@ -121,15 +135,21 @@ export async function* streamControl(path: string, name: string, args: unknown =
     isClosed = true
     wake()
   })
+  const cut = () => socket.destroy()
+  signal?.addEventListener('abort', cut)
+  const send = (value: object) => socket.write(jsonLine({ id: 1, ...value }, SOCKET_LINE_BYTES_MAX))
   try {
-    socket.write(jsonLine({ id: 1, name, args }, SOCKET_LINE_BYTES_MAX))
+    if (isEnded()) return
+    send({ name, args, ...(aheadMax === undefined ? {} : { credit: aheadMax }) })
     for (;;) {
       for (const answer of answers.splice(0)) {
         if (answer.error !== undefined) throw errorOfPlain(answer.error)
         if (answer.end === true) return
-        if ('item' in answer) yield answer.item
-        else return yield answer.value
+        if (!('item' in answer)) return yield answer.value
+        if (aheadMax !== undefined) send({ credit: 1 })
+        yield answer.item
       }
+      if (isEnded()) return
       if (failure !== undefined) throw failure
       if (isClosed && answers.length === 0) throw lost(path)
       socket.resume()
@@ -139,6 +159,7 @@ export async function* streamControl(path: string, name: string, args: unknown =
       })
     }
   } finally {
+    signal?.removeEventListener('abort', cut)
     socket.destroy()
   }
 }

@@ -11,6 +11,9 @@ import { JsonLineReader, jsonLine } from './json-lines.js'
  *   asked:     {"id":1,"name":"status","args":{}}        {"id":1,"cancel":true}
  *   answered:  {"id":1,"value":…}  |  {"id":1,"error":{"code":…,"message":…}}
  *   streamed:  {"id":1,"item":…} …  then {"id":1,"end":true} or an error
+ *
+ * Who asks with a credit, {"id":1,"name":"follow","args":{},"credit":1}, gets so many items and then as many more as it grants: {"id":1,"credit":1}. An item is
+ * made when there is credit for it. Without one, items come as fast as they are read.
  */
 export const SOCKET_LINE_BYTES_MAX = 16 << 20
 
@@ -105,12 +108,48 @@ interface Request {
   readonly name: string
   readonly args: unknown
   readonly cancel?: boolean
+  readonly credit?: number
+}
+
+/** One request at work: what ends it, and what it may still send. */
+class Running {
+  readonly #abort = new AbortController()
+  #credit: number
+  #wake = () => {}
+
+  constructor(credit: number) {
+    this.#credit = credit
+    this.signal.addEventListener('abort', () => this.#wake())
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  abort(): void {
+    this.#abort.abort()
+  }
+
+  grant(credit: number): void {
+    this.#credit += credit
+    this.#wake()
+  }
+
+  /** Resolves when an item may be made, or when nobody wants it any more. */
+  async spend(): Promise<void> {
+    while (this.#credit <= 0 && !this.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    this.#credit--
+  }
 }
 
 class Connection {
   readonly #socket: Socket
   readonly #methods: ReadonlyMap<string, ControlMethod>
-  readonly #running = new Map<number, AbortController>()
+  readonly #running = new Map<number, Running>()
 
   constructor(socket: Socket, methods: ReadonlyMap<string, ControlMethod>) {
     this.#socket = socket
@@ -136,33 +175,39 @@ class Connection {
 
   #take(request: Request): void {
     if (typeof request !== 'object' || request === null || typeof request.id !== 'number') throw badRequest()
+    const { credit } = request
+    if (credit !== undefined && !(Number.isSafeInteger(credit) && credit > 0)) throw badRequest()
     if (request.cancel === true) return this.#running.get(request.id)?.abort()
+    // Credit for what has just ended is nothing to anyone.
+    if (credit !== undefined && request.name === undefined) return this.#running.get(request.id)?.grant(credit)
     if (typeof request.name !== 'string' || this.#running.has(request.id)) throw badRequest()
-    const running = new AbortController()
+    const running = new Running(credit ?? Number.POSITIVE_INFINITY)
     this.#running.set(request.id, running)
     if (this.#running.size >= REQUESTS_PER_CONNECTION_MAX) this.#socket.pause()
-    void this.#answer(request, running.signal).finally(() => {
+    void this.#answer(request, running).finally(() => {
       this.#running.delete(request.id)
       this.#socket.resume()
     })
   }
 
-  async #answer({ id, name, args }: Request, signal: AbortSignal): Promise<void> {
+  async #answer({ id, name, args }: Request, running: Running): Promise<void> {
     try {
       const method = this.#methods.get(name)
       if (method === undefined) throw unknownMethod(name, [...this.#methods.keys()])
-      const result = await method(args, signal)
-      if (isStream(result)) await this.#stream(id, result, signal)
+      const result = await method(args, running.signal)
+      if (isStream(result)) await this.#stream(id, result, running)
       else await this.#write({ id, value: result })
     } catch (error) {
       await this.#write({ id, error: plainErrorOf(error) })
     }
   }
 
-  async #stream(id: number, items: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+  async #stream(id: number, items: AsyncIterable<unknown>, running: Running): Promise<void> {
+    await running.spend()
     for await (const item of items) {
-      if (signal.aborted) break
+      if (running.signal.aborted) break
       await this.#write({ id, item })
+      await running.spend()
     }
     await this.#write({ id, end: true })
   }

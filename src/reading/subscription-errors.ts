@@ -1,0 +1,57 @@
+import { MillraceError } from '#base/errors.js'
+
+/** The log ends before the position: it was restored from an older backup, or it is another log. */
+export function aheadOfLog(subscription: string | undefined, position: number, endPosition: number): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_AHEAD', {
+    fact: 'a subscription is ahead of the log, as it is when the log was restored from an older backup',
+    action: 'operator',
+    values: { ...named(subscription), position, endPosition },
+    next: 'look at what was done with the rows that the log no longer has, then start it at a position that is there, such as the end',
+  })
+}
+
+/** Rows that were to come are gone. */
+export function behindLog(subscription: string | undefined, position: number, firstPosition: number): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_BEHIND', {
+    fact: 'rows that a subscription still needs were dropped by retention',
+    action: 'operator',
+    values: { ...named(subscription), position, firstPosition },
+    next: 'take the missing rows from an archive or a backup, then start it at the beginning, which is the first position that is there',
+  })
+}
+
+export function fenced(subscription: string, position: number, reason: string): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_FENCED', {
+    fact: `a subscription was fenced, since ${reason}`,
+    action: 'operator',
+    values: { subscription, position },
+    next: 'take the missing rows from an archive or a backup, then run `millrace subscription reset` with its name to go on from the first position',
+  })
+}
+
+/** Somebody else reads under the name now, or it was reset: whoever came last goes on. */
+export function taken(subscription: string): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_TAKEN', {
+    fact: 'a subscription was opened again or reset elsewhere, so this reader of it ends',
+    action: 'operator',
+    values: { subscription },
+    next: 'give each reader a name of its own',
+  })
+}
+
+export function unknownSubscription(subscription: string): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_UNKNOWN', {
+    fact: 'there is no subscription of this name',
+    action: 'operator',
+    values: { subscription },
+    next: 'look at `millrace subscription list`',
+  })
+}
+
+export function wrongSubscription(fact: string, values: Readonly<Record<string, unknown>>, next: string): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_OPTIONS', { fact, action: 'operator', values, next })
+}
+
+function named(subscription: string | undefined): { subscription?: string } {
+  return subscription === undefined ? {} : { subscription }
+}

@@ -1,0 +1,25 @@
+import { type SubscribeOptions, Subscription } from '#reading/subscription.js'
+import { ControlFeed } from './control-feed.js'
+import { requireLog } from './journal-access.js'
+
+export interface OpenSubscriptionOptions extends SubscribeOptions {
+  /** Data directory of the plant. */
+  readonly data: string
+}
+
+/**
+ * Rows of a plant of other processes, in global order and at least once, across restarts of this process, of the journal and of the plant. Resolves once it has its
+ * place in the log. One with a name waits for the plant to run, since the journal keeps its checkpoint; one without reads the log of a plant that does not run, too.
+ * Throws ERR_NO_JOURNAL, and what `subscribe` throws.
+ */
+export async function openSubscription({ data, ...options }: OpenSubscriptionOptions): Promise<Subscription> {
+  requireLog(data)
+  const subscription = new Subscription(new ControlFeed({ dataDirectory: data, mayReadAlone: options.name === undefined }), options)
+  try {
+    await subscription.opened
+  } catch (error) {
+    await subscription.close()
+    throw error
+  }
+  return subscription
+}
