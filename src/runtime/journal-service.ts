@@ -3,6 +3,7 @@ import type { Finding, Journal, Row } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { queryRows, type RowQuery } from '#reading/row-query.js'
 import { packExact } from './exact-pack.js'
+import { subscriptionMethods } from './subscription-service.js'
 
 /** What the log holds, in numbers. */
 export interface JournalSummary {
@@ -24,6 +25,7 @@ const ROWS_PER_ITEM = 512
  */
 export function journalMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
   return {
+    ...subscriptionMethods(journal),
     summary: (): JournalSummary => summarise(journal),
     async *rows(args: unknown, signal: AbortSignal) {
       let rows: Row[] = []
