@@ -2,3 +2,4 @@
 export * from '#journal/in-memory/index.js'
 export * from '#journal/index.js'
 export * from '#journal/lmdb/index.js'
+export { subscribe, type SubscribeOptions, type Subscription, type SubscriptionStats } from '#reading/subscription.js'

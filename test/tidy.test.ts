@@ -36,7 +36,7 @@ const ROOMS: Rooms = {
     plant: ['base', 'entity', 'ingest'],
     runtime: ['*'],
     'index.ts': ['*'],
-    'journal.ts': ['journal', 'journal/in-memory', 'journal/lmdb'],
+    'journal.ts': ['journal', 'journal/in-memory', 'journal/lmdb', 'reading'],
     'testing.ts': ['*'],
     // Programs put rooms together that runtime composed for them. What they must not know is the data path and the disk: shm, actors,
     // serving, shards and the journal's adapters are missing here.
