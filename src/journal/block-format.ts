@@ -8,13 +8,13 @@ import { ByteReader, type ByteWriter, Damage } from './bytes.js'
  *
  *     0  u8[8]  magic "MRBLOCK\n"
  *     8  u16    format version, 1
- *    10  u16    flags, 0; a reader refuses any that it does not know (1: clustered, kept for sealed segments)
+ *    10  u16    flags; bit 0: clustered. A reader refuses any that it does not know
  *    12  u32    headerBytes: from the magic to the end of the last section
  *    16  u32    CRC-32 of the header without these four bytes
  *    20  u32    bodyBytes: the groups, one behind the other; header and body are the whole block
  *    24  u32    rowCount
- *    28  u64    base position: the position of the first row
- *    36  u8[32] SHA-256 of the whole block before this one in the log, zeros for the first
+ *    28  u64    base position: the position of the first row; of a clustered block the lowest
+ *    36  u8[32] SHA-256 of the whole block before this one in the log, zeros for the first and for clustered ones
  *    68  f64    lowest `accepted`, 76 highest, 84 lowest `at`, 92 highest; NaN is left out, and nothing but NaN gives +infinity and -infinity
  *   100  sections until headerBytes, each: varint tag, varint bytes, content
  *
@@ -26,15 +26,23 @@ import { ByteReader, type ByteWriter, Damage } from './bytes.js'
  *   3 marks     varint count, then per writer slot: varint slot, varint term, varint append number
  *   4 entities  varint count of shards, then per shard: varint shard, varint number of the first, varint count, then per entity: varint
  *               bytes, UTF-8: entities that appear in the log for the first time
+ *   5 positions clustered blocks only: varint (first position behind the highest - base position), varint count, then per original block
+ *               that has rows here, ascending: varint (ordinal - the one before), varint (position of the first of its rows here - the one before)
  *
  * Rows are sorted by (shard, entity number, version); a row's position is the base position plus its rank. A group holds the rows of a
  * contiguous run of shards and decodes alone (row-group.ts). The groups' CRCs cover the body: there is no other.
+ *
+ * A clustered block stands in a sealed segment and has the rows of a run of (shard, entity, version) of the whole segment. Its shards section may
+ * name a shard several times, since groups may end within one. Rows of one original block that meet here were neighbours there, so the position of a row is
+ * where its original block's rows here begin, plus how many of these come before it: block-positions.ts.
  */
 export const BLOCK_MAGIC: Uint8Array = Buffer.from('MRBLOCK\n', 'latin1')
 export const BLOCK_FORMAT_VERSION = 1
 export const BLOCK_FIXED_BYTES = 100
 export const HASH_BYTES = 32
 
+const FLAGS_OFFSET = 10
+const FLAG_CLUSTERED = 1
 const HEADER_BYTES_OFFSET = 12
 const HEADER_CRC_OFFSET = 16
 const BODY_BYTES_OFFSET = 20
@@ -43,10 +51,14 @@ const SECTION_SHARDS = 1
 const SECTION_GROUPS = 2
 const SECTION_MARKS = 3
 const SECTION_ENTITIES = 4
+const SECTION_POSITIONS = 5
 const SECTION_OPTIONAL_FROM = 128
 
 export interface BlockHeader {
+  readonly isClustered: boolean
   readonly basePosition: number
+  /** The first position beyond the highest. */
+  readonly endPosition: number
   readonly rowCount: number
   readonly headerBytes: number
   readonly totalBytes: number
@@ -61,6 +73,17 @@ export interface BlockHeader {
   /** Where the content of the entities section lies, 0 and 0 when there is none: see readNewEntities. */
   readonly entitiesStart: number
   readonly entitiesEnd: number
+  /** Where the content of the positions section behind its first number lies: see readOrigins. */
+  readonly originsStart: number
+  readonly originsEnd: number
+}
+
+/** The original blocks that have rows in a clustered one, ascending. */
+export interface BlockOrigins {
+  /** Of the original block within its segment. */
+  readonly ordinals: Uint32Array
+  /** Position of the first of its rows here. */
+  readonly starts: Float64Array
 }
 
 export interface BlockShard {
@@ -106,13 +129,14 @@ export interface BlockHeaderParts {
   acceptedMax: number
   atMin: number
   atMax: number
+  isClustered?: boolean
 }
 
 /** Writes the fixed part and makes room for the CRC. Sections follow with `writeSection`, then `finishHeader`. */
 export function beginHeader(header: BlockHeaderParts, out: ByteWriter): void {
   out.copy(BLOCK_MAGIC)
   out.u16(BLOCK_FORMAT_VERSION)
-  out.u16(0)
+  out.u16(header.isClustered === true ? FLAG_CLUSTERED : 0)
   out.u32(0)
   out.u32(0)
   out.u32(header.bodyBytes)
@@ -125,12 +149,13 @@ export function beginHeader(header: BlockHeaderParts, out: ByteWriter): void {
   out.f64(header.atMax)
 }
 
-export type SectionName = 'shards' | 'groups' | 'marks' | 'entities'
+export type SectionName = 'shards' | 'groups' | 'marks' | 'entities' | 'positions'
 const TAGS: Readonly<Record<SectionName, number>> = {
   shards: SECTION_SHARDS,
   groups: SECTION_GROUPS,
   marks: SECTION_MARKS,
   entities: SECTION_ENTITIES,
+  positions: SECTION_POSITIONS,
 }
 
 export function writeSection(name: SectionName, content: ByteWriter, out: ByteWriter): void {
@@ -155,7 +180,9 @@ export function readHeader(bytes: Uint8Array, isExact = true): BlockHeader {
   if (headerBytes < BLOCK_FIXED_BYTES || headerBytes > bytes.length) throw new Damage('the length of its header is wrong')
   if (headerCrc(bytes, headerBytes) !== view.getUint32(HEADER_CRC_OFFSET, true)) throw new Damage('the checksum of its header is wrong')
   const version = view.getUint16(8, true)
-  if (version !== BLOCK_FORMAT_VERSION || view.getUint16(10, true) !== 0) throw newerFormat('block format', version)
+  const flags = view.getUint16(FLAGS_OFFSET, true)
+  if (version !== BLOCK_FORMAT_VERSION || (flags & ~FLAG_CLUSTERED) !== 0) throw newerFormat('block format', version)
+  const isClustered = (flags & FLAG_CLUSTERED) !== 0
 
   const reader = new ByteReader(bytes, BODY_BYTES_OFFSET, headerBytes)
   const totalBytes = headerBytes + reader.u32()
@@ -172,6 +199,9 @@ export function readHeader(bytes: Uint8Array, isExact = true): BlockHeader {
   let marks: BlockMark[] = []
   let entitiesStart = 0
   let entitiesEnd = 0
+  let endPosition = basePosition + rowCount
+  let originsStart = 0
+  let originsEnd = 0
   while (reader.left > 0) {
     const tag = reader.varint()
     const count = reader.varint()
@@ -183,13 +213,20 @@ export function readHeader(bytes: Uint8Array, isExact = true): BlockHeader {
     else if (tag === SECTION_ENTITIES) {
       entitiesStart = start
       entitiesEnd = start + count
+    } else if (tag === SECTION_POSITIONS && isClustered) {
+      endPosition = basePosition + section.varint()
+      originsStart = section.at
+      originsEnd = section.end
     } else if (tag < SECTION_OPTIONAL_FROM) throw newerFormat('block section', tag)
   }
+  if (isClustered && originsStart === 0) throw new Damage('it does not say at which positions its rows are')
   const last = groups[groups.length - 1]
   if ((last === undefined ? headerBytes : last.offset + last.bytes) !== totalBytes) throw new Damage('its groups do not fill its body')
   if ((last === undefined ? 0 : last.rank + last.rowCount) !== rowCount) throw new Damage('its groups do not hold its rows')
   return {
+    isClustered,
     basePosition,
+    endPosition,
     rowCount,
     headerBytes,
     totalBytes,
@@ -203,13 +240,19 @@ export function readHeader(bytes: Uint8Array, isExact = true): BlockHeader {
     marks,
     entitiesStart,
     entitiesEnd,
+    originsStart,
+    originsEnd,
   }
 }
 
 /** The entities that a block brings into the log, by shard. */
 export function readNewEntities(bytes: Uint8Array, header: BlockHeader): BlockEntities[] {
   if (header.entitiesStart === header.entitiesEnd) return []
-  const reader = new ByteReader(bytes, header.entitiesStart, header.entitiesEnd)
+  return readEntities(new ByteReader(bytes, header.entitiesStart, header.entitiesEnd))
+}
+
+/** The content of an entities section. */
+export function readEntities(reader: ByteReader): BlockEntities[] {
   const found: BlockEntities[] = []
   for (let count = reader.varint(); count > 0; count--) {
     const shard = reader.varint()
@@ -219,6 +262,22 @@ export function readNewEntities(bytes: Uint8Array, header: BlockHeader): BlockEn
     found.push({ shard, first, names })
   }
   return found
+}
+
+/** Where the rows of a clustered block come from. */
+export function readOrigins(bytes: Uint8Array, header: BlockHeader): BlockOrigins {
+  const reader = new ByteReader(bytes, header.originsStart, header.originsEnd)
+  const count = reader.left === 0 ? 0 : reader.varint()
+  if (count > reader.left) throw new Damage('it has rows of more blocks than its bytes name')
+  const ordinals = new Uint32Array(count)
+  const starts = new Float64Array(count)
+  let ordinal = 0
+  let start = header.basePosition
+  for (let index = 0; index < count; index++) {
+    ordinals[index] = ordinal += reader.varint()
+    starts[index] = start += reader.varint()
+  }
+  return { ordinals, starts }
 }
 
 export function newerFormat(what: string, number: number): MillraceError {

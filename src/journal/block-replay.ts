@@ -1,6 +1,7 @@
 import { assert } from '#base/assert.js'
 import { OUTCOME_NONE, type OutcomeKind, RECEIPT_TYPE, FLAG_LATE } from './append-frame.js'
 import type { BlockGroup, BlockHeader } from './block-format.js'
+import { BlockPositions } from './block-positions.js'
 import { BlockReader, blockDamaged } from './block-reader.js'
 import { Damage } from './bytes.js'
 import { EventDecoder } from './event-decoder.js'
@@ -44,17 +45,18 @@ export class BlockReplay {
     return this.#reader.header
   }
 
-  /** The rows of one shard by (entity number, version). The row is valid until `each` returns. */
-  forEachRow(shard: number, each: (row: ReplayRow) => void): void {
+  /** The rows of one shard by (entity number, version). The row is valid until `each` returns. With `entity` only groups that may have rows of that number. */
+  forEachRow(shard: number, each: (row: ReplayRow) => void, entity?: number): void {
     for (const group of this.header.groups) {
       let start = 0
-      for (const own of group.shards) {
-        if (own.shard === shard) {
+      for (const { shard: own, rowCount, entityMin, entityMax } of group.shards) {
+        if (own === shard && (entity === undefined || (entity >= entityMin && entity <= entityMax))) {
           this.#context.open(this.#reader, group)
-          this.#context.each(shard, start, start + own.rowCount, each)
-          return
+          this.#context.each(shard, start, start + rowCount, each)
         }
-        start += own.rowCount
+        start += rowCount
+        // Shards ascend, and only a clustered block has more of one in its next group.
+        if (own > shard) return
       }
     }
   }
@@ -62,7 +64,6 @@ export class BlockReplay {
 
 /** One row as BlockReplay passes by. Strings, bytes and data are decoded when asked for and may be kept; the row itself may not. */
 export class ReplayRow {
-  position = 0
   shard = 0
   entityNumber = 0
   version = 0
@@ -83,6 +84,9 @@ export class ReplayRow {
     this.#context = context
   }
 
+  get position(): number {
+    return this.#context.position(this.index)
+  }
   /** Empty when the row has none. */
   get source(): string {
     return this.#context.source(this.index)
@@ -125,6 +129,11 @@ class ReplayContext {
   readonly #openSections = new Map<number, EventDecoder>()
   #reader: BlockReader | undefined
   #opened: BlockGroup | undefined
+  /** Position of the first row of the group, when the block is not clustered. */
+  #firstPosition = 0
+  /** Of the block at hand, when it is clustered; and of the group, once asked for. */
+  #clustered: BlockPositions | undefined
+  #positions: Float64Array | undefined
   /** Per row its rank among the rows of its type. */
   #ranks = new Uint32Array(0)
   #sources: Uint8Array[] = []
@@ -138,6 +147,9 @@ class ReplayContext {
   open(reader: BlockReader, group: BlockGroup): void {
     if (this.#reader === reader && this.#opened === group) return
     this.#opened = undefined
+    this.#positions = undefined
+    if (this.#reader !== reader) this.#clustered = reader.header.isClustered ? new BlockPositions(reader) : undefined
+    this.#firstPosition = reader.header.basePosition + group.rank
     reader.group(group, this.group)
     reader.guard(() => {
       this.#rank()
@@ -163,11 +175,9 @@ class ReplayContext {
 
   #each(shard: number, start: number, end: number, each: (row: ReplayRow) => void): void {
     const { entities, versions, types, ats, terms, numbers, sequences, outcomeKinds } = this.columns as GroupColumns
-    const position = this.#block + (this.#opened as BlockGroup).rank
     const row = this.#row
     for (let index = start; index < end; index++) {
       row.index = index
-      row.position = position + index
       row.shard = shard
       row.entityNumber = entities[index] as number
       row.version = versions[index] as number
@@ -179,6 +189,13 @@ class ReplayContext {
       row.outcomeKind = outcomeKinds[index] as OutcomeKind
       each(row)
     }
+  }
+
+  position(index: number): number {
+    if (this.#clustered === undefined) return this.#firstPosition + index
+    const reader = this.#reader as BlockReader
+    this.#positions ??= this.#clustered.of(reader.header.groups.indexOf(this.#opened as BlockGroup), this.group)
+    return this.#positions[index] as number
   }
 
   event(typeNumber: number, index: number): Record<string, unknown> {

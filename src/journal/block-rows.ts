@@ -21,22 +21,24 @@ export interface RowFilter {
   readonly event?: string
 }
 
-/** The rows of a block as objects, in order of position. The slow way: for queries, tests and tools. Throws ERR_BLOCK_DAMAGED. */
+/** The rows of a block as objects: by (shard, entity, version), which is the order of position unless it is clustered. The slow way: for queries, tests and tools. Throws ERR_BLOCK_DAMAGED. */
 export function rowsOf(block: Uint8Array, names: BlockNames, filter: RowFilter = {}, segment?: string): Row[] {
   const replay = new BlockReplay(block, names.eventTypes, segment)
   const rows: Row[] = []
   const { from = 0, to = Infinity, entity, event } = filter
   const wanted =
     event === undefined ? undefined : new Set(names.eventTypes.filter((type) => type.event === event).map((type) => type.number))
-  for (const { shard, entityMin, entityMax } of replay.header.shards) {
-    if (filter.shards?.has(shard) === false) continue
-    if (entity !== undefined && (entity.shard !== shard || entity.number < entityMin || entity.number > entityMax)) continue
-    replay.forEachRow(shard, (row) => {
-      if (row.position < from || row.position >= to) return
+  let last = -1
+  for (const { shard } of replay.header.shards) {
+    if (shard === last || filter.shards?.has(shard) === false || (entity !== undefined && entity.shard !== shard)) continue
+    last = shard
+    const take = (row: ReplayRow): void => {
       if (entity !== undefined && row.entityNumber !== entity.number) return
       if (wanted?.has(row.typeNumber) === false) return
+      if (row.position < from || row.position >= to) return
       rows.push(toRow(row, names))
-    })
+    }
+    replay.forEachRow(shard, take, entity?.number)
   }
   return rows
 }

@@ -45,8 +45,8 @@ export const COLUMN_CORRELATION = 13
 export const COLUMN_CAUSATION = 15
 export const COLUMN_TERM = 17
 export const COLUMN_APPEND_NUMBER = 18
-/** Kept for sealed segments: the block, within its segment, that the row was accepted in. */
-const COLUMN_BLOCK_ORDINAL = 19
+/** Of clustered blocks: the original block, counted within the segment, that the row was stored in first. */
+export const COLUMN_BLOCK_ORDINAL = 19
 const SHARED_COLUMNS = COLUMN_BLOCK_ORDINAL + 1
 
 export const PART_PRESENCE = 0

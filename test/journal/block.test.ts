@@ -247,7 +247,7 @@ describe('a block of a later version', () => {
 
   test.each([
     ['format version', 8, 2],
-    ['flag', 10, 1],
+    ['flag', 10, 2],
   ])('is refused by its %s', async (_, at, value) => {
     const { block } = await build()
     block[at] = value

@@ -1,0 +1,89 @@
+import type { SegmentRows } from './segment-rows.js'
+
+/**
+ * The rows by (shard, entity number), those of one entity as they are, which is by version: a radix sort of bytes, least first, that passes over those that are
+ * the same in all rows.
+ */
+export function clusteredOrder(rows: SegmentRows): Uint32Array {
+  const { rowCount } = rows
+  let order = new Uint32Array(rowCount).map((_, index) => index)
+  let spare = new Uint32Array(rowCount)
+  const counts = new Uint32Array(256)
+  for (const keys of [rows.entity, rows.shard]) {
+    let used = 0
+    for (let index = 0; index < rowCount; index++) used |= keys[index] as number
+    for (let shift = 0; shift < 32 && used >>> shift !== 0; shift += 8) {
+      counts.fill(0)
+      for (let index = 0; index < rowCount; index++) {
+        const digit = ((keys[index] as number) >>> shift) & 0xff
+        counts[digit] = (counts[digit] as number) + 1
+      }
+      let start = 0
+      for (let digit = 0; digit < 256; digit++) {
+        const own = counts[digit] as number
+        counts[digit] = start
+        start += own
+      }
+      for (let index = 0; index < rowCount; index++) {
+        const row = order[index] as number
+        const digit = ((keys[row] as number) >>> shift) & 0xff
+        const at = counts[digit] as number
+        spare[at] = row
+        counts[digit] = at + 1
+      }
+      const sorted = spare
+      spare = order
+      order = sorted
+    }
+  }
+  return order
+}
+
+/** The rows by position, or undefined when they are not exactly those from `first` on, each once. */
+export function positionOrder(rows: SegmentRows, first: number): Uint32Array | undefined {
+  const { rowCount, position } = rows
+  const order = new Uint32Array(rowCount)
+  const seen = new Uint8Array(rowCount)
+  for (let row = 0; row < rowCount; row++) {
+    const rank = (position[row] as number) - first
+    if (rank < 0 || rank >= rowCount || seen[rank] === 1) return undefined
+    seen[rank] = 1
+    order[rank] = row
+  }
+  return order
+}
+
+/** A group is closed at the first entity behind which it has so many rows. */
+export const GROUP_ROWS = 4096
+/** An entity with more rows than this has some to itself, so that the newest of them decode without the rest. */
+export const GROUP_ROWS_MAX = 16_384
+/** A block is closed behind the group in which it reaches so many rows. */
+export const BLOCK_ROWS = 32_768
+
+/** Where blocks, and in them groups, begin and end in the clustered order: per block the start, then the end of each group. */
+export function cutBlocks(rows: SegmentRows, order: Uint32Array): number[][] {
+  const { shard, entity, rowCount } = rows
+  const blocks: number[][] = []
+  let ends = [0]
+  let start = 0
+  const close = (end: number): void => {
+    if (end === start) return
+    ends.push(end)
+    start = end
+    if (end - (ends[0] as number) < BLOCK_ROWS) return
+    blocks.push(ends)
+    ends = [end]
+  }
+  for (let from = 0; from < rowCount; ) {
+    const own = order[from] as number
+    let to = from + 1
+    while (to < rowCount && entity[order[to] as number] === entity[own] && shard[order[to] as number] === shard[own]) to++
+    if (to - start > GROUP_ROWS_MAX) close(from)
+    while (to - start > GROUP_ROWS_MAX) close(start + GROUP_ROWS_MAX)
+    if (to - start >= GROUP_ROWS) close(to)
+    from = to
+  }
+  close(rowCount)
+  if (ends.length > 1) blocks.push(ends)
+  return blocks
+}
