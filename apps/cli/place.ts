@@ -24,6 +24,12 @@ export function busPlaceOf(options: Options): BusPlace {
   return directory === undefined ? { dataDirectory: dataDirectoryOf(options) } : { directory }
 }
 
+/** The values of an option that may be given several times. */
+export function listOption(options: Options, name: string): readonly string[] {
+  const value = options[name]
+  return typeof value === 'string' ? [value] : Array.isArray(value) ? value : []
+}
+
 export function textOption(options: Options, name: string): string | undefined {
   const value = options[name]
   return typeof value === 'string' ? value : undefined
