@@ -1,54 +1,62 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { exactJson } from '#base/exact-json.js'
-import { isMillraceError } from '#base/errors.js'
+import type { Row } from '#journal/index.js'
+import { newestRows } from '#reading/newest-rows.js'
 import { presentRow } from '#reading/row-query.js'
-import { JournalAccess } from '#runtime/journal-access.js'
-import type { Run } from './command.js'
-import { numberOption } from './number-option.js'
-import { dataDirectoryOf, textOption } from './place.js'
+import type { RowSelection } from '#reading/row-selection.js'
+import { Subscription } from '#reading/subscription.js'
+import { ControlFeed } from '#runtime/control-feed.js'
+import { requireLog } from '#runtime/journal-access.js'
+import type { Options, Run } from './command.js'
+import { numberOption, usageError } from './number-option.js'
+import type { Output } from './output.js'
+import { dataDirectoryOf, listOption, textOption } from './place.js'
 import { rowLine } from './row-line.js'
 import { INTERRUPTED, onInterrupt } from './signals.js'
 
 const ROWS_SHOWN = 10
-const LOOK_EVERY_MS = 100
 
 /** Prints the newest rows and, with `--follow`, those that come after, across restarts of the journal and of the plant. */
 export const runTail: Run = async (_args, options, output) => {
-  const dataDirectory = dataDirectoryOf(options)
-  const entity = textOption(options, 'entity')
-  const rowCount = numberOption(options, 'lines') ?? ROWS_SHOWN
-  const start = numberOption(options, 'from')
-  let access = await JournalAccess.open(dataDirectory)
-  let isOver = false
-  onInterrupt(() => {
-    isOver = true
-  })
+  const data = dataDirectoryOf(options)
+  const name = textOption(options, 'name')
+  const isLive = options['follow'] === true
+  const selection = selectionOf(options)
+  let from = startOf(options)
+  const stop = new AbortController()
+  onInterrupt(() => stop.abort())
+  requireLog(data)
+  const feed = new ControlFeed({ dataDirectory: data, mayReadAlone: name === undefined })
   try {
-    let from = start ?? Math.max(0, (await access.summary()).endPosition - rowCount)
-    for (;;) {
-      try {
-        for await (const row of access.query({ from, receipts: true, ...(entity === undefined ? {} : { entity }) })) {
-          if (!output.line(output.isJson ? exactJson(presentRow(row)) : rowLine(row, output))) await output.drained()
-          from = row.position + 1
-          if (isOver) break
-        }
-      } catch (error) {
-        if (options['follow'] !== true || !isAway(error)) throw error
-      }
-      if (isOver) return INTERRUPTED
-      if (options['follow'] !== true) return 0
-      await delay(LOOK_EVERY_MS)
-      // What reads for itself sees the log as it was when it opened it; a journal that died has to be found again.
-      if (access.isReadOnly || !(await access.isThere())) {
-        await access.close()
-        access = await JournalAccess.open(dataDirectory)
-      }
+    if (from === undefined && name === undefined) {
+      const newest = await newestRows(feed, selection, numberOption(options, 'lines') ?? ROWS_SHOWN)
+      for (const row of newest.rows) await print(row, output)
+      if (!isLive) return 0
+      from = newest.end
     }
+    const place = { ...(name === undefined ? {} : { name }), ...(from === undefined ? {} : { from }) }
+    for await (const row of new Subscription(feed, { ...selection, ...place, isLive, signal: stop.signal })) {
+      await print(row, output)
+      if (stop.signal.aborted) break
+    }
+    return stop.signal.aborted ? INTERRUPTED : 0
   } finally {
-    await access.close()
+    await feed.close()
   }
 }
 
-function isAway(error: unknown): boolean {
-  return isMillraceError(error, 'ERR_SOCKET_ABSENT') || isMillraceError(error, 'ERR_CONTROL_LOST')
+async function print(row: Row, output: Output): Promise<void> {
+  if (!output.line(output.isJson ? exactJson(presentRow(row)) : rowLine(row, output))) await output.drained()
+}
+
+function selectionOf(options: Options): RowSelection {
+  const entity = listOption(options, 'entity')
+  const event = listOption(options, 'event')
+  return { ...(entity.length > 0 ? { entity } : {}), ...(event.length > 0 ? { event } : { receipts: true }) }
+}
+
+function startOf(options: Options): number | 'beginning' | 'end' | undefined {
+  const text = textOption(options, 'from')
+  if (text === undefined || text === 'beginning' || text === 'end') return text
+  if (/^\d+$/.test(text)) return numberOption(options, 'from')
+  throw usageError('not a place in the log', { '--from': text }, 'use beginning, end or a position')
 }

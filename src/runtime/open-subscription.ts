@@ -1,6 +1,4 @@
-import { type SubscribeOptions, Subscription } from '#reading/subscription.js'
-import { ControlFeed } from './control-feed.js'
-import { requireLog } from './journal-access.js'
+import type { SubscribeOptions, Subscription } from '#reading/subscription.js'
 
 export interface OpenSubscriptionOptions extends SubscribeOptions {
   /** Data directory of the plant. */
@@ -13,6 +11,12 @@ export interface OpenSubscriptionOptions extends SubscribeOptions {
  * Throws ERR_NO_JOURNAL, and what `subscribe` throws.
  */
 export async function openSubscription({ data, ...options }: OpenSubscriptionOptions): Promise<Subscription> {
+  // Every process of a plant imports the package with its plant module, and few open a subscription.
+  const [{ ControlFeed }, { requireLog }, { Subscription }] = await Promise.all([
+    import('./control-feed.js'),
+    import('./journal-access.js'),
+    import('#reading/subscription.js'),
+  ])
   requireLog(data)
   const subscription = new Subscription(new ControlFeed({ dataDirectory: data, mayReadAlone: options.name === undefined }), options)
   try {
