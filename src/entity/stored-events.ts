@@ -1,15 +1,7 @@
 import { MillraceError } from '#base/errors.js'
-import { type Data, type FieldSchema, fieldsKey, readAs, readingOf } from '#schema/index.js'
+import { type Data, type FieldSchema, fieldsKey, laterShapes, readAs, readingOf, type StoredShape } from '#schema/index.js'
 import type { EntityModel } from './entity-model.js'
 import type { UpcastChain } from './upcasts.js'
-
-/** An event type as the log numbers it: one shape of one event. */
-export interface StoredShape {
-  readonly entity: string
-  readonly event: string
-  readonly fields: readonly FieldSchema[]
-  readonly number: number
-}
 
 /** The `eventIndex` of a stored event that the entity type has dropped: it counts as a version and changes nothing. */
 const DROPPED = -1
@@ -71,7 +63,7 @@ export function applyStored({ model, eventIndex, upcast }: StoredEvent, state: u
 }
 
 function storedEvent(model: EntityModel, shape: StoredShape, all: readonly StoredShape[]): StoredEvent | undefined {
-  const reading = readingOf(model.schema, shape.event, shape.fields)
+  const reading = readingOf(model.schema, shape, all)
   if (reading === undefined) return undefined
   if (reading.kind === 'dropped') return { model, eventIndex: DROPPED, upcast: undefined }
   const { event: eventIndex } = reading
@@ -89,7 +81,7 @@ function storedEvent(model: EntityModel, shape: StoredShape, all: readonly Store
 
 /** The default that a field was added with: one that is changed later must not change what old events were. */
 function earliestDefault(shape: StoredShape, all: readonly StoredShape[]): (field: FieldSchema) => unknown {
-  const later = all.filter(({ event, number }) => event === shape.event && number > shape.number).sort((a, b) => a.number - b.number)
+  const later = laterShapes(shape, all)
   return ({ name, kind }) => {
     for (const { fields } of later) {
       const added = fields.find((field) => field.name === name && field.kind === kind)

@@ -10,7 +10,7 @@ import type { EventType, Journal } from './journal.js'
 export async function registerSchemas(journal: Pick<Journal, 'eventTypes' | 'register'>, schemas: readonly EntitySchema[]): Promise<void> {
   for (const schema of schemas) {
     const stored = journal.eventTypes.filter(({ entity }) => entity === schema.entity)
-    for (const type of stored) if (readingOf(schema, type.event, type.fields) === undefined) throw unreadable(schema, type, stored)
+    for (const type of stored) if (readingOf(schema, type, stored) === undefined) throw unreadable(schema, type, stored)
   }
   await journal.register(schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))))
 }

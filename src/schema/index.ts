@@ -10,5 +10,5 @@ export { JSON_BYTES_MAX, LABEL_BYTES_MAX, TEXT_BYTES_MAX } from './field-check.j
 export * from './field-schema.js'
 export * from './fields.js'
 export { isPlainObject, whyNotJson } from './json-value.js'
-export { type FieldChange, type Reading, readAs, readingOf, whyNotReadable } from './schema-change.js'
+export { laterShapes, readAs, readingOf, type StoredShape, whyNotReadable } from './schema-change.js'
 export { checkFields, wrongName } from './schema-check.js'

@@ -1,5 +1,5 @@
 import type { Data } from './codec.js'
-import { type EntitySchema, fieldsKey } from './entity-schema.js'
+import { type EntitySchema, type EventSchema, fieldsKey, type FormerSchema } from './entity-schema.js'
 import type { FieldKind, FieldSchema } from './field-schema.js'
 import { copyJson } from './json-value.js'
 
@@ -53,20 +53,51 @@ export type Reading =
   | { readonly kind: 'former'; readonly event: number; readonly step: number }
   | { readonly kind: 'dropped' }
 
-/** Undefined when nothing is said about such events: a plant must not start on them. A shape that is declared exactly comes before one that could be read as another. */
-export function readingOf(schema: EntitySchema, name: string, fields: readonly FieldSchema[]): Reading | undefined {
-  const key = fieldsKey(fields)
-  const event = schema.events.findIndex((one) => one.event === name)
-  const present = schema.events[event]
-  if (present !== undefined && fieldsKey(present.fields) === key) return { kind: 'present', event }
-  const former = schema.events.flatMap(({ former = [] }, index) => former.map((shape, step) => ({ index, step, shape })))
-  const named = former.filter(({ shape }) => shape.event === name)
-  const exact = named.find(({ shape }) => fieldsKey(shape.fields) === key)
-  if (exact !== undefined) return { kind: 'former', event: exact.index, step: exact.step }
-  if (present !== undefined && whyNotReadable(fields, present.fields) === undefined) return { kind: 'present', event }
-  const near = named.findLast(({ shape }) => whyNotReadable(fields, shape.fields) === undefined)
-  if (near !== undefined) return { kind: 'former', event: near.index, step: near.step }
-  return schema.dropped?.includes(name) === true ? { kind: 'dropped' } : undefined
+/** An event type as a log numbers it: one shape of one event. Numbers ascend in the order in which shapes came. */
+export interface StoredShape {
+  readonly entity: string
+  readonly event: string
+  readonly fields: readonly FieldSchema[]
+  readonly number: number
+}
+
+/**
+ * Undefined when nothing is said about such events: a plant must not start on them. A shape that is declared is read as declared; one that is not, as
+ * the next shape of the event in the log that is and that it can be read as; else as the present one, else as the newest former one.
+ */
+export function readingOf(schema: EntitySchema, shape: StoredShape, stored: readonly StoredShape[]): Reading | undefined {
+  const exact = declared(schema, shape)
+  if (exact !== undefined) return exact
+  const isReadableAs = (fields: readonly FieldSchema[]): boolean => whyNotReadable(shape.fields, fields) === undefined
+  for (const later of laterShapes(shape, stored)) {
+    const reading = isReadableAs(later.fields) ? declared(schema, later) : undefined
+    if (reading !== undefined) return reading
+  }
+  const event = schema.events.findIndex((one) => one.event === shape.event && isReadableAs(one.fields))
+  if (event >= 0) return { kind: 'present', event }
+  const near = formerShapes(schema).findLast(({ former }) => former.event === shape.event && isReadableAs(former.fields))
+  if (near !== undefined) return { kind: 'former', event: near.event, step: near.step }
+  return schema.dropped?.includes(shape.event) === true ? { kind: 'dropped' } : undefined
+}
+
+/** The shapes that the event got after this one, in order. */
+export function laterShapes(shape: StoredShape, stored: readonly StoredShape[]): StoredShape[] {
+  return stored
+    .filter(({ entity, event, number }) => entity === shape.entity && event === shape.event && number > shape.number)
+    .sort((a, b) => a.number - b.number)
+}
+
+function declared(schema: EntitySchema, shape: StoredShape): Reading | undefined {
+  const key = fieldsKey(shape.fields)
+  const isIt = (one: EventSchema | FormerSchema): boolean => one.event === shape.event && fieldsKey(one.fields) === key
+  const event = schema.events.findIndex(isIt)
+  if (event >= 0) return { kind: 'present', event }
+  const found = formerShapes(schema).find(({ former }) => isIt(former))
+  return found === undefined ? undefined : { kind: 'former', event: found.event, step: found.step }
+}
+
+function formerShapes({ events }: EntitySchema): { readonly event: number; readonly step: number; readonly former: FormerSchema }[] {
+  return events.flatMap(({ former = [] }, event) => former.map((one, step) => ({ event, step, former: one })))
 }
 
 /**
