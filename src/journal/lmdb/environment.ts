@@ -1,7 +1,20 @@
-import { chmodSync, closeSync, existsSync, fdatasyncSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import { MillraceError, messageOf } from '#base/errors.js'
+import { whyPagesAreWrong } from './page-check.js'
 
 /** The file of an environment that holds data; the other one, lock.mdb, holds none. */
 export const DATA_FILE = 'data.mdb'
@@ -18,15 +31,23 @@ export interface EnvironmentOptions {
 /**
  * Opens an LMDB environment with binary keys and values, without LMDB's caches and without overlapping sync, so that nothing unsynced can
  * ever be seen and a resolved put is on disk. When it is there already, its file is synced before anything in it is looked at: what a
- * killed predecessor wrote may be visible and not durable. Makes directory and files 0700 and 0600; creates nothing when read-only.
+ * killed predecessor wrote may be visible and not durable. Then its pages are walked (page-check.ts), since LMDB would die of a wrong one. A new
+ * environment appears under its name as a whole, and its name is durable. Makes directory and files 0700 and 0600; creates nothing but lock.mdb
+ * when read-only. Throws ERR_SEGMENT_UNREADABLE, and ERR_DISK_FULL when there is no room for what it must create.
  */
 export async function openEnvironment(directory: string, options: EnvironmentOptions): Promise<Database> {
   const { isReadOnly, mapBytes } = options
   const file = join(directory, DATA_FILE)
-  const isNew = !existsSync(file)
-  if (isNew && isReadOnly) throw unreadable(file, 'it is not there')
-  if (isNew) mkdirSync(directory, { recursive: true, mode: 0o700 })
-  else syncFile(file)
+  if (!existsSync(directory) && !isReadOnly) await createEnvironment(directory)
+  if (!existsSync(file)) throw unreadable(file, 'it is not there')
+  syncFile(file)
+  const wrong = whyPagesAreWrong(file)
+  if (wrong !== undefined) throw unreadable(file, wrong)
+  return openChecked(directory, isReadOnly, mapBytes)
+}
+
+async function openChecked(directory: string, isReadOnly: boolean, mapBytes: number): Promise<Database> {
+  makeLockRoom(directory)
   const { open } = await import('lmdb')
   try {
     const database = open<Buffer, Key>({
@@ -39,17 +60,61 @@ export async function openEnvironment(directory: string, options: EnvironmentOpt
       overlappingSync: false,
       readOnly: isReadOnly,
       mapSize: mapBytes,
-      maxReaders: 64,
+      maxReaders: READERS_MAX,
       maxDbs: 1,
       ...UNDECLARED_OPTIONS,
     })
-    if (!isReadOnly) for (const name of [DATA_FILE, 'lock.mdb']) chmodSync(join(directory, name), 0o600)
-    if (isNew) for (const path of [directory, dirname(directory)]) syncDirectory(path)
+    if (!isReadOnly) for (const name of [DATA_FILE, LOCK_FILE]) chmodSync(join(directory, name), 0o600)
     return database
   } catch (error) {
-    throw unreadable(file, messageOf(error), error)
+    throw unreadable(join(directory, DATA_FILE), messageOf(error), error)
   }
 }
+
+/** LMDB does not sync what it makes, so it makes it under another name. A crash leaves that behind, for the next attempt to remove, or the whole. */
+async function createEnvironment(directory: string): Promise<void> {
+  const draft = `${directory}.new`
+  rmSync(draft, { recursive: true, force: true })
+  makeDirectory(draft)
+  const database = await openChecked(draft, false, DRAFT_MAP_BYTES)
+  await database.close()
+  syncFile(join(draft, DATA_FILE))
+  syncDirectory(draft)
+  renameSync(draft, directory)
+  syncDirectory(dirname(directory))
+}
+
+/** Makes a directory, and what it lies in, with names that are durable. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  makeDirectory(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
+  syncDirectory(dirname(path))
+}
+
+/** LMDB maps its lock file and would be killed where the disk has no room for it, so its room is taken before. It is never given back: a full disk can be opened. */
+function makeLockRoom(directory: string): void {
+  const path = join(directory, LOCK_FILE)
+  if (existsSync(path) && statSync(path).size > 0) return
+  try {
+    writeFileSync(path, Buffer.alloc(LOCK_BYTES), { mode: 0o600 })
+  } catch (error) {
+    rmSync(path, { force: true })
+    throw new MillraceError('ERR_DISK_FULL', {
+      fact: 'the disk has no room for a lock file, without which the log cannot be opened',
+      action: 'operator',
+      values: { file: path, neededBytes: LOCK_BYTES },
+      next: 'free some space, then try again',
+      cause: error,
+    })
+  }
+}
+
+const LOCK_FILE = 'lock.mdb'
+const READERS_MAX = 64
+/** LMDB's header and a cache line per reader, rounded up. It takes as many readers as there is room for. */
+const LOCK_BYTES = 8192
+const DRAFT_MAP_BYTES = 1 << 20
 
 /** Taken by lmdb, but missing in its types: one put begins one transaction at once. */
 const UNDECLARED_OPTIONS = { eventTurnBatching: false, txnStartThreshold: 1 }
