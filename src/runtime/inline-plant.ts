@@ -21,7 +21,9 @@ import type { InputOf } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
+import type { Config } from './config-schema.js'
 import { type InlineStorage, inMemoryStorage, openStorage } from './inline-storage.js'
+import { type RunningRetention, startRetention } from './log-retention.js'
 import { startSources } from './plant-sources.js'
 import { replayHash } from './replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
@@ -42,6 +44,8 @@ export interface OpenPlantOptions {
   readonly liveEntitiesMax?: number
   readonly passivateAfterMs?: number
   readonly snapshotEvery?: number
+  /** What of the log is kept: everything when left out. */
+  readonly retention?: Partial<Config['retention']>
   /** How turns are scheduled; setImmediate unless a simulation drives them. */
   readonly schedule?: Schedule
 }
@@ -63,6 +67,7 @@ export type EntityHandle<T extends AnyEntity> = {
   readonly [K in keyof T['commands'] & string]: (data: InputOf<T['commands'][K]>, options?: SendOptions) => Promise<AnswerOf<T, K>>
 }
 
+const KEEP_ALL: Config['retention'] = { ageMs: null, bytesMax: null, heldBytesMax: 2 ** 30, archive: null }
 const LIVE_ENTITIES_MAX = 100_000
 const PASSIVATE_AFTER_MS = 600_000
 const COMMANDS_PER_TURN = 512
@@ -98,6 +103,7 @@ export class InlinePlant {
   readonly #server: JournalServer
   readonly #running: readonly RunningDutyCycle[]
   readonly #schedule: Schedule
+  readonly #retention: RunningRetention | undefined
   #sources: RunningSource[] = []
   #failure: Error | undefined
 
@@ -142,6 +148,18 @@ export class InlinePlant {
       wake: () => serverCycle?.wake(),
     })
     serverCycle = run(this.#server, access.bell('journal', 0))
+    this.#retention =
+      options.data === undefined
+        ? undefined
+        : startRetention({
+            journal,
+            server: this.#server,
+            workers: shape.workers,
+            config: { ...KEEP_ALL, ...options.retention },
+            dataDirectory: options.data,
+            clock,
+            log: options.log ?? warn,
+          })
 
     this.#workers = Array.from({ length: shape.workers }, (_, slot) => {
       const term = storage.nextTerm()
@@ -254,6 +272,7 @@ export class InlinePlant {
     this.#sources = []
     this.#busDoor.close()
     if (this.#failure === undefined) await this.drain()
+    await this.#retention?.stop()
     for (const cycle of this.#running) cycle.stop()
     await this.#storage.close()
   }

@@ -4,6 +4,7 @@ import { entitySchemaFromJson } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { dataPaths, loadStore, openLog } from './data-directory.js'
 import { journalMethods } from './journal-service.js'
+import { startRetention } from './log-retention.js'
 import { runRole, settled } from './role-process.js'
 import { wireJournal } from './wiring.js'
 
@@ -44,12 +45,22 @@ export function runJournalProcess(): Promise<void> {
       counters.set('backPressure', noRoomBefore + server.counters.noRoom)
     }, COUNTERS_EVERY_MS).unref()
     const control = await serveControl(dataPaths(settings.dataDirectory).journalSocket, journalMethods(journal))
+    const retention = startRetention({
+      journal,
+      server,
+      workers: settings.shape.workers,
+      config: settings.config.retention,
+      dataDirectory: settings.dataDirectory,
+      clock,
+      log: (level, message, values) => log[level](values, message),
+    })
     context.lifeline.serveCalls({ endPosition: () => journal.endPosition, idle: () => server.isIdle })
     return {
       details: { phases: { open: openMs, register: clock.monotonicMs() - startedMs - openMs }, shardCount: journal.shardCount },
       drain: async (withinMs) => {
         if (!(await settled(() => server.isIdle, withinMs, clock))) log.warn('ends with appends that no worker waits for')
         await control.close()
+        await retention?.stop()
         await journal.close()
       },
     }

@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.js'
+import { messageOf } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import type { Journal } from '#journal/journal.js'
 import { type LogReader, planRetention, type RetainedSegment, type RetentionPlan, type RetentionPolicy } from '#journal/retention-plan.js'
@@ -47,6 +48,7 @@ export class Retention {
   #isRunning = false
   #isStopped = false
   #lastStep = ''
+  #endPause = () => {}
 
   constructor(options: RetentionOptions) {
     this.#options = options
@@ -68,6 +70,7 @@ export class Retention {
   /** Begins nothing new; what is under way ends at its next step. */
   stop(): void {
     this.#isStopped = true
+    this.#endPause()
   }
 
   /** Whether there may be more to do. */
@@ -143,10 +146,21 @@ export class Retention {
         this.#tell({ kind: 'waiting', segment, entities: [...missing.keys()].slice(0, NAMED_MAX), entityCount: missing.size })
         return undefined
       }
-      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve))
+      await this.#pause()
     }
     await flush()
     return count
+  }
+
+  /** Ends early when stopped. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(LOOK_EVERY_MS, resolve)
+      this.#endPause = () => {
+        cancel()
+        resolve()
+      }
+    })
   }
 
   #covers(entity: EntityId, version: number): boolean {
@@ -156,8 +170,8 @@ export class Retention {
 
   /** What stays as it was is told once. */
   #tell(step: RetentionStep): void {
-    const key = step.kind === 'failed' ? '' : `${step.kind} ${step.segment.name}`
-    if (step.kind !== 'failed' && key === this.#lastStep) return
+    const key = `${step.kind} ${step.kind === 'failed' ? messageOf(step.error) : step.segment.name}`
+    if (key === this.#lastStep) return
     this.#lastStep = key
     this.#options.onStep(step)
   }
