@@ -36,6 +36,7 @@ export class Backlog {
 
   /** False when the shard is open. */
   tryWaitForShard(entry: InFlight): boolean {
+    if (this.#closed.size === 0) return false
     const waiting = this.#closed.get(entry.shard)
     waiting?.push(entry)
     return waiting !== undefined

@@ -3,10 +3,9 @@ import { hash32 } from '#base/hash.js'
 export interface ByteString {
   readonly text: string
   readonly bytes: Uint8Array
-  readonly hash: number
 }
 
-const NONE: ByteString = { text: '', bytes: new Uint8Array(0), hash: 0 }
+export const NO_STRING: ByteString = { text: '', bytes: new Uint8Array(0) }
 const utf8 = new TextDecoder()
 
 /** Strings that come by again and again as bytes in frames (sources, correlations), decoded once. Forgets all when it is full. */
@@ -19,20 +18,19 @@ export class ByteStrings {
   }
 
   get(bytes: Uint8Array, offset: number, length: number): ByteString {
-    if (length === 0) return NONE
+    if (length === 0) return NO_STRING
     const hash = hash32(bytes, offset, offset + length)
     const known = this.#strings.get(hash)
     if (known !== undefined && isSame(known.bytes, bytes, offset, length)) return known
     const own = bytes.slice(offset, offset + length)
-    const string = { text: utf8.decode(own), bytes: own, hash }
+    const string = { text: utf8.decode(own), bytes: own }
     if (this.#strings.size >= this.#capacity) this.#strings.clear()
     this.#strings.set(hash, string)
     return string
   }
 }
 
-/** Whether `length` bytes at `offset` are exactly `expected`. */
-export function isSame(expected: Uint8Array, bytes: Uint8Array, offset: number, length: number): boolean {
+function isSame(expected: Uint8Array, bytes: Uint8Array, offset: number, length: number): boolean {
   if (expected.length !== length) return false
   for (let index = 0; index < length; index++) if (expected[index] !== bytes[offset + index]) return false
   return true

@@ -8,6 +8,9 @@ export class EventNumbers {
   readonly #plant: PlantModel
   #types: readonly EventType[] = []
   #events: StoredEvents
+  /** The numbers of the model asked for last, as far as they were asked for. */
+  #latest: EntityModel | undefined
+  #latestNumbers: (number | undefined)[] = []
 
   constructor(plant: PlantModel) {
     this.#plant = plant
@@ -23,6 +26,7 @@ export class EventNumbers {
     if (types.length > 0 && types.length === this.#types.length) return
     this.#types = types
     this.#events = new StoredEvents(this.#plant.models, types)
+    this.#latest = undefined
   }
 
   /** Undefined for a type that this plant does not know (any more). */
@@ -31,7 +35,11 @@ export class EventNumbers {
   }
 
   numberOf(model: EntityModel, eventIndex: number): number {
-    const number = this.#events.numberOf(model, eventIndex)
+    if (model !== this.#latest) {
+      this.#latest = model
+      this.#latestNumbers = []
+    }
+    const number = (this.#latestNumbers[eventIndex] ??= this.#events.numberOf(model, eventIndex))
     assert(number > 0, 'the journal has numbered every event type of the plant')
     return number
   }

@@ -6,15 +6,15 @@ import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-fr
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
 import { type Decision, encodeSnapshot, FORGOTTEN, type PlantModel } from '#entity/index.js'
 import {
-  type AppendHeader,
-  appendHeaderBytes,
+  APPEND_HEADER_BYTES,
+  type AppendNumbers,
   FLAG_LATE,
   OUTCOME_REFUSAL,
   OUTCOME_REPLY,
   type OutcomeKind,
   RECEIPT_TYPE,
   ROW_HEADER_BYTES,
-  writeAppendHeader,
+  writeAppendNumbers,
   writeRowHeader,
 } from '#journal/append-frame.js'
 import type { JournalClient } from '#serving/journal-client.js'
@@ -43,8 +43,8 @@ const SNAPSHOT_RETRY_ROWS = 1000
 const OUTCOME_TOO_LARGE = 'the reply or refusal of the command is larger than the bus carries'
 const EVENTS_TOO_LARGE = 'the events of the command are larger than the bus carries'
 
-/** Mutable twin of AppendHeader, filled anew for each append. */
-type Header = { -readonly [Key in keyof AppendHeader]: AppendHeader[Key] }
+/** Mutable twin of AppendNumbers, filled anew for each append. */
+type Header = { -readonly [Key in keyof AppendNumbers]: AppendNumbers[Key] }
 
 export interface ExecutorOptions {
   readonly plant: PlantModel
@@ -77,6 +77,7 @@ export class Executor {
   readonly #header: Header
   #appendNumber: number
   /** Of the last append. */
+  #outcome: Uint8Array = NO_BYTES
   #eventCount = 0
 
   constructor(options: ExecutorOptions) {
@@ -99,11 +100,11 @@ export class Executor {
       at: 0,
       accepted: 0,
       sequence: 0,
-      entity: NO_BYTES,
-      source: NO_BYTES,
-      correlation: NO_BYTES,
-      causation: NO_BYTES,
-      outcome: NO_BYTES,
+      entityBytes: 0,
+      sourceBytes: 0,
+      correlationBytes: 0,
+      causationBytes: 0,
+      outcomeBytes: 0,
       outcomeKind: OUTCOME_REPLY,
       flags: 0,
     }
@@ -114,19 +115,25 @@ export class Executor {
    * goes on under the next term.
    */
   execute(slot: Slot, command: CommandReader, entry: InFlight): Executed {
-    const source = this.#strings.get(command.bytes, command.sourceOffset, command.sourceBytes)
+    const sourceBytes = command.sourceBytes
+    const source = sourceBytes === 0 ? '' : this.#sourceOf(slot, command, sourceBytes)
     entry.request = command.request
     entry.doorTerm = command.doorTerm
-    if (source.bytes.length > 0 && this.#isDuplicate(slot, source.text, command, entry)) return 'done'
+    if (sourceBytes > 0 && this.#isDuplicate(slot, source, command, entry)) return 'done'
 
-    const correlation = this.#strings.get(command.bytes, command.correlationOffset, command.correlationBytes)
     const accepted = command.acceptedMicros
-    const at = Number.isNaN(command.atMicros) ? accepted : command.atMicros
-    this.#envelope.at = at
-    this.#envelope.entity = slot.id
-    this.#envelope.source = source.text
-    this.#envelope.correlation = correlation.text
+    const atMicros = command.atMicros
+    // NaN alone differs from itself.
+    const at = atMicros === atMicros ? atMicros : accepted
+    const envelope = this.#envelope
+    envelope.at = at
+    envelope.entity = slot.id
+    envelope.source = source
     const header = this.#header
+    header.correlationBytes = command.correlationBytes
+    header.causationBytes = command.causationBytes
+    envelope.correlation =
+      header.correlationBytes === 0 ? '' : this.#strings.get(command.bytes, command.correlationOffset, header.correlationBytes).text
     header.number = this.#nextNumber()
     header.expectedVersion = slot.version
     header.baseTerm = slot.term
@@ -135,15 +142,19 @@ export class Executor {
     header.at = at
     header.accepted = accepted
     header.sequence = command.sequence
-    header.entity = slot.idBytes
-    header.source = source.bytes
-    header.correlation = correlation.bytes
-    header.causation = this.#strings.get(command.bytes, command.causationOffset, command.causationBytes).bytes
+    header.entityBytes = slot.idLength
+    header.sourceBytes = sourceBytes
     header.flags = at < slot.latestAt ? FLAG_LATE : 0
 
     const executed = this.#decideAndAppend(slot, command, entry)
-    if (executed === 'done') this.#finish(slot, source.text, command, entry)
+    if (executed === 'done') this.#finish(slot, source, command, entry)
     return executed
+  }
+
+  #sourceOf(slot: Slot, command: CommandReader, length: number): string {
+    const offset = command.sourceOffset
+    if (!slot.isSource(command.view, offset, length)) slot.setSource(this.#strings.get(command.bytes, offset, length))
+    return slot.sourceText
   }
 
   /**
@@ -203,31 +214,31 @@ export class Executor {
   }
 
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
-    if (entry.applyFailure !== undefined) return this.#fault(slot, 'APPLY_FAILED', entry.applyFailure)
+    if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')
     const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
     const decision = model.decide(slot.state, commandIndex, data, this.#envelope)
-    if (decision.kind === 'failed') return this.#fault(slot, 'DECIDE_FAILED', messageOf(decision.error))
+    if (decision.kind === 'failed') return this.#fault(slot, command, 'DECIDE_FAILED', messageOf(decision.error))
     const isRefused = decision.kind === 'refused'
     const outcome = isRefused ? pack([decision.code, decision.detail]) : decision.reply === undefined ? NO_BYTES : pack(decision.reply)
-    if (outcome.length > this.#outcomeBytesMax) return this.#fault(slot, 'TOO_LARGE', OUTCOME_TOO_LARGE)
-    const appended = this.#append(slot, entry, isRefused ? OUTCOME_REFUSAL : OUTCOME_REPLY, outcome, decision)
-    return appended === 'too-large' ? this.#fault(slot, 'TOO_LARGE', EVENTS_TOO_LARGE) : appended
+    if (outcome.length > this.#outcomeBytesMax) return this.#fault(slot, command, 'TOO_LARGE', OUTCOME_TOO_LARGE)
+    const appended = this.#append(slot, command, entry, isRefused ? OUTCOME_REFUSAL : OUTCOME_REPLY, outcome, decision)
+    return appended === 'too-large' ? this.#fault(slot, command, 'TOO_LARGE', EVENTS_TOO_LARGE) : appended
   }
 
   /**
    * A receipt row with the refusal. Faults are marked, since entities may refuse with any code, and shortened to their code where the channels
    * are too small: a command that can be neither done nor refused would stop its channel for ever.
    */
-  #fault(slot: Slot, code: string, message: string): Executed {
+  #fault(slot: Slot, command: CommandReader, code: string, message: string): Executed {
     const long = pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
     const short = pack([code, undefined, true])
-    let appended = this.#append(slot, undefined, OUTCOME_REFUSAL, long.length <= this.#outcomeBytesMax ? long : short, undefined)
+    let appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, long.length <= this.#outcomeBytesMax ? long : short, undefined)
     if (appended !== 'too-large') return appended
-    this.#header.correlation = NO_BYTES
-    this.#header.causation = NO_BYTES
-    appended = this.#append(slot, undefined, OUTCOME_REFUSAL, short, undefined)
+    this.#header.correlationBytes = 0
+    this.#header.causationBytes = 0
+    appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, short, undefined)
     if (appended !== 'too-large') return appended
     throw new MillraceError('ERR_CHANNEL_TOO_SMALL', {
       fact: 'the appends channel cannot carry the refusal of a command',
@@ -240,6 +251,7 @@ export class Executor {
   /** One append with the decision's events, or with a receipt when there are none. */
   #append(
     slot: Slot,
+    command: CommandReader,
     entry: InFlight | undefined,
     outcomeKind: OutcomeKind,
     outcome: Uint8Array,
@@ -247,14 +259,20 @@ export class Executor {
   ): Executed | 'too-large' {
     const header = this.#header
     const eventCount = decision?.eventCount ?? 0
-    header.outcome = outcome
+    this.#outcome = outcome
+    header.outcomeBytes = outcome.length
     header.outcomeKind = outcomeKind
     header.rowCount = Math.max(1, eventCount)
     const { appends } = this.#journal
-    const offset = appends.tryClaim(this.#frameBytes(slot, decision, eventCount), APPEND_FRAME)
+    // They lie in the command as they are to lie in the append: packed, in this order.
+    const stringBytes = header.entityBytes + header.sourceBytes + header.correlationBytes + header.causationBytes
+    const rowsAt = APPEND_HEADER_BYTES + stringBytes + outcome.length
+    const offset = appends.tryClaim(rowsAt + this.#rowsBytes(slot, decision, eventCount), APPEND_FRAME)
     if (offset === FRAME_TOO_LARGE) return 'too-large'
     if (offset < 0) return 'no-room'
-    const end = writeAppendHeader(header, appends.bytes, appends.view, offset)
+    copyWords(command.view, command.entityOffset, appends.view, writeAppendNumbers(header, appends.view, offset), stringBytes)
+    const end = offset + rowsAt
+    if (outcome.length > 0) appends.bytes.set(outcome, end - outcome.length)
     if (eventCount === 0) writeRowHeader(RECEIPT_TYPE, 0, appends.view, end)
     else if (!this.#tryEvents(slot, entry as InFlight, decision as Decision, end)) {
       appends.abort()
@@ -266,16 +284,15 @@ export class Executor {
     return 'done'
   }
 
-  #frameBytes(slot: Slot, decision: Decision | undefined, eventCount: number): number {
-    const header = this.#header
-    let frameBytes = appendHeaderBytes(header) + header.rowCount * ROW_HEADER_BYTES
+  #rowsBytes(slot: Slot, decision: Decision | undefined, eventCount: number): number {
+    let bytes = this.#header.rowCount * ROW_HEADER_BYTES
     for (let index = 0; index < eventCount; index++) {
       const { eventIndexes, events } = decision as Decision
       const size = slot.model.eventCodec(eventIndexes[index] as number).encodedBytes(events[index] as object)
       this.#sizes[index] = size
-      frameBytes += size
+      bytes += size
     }
-    return frameBytes
+    return bytes
   }
 
   /** Writes all of them before any is applied: from then on they belong to the state. False when `apply` threw. */
@@ -306,7 +323,7 @@ export class Executor {
     slot.appendNumber = header.number
     if (header.at > slot.latestAt) slot.latestAt = header.at
     slot.waitPosition = sentPosition
-    if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, header.outcome, slot.version)
+    if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, this.#outcome, slot.version)
     const isRefused = header.outcomeKind === OUTCOME_REFUSAL
     this.#counters.commands++
     if (isRefused) this.#counters.refusals++
@@ -318,9 +335,14 @@ export class Executor {
     if (isRefused || command.answer === ANSWER_ALWAYS) {
       entry.answerKind = isRefused ? ANSWER_REFUSED : ANSWER_DONE
       entry.answerVersion = slot.version
-      entry.outcome = header.outcome
+      entry.outcome = this.#outcome
     }
     const every = Math.min(this.#snapshotEvery, slot.model.snapshotEvery)
     if (slot.version - slot.snapshotVersion >= every && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
   }
+}
+
+/** Copies whole words: up to three bytes more than `length`, where those behind are written later. Both places are whole words from the ends of their frames. */
+function copyWords(from: DataView, fromOffset: number, to: DataView, toOffset: number, length: number): void {
+  for (let at = 0; at < length; at += 4) to.setInt32(toOffset + at, from.getInt32(fromOffset + at, true), true)
 }

@@ -36,45 +36,99 @@ export class InFlight {
 
 export const NO_BYTES = new Uint8Array(0)
 
-/** Commands of one inbound channel in read order: a ring of reused entries, each made when it is first needed, since making all takes a recovery's time. */
+/**
+ * Commands of one inbound channel in read order, `capacity` of them at most. Most wait for durability and will not be answered: of those the numbers
+ * alone are kept, in arrays, since a ring of objects is so large that each costs its cache lines anew. `entry` gives such a one as an object,
+ * which then stays.
+ */
 export class InFlightQueue {
-  readonly #entries: (InFlight | undefined)[]
+  readonly #link: number
   readonly #mask: number
+  readonly #entries: (InFlight | undefined)[]
+  readonly #start: Int32Array
+  readonly #end: Int32Array
+  readonly #wait: Float64Array
+  readonly #appendNumber: Uint32Array
+  readonly #shard: Uint16Array
   #head = 0
   #tail = 0
 
-  /** `capacity` is a power of two. */
-  constructor(capacity: number) {
-    this.#entries = new Array<InFlight | undefined>(capacity).fill(undefined)
+  /** `link` is the index of the channel; `capacity` is a power of two. */
+  constructor(link: number, capacity: number) {
+    this.#link = link
     this.#mask = capacity - 1
+    this.#entries = new Array<InFlight | undefined>(capacity).fill(undefined)
+    this.#start = new Int32Array(capacity)
+    this.#end = new Int32Array(capacity)
+    this.#wait = new Float64Array(capacity)
+    this.#appendNumber = new Uint32Array(capacity)
+    this.#shard = new Uint16Array(capacity)
   }
 
   get count(): number {
     return this.#tail - this.#head
   }
 
-  get isFull(): boolean {
-    return this.count > this.#mask
+  /** How many more it takes. */
+  get room(): number {
+    return this.#mask + 1 - this.count
   }
 
-  /** The entry behind the last one, reset; it must not be full. */
-  push(): InFlight {
+  /** Adds the entry behind the last one; there must be room. False when only its numbers were kept, so that the object can be used again. */
+  push(entry: InFlight): boolean {
     const index = this.#tail++ & this.#mask
-    const entry = (this.#entries[index] ??= new InFlight())
-    entry.takeBack()
-    return entry
+    if (entry.status !== 'waiting' || entry.answerKind !== 0) {
+      this.#entries[index] = entry
+      return true
+    }
+    this.#start[index] = entry.startPosition
+    this.#end[index] = entry.endPosition
+    this.#wait[index] = entry.waitPosition
+    this.#appendNumber[index] = entry.appendNumber
+    this.#shard[index] = entry.shard
+    return false
   }
 
-  get first(): InFlight | undefined {
-    return this.#head === this.#tail ? undefined : this.#entries[this.#head & this.#mask]
+  /** Whether the first one waits for nothing above `released`; false when there is none. */
+  isFirstDurable(released: number): boolean {
+    if (this.#head === this.#tail) return false
+    const index = this.#head & this.#mask
+    const entry = this.#entries[index]
+    if (entry === undefined) return (this.#wait[index] as number) <= released
+    return entry.status === 'waiting' && entry.waitPosition <= released
   }
 
-  shift(): void {
-    this.#head++
+  /** The first one as an object; undefined when only its numbers were kept, and it is not to be answered. */
+  get firstEntry(): InFlight | undefined {
+    return this.#entries[this.#head & this.#mask]
   }
 
-  /** In read order. */
+  /** Takes the first one out and answers the end of its frame. */
+  shift(): number {
+    const index = this.#head++ & this.#mask
+    const entry = this.#entries[index]
+    if (entry === undefined) return this.#end[index] as number
+    this.#entries[index] = undefined
+    return entry.endPosition
+  }
+
+  /** In read order, each as an object. */
   forEach(each: (entry: InFlight) => void): void {
-    for (let index = this.#head; index < this.#tail; index++) each(this.#entries[index & this.#mask] as InFlight)
+    for (let at = this.#head; at < this.#tail; at++) each(this.#entry(at & this.#mask))
+  }
+
+  #entry(index: number): InFlight {
+    const kept = this.#entries[index]
+    if (kept !== undefined) return kept
+    const entry = new InFlight()
+    entry.status = 'waiting'
+    entry.link = this.#link
+    entry.startPosition = this.#start[index] as number
+    entry.endPosition = this.#end[index] as number
+    entry.waitPosition = this.#wait[index] as number
+    entry.appendNumber = this.#appendNumber[index] as number
+    entry.shard = this.#shard[index] as number
+    this.#entries[index] = entry
+    return entry
   }
 }

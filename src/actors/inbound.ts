@@ -2,7 +2,7 @@ import { type Consumer, distance, FrameCursor, type Producer } from '#bus/index.
 import { assert } from '#base/assert.js'
 import { ANSWER_FRAME, ANSWER_HEADER_BYTES, writeAnswer } from '#entity/answer-frame.js'
 import { COMMAND_FRAME, CommandReader } from '#entity/command-frame.js'
-import { type InFlight, InFlightQueue } from './in-flight.js'
+import { InFlight, InFlightQueue } from './in-flight.js'
 
 /** The worker's end of the two channels of one gateway. */
 export interface InboundLink {
@@ -10,9 +10,15 @@ export interface InboundLink {
   readonly answers: Producer
 }
 
+/** Commands read at once: enough that what they need from memory is on its way for many at a time. */
+export const READ_MAX = 32
+
 /** The commands of one gateway: read in order, read again where that is needed, answered and released in order. */
 export class Inbound {
   readonly queue: InFlightQueue
+  /** What `read` found. */
+  readonly entries: InFlight[] = Array.from({ length: READ_MAX }, () => new InFlight())
+  readonly offsets = new Int32Array(READ_MAX)
   readonly #index: number
   readonly #commands: Consumer
   readonly #answers: Producer
@@ -25,7 +31,7 @@ export class Inbound {
     this.#index = index
     this.#commands = link.commands
     this.#answers = link.answers
-    this.queue = new InFlightQueue(inFlightMax)
+    this.queue = new InFlightQueue(index, inFlightMax)
     this.#reader = new CommandReader(link.commands.bytes, link.commands.view)
     this.#cursor = new FrameCursor(link.commands)
   }
@@ -36,22 +42,38 @@ export class Inbound {
   }
 
   canRead(): boolean {
-    return !this.queue.isFull && this.#commands.hasFrames()
+    return this.queue.room > 0 && this.#commands.hasFrames()
   }
 
-  /** Reads the next command into a new entry, or answers undefined. */
-  next(): InFlight | undefined {
+  /**
+   * Reads up to `limit` commands, READ_MAX at most; `entries` and `offsets` describe them until the next call, and `keep` takes each of them, in
+   * order, into the queue.
+   */
+  read(limit: number): number {
     const commands = this.#commands
-    if (this.queue.isFull) return undefined
-    const offset = commands.next()
-    if (offset < 0) return undefined
-    assert(commands.type === COMMAND_FRAME, 'the commands channel carries commands only')
-    const entry = this.queue.push()
-    entry.link = this.#index
-    entry.startPosition = commands.startPosition
-    entry.endPosition = commands.endPosition
-    this.#reader.at(offset)
-    return entry
+    const count = Math.min(limit, READ_MAX, this.queue.room)
+    for (let index = 0; index < count; index++) {
+      const offset = commands.next()
+      if (offset < 0) return index
+      assert(commands.type === COMMAND_FRAME, 'the commands channel carries commands only')
+      const entry = this.entries[index] as InFlight
+      entry.takeBack()
+      entry.link = this.#index
+      entry.startPosition = commands.startPosition
+      entry.endPosition = commands.endPosition
+      this.offsets[index] = offset
+    }
+    return count
+  }
+
+  /** The command that `read` found at `entries[index]`. One reader serves all: use it before the next call. */
+  commandAt(index: number): CommandReader {
+    return this.#reader.at(this.offsets[index] as number)
+  }
+
+  /** The entry that `read` gave, as it is by now, goes behind those in the queue. */
+  keep(index: number): void {
+    if (this.queue.push(this.entries[index] as InFlight)) this.entries[index] = new InFlight()
   }
 
   /** The command of an entry that was read and not released. One reader serves all: use it before the next call. */
@@ -62,15 +84,9 @@ export class Inbound {
     return this.#reader.at(offset)
   }
 
-  /** The command that `next` gave. */
-  get newest(): CommandReader {
-    return this.#reader
-  }
-
   /** Whether `complete` would find something to do. */
   canComplete(released: number): boolean {
-    const { first } = this.queue
-    return first !== undefined && isDurable(first, released) && (this.#blockedBytes === 0 || this.#answers.hasRoom(this.#blockedBytes))
+    return this.queue.isFirstDurable(released) && (this.#blockedBytes === 0 || this.#answers.hasRoom(this.#blockedBytes))
   }
 
   /**
@@ -80,13 +96,13 @@ export class Inbound {
   complete(released: number): number {
     if (!this.canComplete(released)) return 0
     this.#blockedBytes = 0
+    const { queue } = this
     let count = 0
     let end = 0
-    for (let entry = this.queue.first; entry !== undefined; entry = this.queue.first) {
-      if (!isDurable(entry, released)) break
-      if (entry.answerKind !== 0 && !this.#tryAnswer(entry)) break
-      end = entry.endPosition
-      this.queue.shift()
+    while (queue.isFirstDurable(released)) {
+      const entry = queue.firstEntry
+      if (entry !== undefined && entry.answerKind !== 0 && !this.#tryAnswer(entry)) break
+      end = queue.shift()
       count++
     }
     if (count === 0) return 0
@@ -113,8 +129,4 @@ export class Inbound {
 /** Entries of all gateways in the order in which they are to be executed: that of their gateway's channel. */
 export function byReadOrder(a: InFlight, b: InFlight): number {
   return a.link - b.link || distance(b.startPosition, a.startPosition)
-}
-
-function isDurable(entry: InFlight, released: number): boolean {
-  return entry.status === 'waiting' && entry.waitPosition <= released
 }

@@ -5,7 +5,7 @@ import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
 import { type LoadHeads, SNAPSHOT_HEADER_BYTES } from '#serving/serving-frames.js'
 import type { EventNumbers } from './event-numbers.js'
-import { Slot } from './slot.js'
+import type { Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
 import type { WorkerCounters } from './worker-counters.js'
 
@@ -100,7 +100,7 @@ export class Load {
     const version = view.getUint32(0, true)
     const idEnd = SNAPSHOT_HEADER_BYTES + view.getUint32(12, true)
     const id = bytes.subarray(SNAPSHOT_HEADER_BYTES, idEnd)
-    const slot = this.#target.slots.find(hash32(id), id, 0, id.length)
+    const slot = this.#target.slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
     if (slot === undefined || !this.#headVersions.has(slot)) return true
     // The only ones that come with all rows are bases, whose rows are gone.
     const snapshot = (this.isWhole ? decodeBase : decodeSnapshot)(slot.model, bytes.subarray(idEnd))
@@ -157,14 +157,12 @@ export class Load {
     const { slots, plant, counters } = this.#target
     const idBytes = utf8.encode(id)
     const hash = hash32(idBytes)
-    const known = slots.find(hash, idBytes, 0, idBytes.length)
+    const known = slots.find(hash, new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.length), 0, idBytes.length)
     if (known !== undefined) return known
     const model = plant.model(id.slice(0, id.indexOf('/')))
     if (model === undefined) return undefined
-    const slot = new Slot(id, idBytes, hash, shard, model)
-    slots.add(slot)
     counters.knownEntities++
-    return slot
+    return slots.add(id, idBytes, hash, shard, model)
   }
 
   #fold(slot: Slot, row: ReplayRow): void {

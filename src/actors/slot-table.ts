@@ -1,55 +1,67 @@
-import { isSame } from './byte-strings.js'
-import type { Slot } from './slot.js'
+import type { EntityModel } from '#entity/index.js'
+import { isSameKey } from '#journal/byte-key.js'
+import { Slot } from './slot.js'
+import { SlotMemory } from './slot-memory.js'
 
 /**
  * Slots by entity id, looked up by the id's bytes as they lie in a frame, so that no string is made per command. Open addressing with linear
- * probing over the id's hash32; at most half full; slots are never removed, since a known entity stays known. The hash is mixed first: its
- * remainder chose the shard and so the worker, and what is left of its low bits is the same for many.
+ * probing over the id's hash32, which stands in the table so that only the right slot is touched; at most half full; slots are never removed,
+ * since a known entity stays known. The hash is mixed first: its remainder chose the shard and so the worker, and what is left of its low bits is
+ * the same for many.
  */
 export class SlotTable {
-  #slots: (Slot | undefined)[]
+  readonly #memory = new SlotMemory()
+  readonly #slots: Slot[] = []
+  /** Two words a place: the hash, and the slot's index + 1; 0 where there is none. */
+  #table: Int32Array
   #mask: number
-  #count = 0
 
   constructor(capacity = 1024) {
-    this.#slots = new Array(capacity).fill(undefined)
+    this.#table = new Int32Array(capacity * 2)
     this.#mask = capacity - 1
   }
 
   get count(): number {
-    return this.#count
+    return this.#slots.length
   }
 
-  find(hash: number, bytes: Uint8Array, offset: number, length: number): Slot | undefined {
-    for (let index = mix(hash) & this.#mask; ; index = (index + 1) & this.#mask) {
-      const slot = this.#slots[index]
-      if (slot === undefined) return undefined
-      if (slot.hash === hash && isSame(slot.idBytes, bytes, offset, length)) return slot
+  /** The slot of the entity whose id lies in `view`. */
+  find(hash: number, view: DataView, offset: number, length: number): Slot | undefined {
+    const table = this.#table
+    const wanted = hash | 0
+    for (let place = mix(hash) & this.#mask; ; place = (place + 1) & this.#mask) {
+      const index = table[2 * place + 1] as number
+      if (index === 0) return undefined
+      if (table[2 * place] !== wanted) continue
+      const slot = this.#slots[index - 1] as Slot
+      if (slot.idLength === length && isSameKey(this.#memory.bytes, slot.idAt, view, offset, length)) return slot
     }
   }
 
-  /** The id must not be in the table yet. */
-  add(slot: Slot): void {
-    if (this.#count * 2 >= this.#slots.length) this.#grow()
-    this.#place(slot)
-    this.#count++
+  /** A passive slot for an id that has none yet. `idBytes` is the table's to keep. */
+  add(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel): Slot {
+    const slot = new Slot(id, idBytes, hash, shard, model, this.#memory)
+    this.#slots.push(slot)
+    if (this.#slots.length * 2 > this.#mask) this.#grow()
+    else this.#place(hash, this.#slots.length)
+    return slot
   }
 
-  *values(): Generator<Slot> {
-    for (const slot of this.#slots) if (slot !== undefined) yield slot
+  values(): Iterable<Slot> {
+    return this.#slots
   }
 
-  #place(slot: Slot): void {
-    let index = mix(slot.hash) & this.#mask
-    while (this.#slots[index] !== undefined) index = (index + 1) & this.#mask
-    this.#slots[index] = slot
+  #place(hash: number, index: number): void {
+    let place = mix(hash) & this.#mask
+    while (this.#table[2 * place + 1] !== 0) place = (place + 1) & this.#mask
+    this.#table[2 * place] = hash
+    this.#table[2 * place + 1] = index
   }
 
   #grow(): void {
-    const old = this.#slots
-    this.#slots = new Array(old.length * 2).fill(undefined)
-    this.#mask = this.#slots.length - 1
-    for (const slot of old) if (slot !== undefined) this.#place(slot)
+    this.#table = new Int32Array(this.#table.length * 2)
+    this.#mask = this.#table.length / 2 - 1
+    for (const [index, slot] of this.#slots.entries()) this.#place(slot.hash, index + 1)
   }
 }
 

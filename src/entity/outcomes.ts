@@ -29,10 +29,12 @@ export const SOURCES_PER_ENTITY_MAX = 256
  * from the rows like the state, and in the same order, so that it is the same after every replay; hence only `record` makes a source recent, not `lookup`.
  */
 export class Outcomes {
-  /** In order of their last record, the longest ago first. */
-  readonly #sources = new Map<string, SourceOutcomes>()
-  #droppedCount = 0
+  /** The source of the last record, and what is remembered of it: for most entities all there is. */
   #latest = ''
+  #latestOutcomes: SourceOutcomes | undefined
+  /** All of them in order of their last record, the longest ago first; undefined while there is one at most. */
+  #sources: Map<string, SourceOutcomes> | undefined
+  #droppedCount = 0
 
   /** How many sources were dropped for newer ones. A resend of such a source is executed again. */
   get droppedCount(): number {
@@ -40,12 +42,13 @@ export class Outcomes {
   }
 
   get sourceCount(): number {
-    return this.#sources.size
+    return this.#sources?.size ?? (this.#latestOutcomes === undefined ? 0 : 1)
   }
 
   /** Undefined for a command that was not done yet. */
   lookup(source: string, sequence: number): RememberedOutcome | typeof FORGOTTEN | undefined {
-    return this.#sources.get(source)?.lookup(sequence)
+    const outcomes = source === this.#latest ? this.#latestOutcomes : this.#sources?.get(source)
+    return outcomes === undefined || outcomes.isNew || sequence > outcomes.highest ? undefined : outcomes.lookup(sequence)
   }
 
   /**
@@ -61,7 +64,7 @@ export class Outcomes {
   toPlain(): PlainOutcomes {
     return {
       dropped: this.#droppedCount,
-      sources: [...this.#sources].map(([source, outcomes]) => [source, outcomes.highest, outcomes.toPlain()]),
+      sources: [...this.#inOrder()].map(([source, outcomes]) => [source, outcomes.highest, outcomes.toPlain()]),
     }
   }
 
@@ -71,25 +74,33 @@ export class Outcomes {
     for (const [source, highest, remembered] of plain.sources) {
       const of = outcomes.#recent(source)
       for (const [sequence, kind, bytes, version] of remembered) of.record(sequence, kind, bytes, version)
+      of.isNew = false
       of.highest = highest
     }
     return outcomes
   }
 
+  #inOrder(): Iterable<readonly [string, SourceOutcomes]> {
+    if (this.#sources !== undefined) return this.#sources
+    return this.#latestOutcomes === undefined ? [] : [[this.#latest, this.#latestOutcomes]]
+  }
+
   #recent(source: string): SourceOutcomes {
-    const known = this.#sources.get(source)
-    if (known !== undefined && source === this.#latest) return known
-    const outcomes = known ?? new SourceOutcomes()
-    this.#sources.delete(source)
-    this.#sources.set(source, outcomes)
+    const latest = this.#latestOutcomes
+    if (latest !== undefined && source === this.#latest) return latest
+    if (latest !== undefined) this.#sources ??= new Map([[this.#latest, latest]])
+    const outcomes = this.#sources?.get(source) ?? new SourceOutcomes()
+    this.#sources?.delete(source)
+    this.#sources?.set(source, outcomes)
     this.#latest = source
-    if (this.#sources.size > SOURCES_PER_ENTITY_MAX) this.#dropOldest()
+    this.#latestOutcomes = outcomes
+    if (this.sourceCount > SOURCES_PER_ENTITY_MAX) this.#dropOldest(this.#sources as Map<string, SourceOutcomes>)
     return outcomes
   }
 
-  #dropOldest(): void {
-    for (const source of this.#sources.keys()) {
-      this.#sources.delete(source)
+  #dropOldest(sources: Map<string, SourceOutcomes>): void {
+    for (const source of sources.keys()) {
+      sources.delete(source)
       this.#droppedCount++
       return
     }
@@ -103,21 +114,45 @@ export interface PlainOutcomes {
 
 type PlainOutcome = readonly [sequence: number, kind: OutcomeKind, bytes: Uint8Array, version: number]
 
-/** A ring of the last outcomes of one source. Its places are reused, so that remembering allocates nothing in the long run. */
+/**
+ * The last outcomes of one source. Commands that are done one after the other, without a reply and with one row each, are remembered as how many of
+ * them there are up to the highest; as soon as one is otherwise, the last 16 lie in a ring of places, whose reuse makes remembering allocate
+ * nothing in the long run.
+ */
 class SourceOutcomes {
-  highest = Number.NEGATIVE_INFINITY
-  readonly #places: { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[] = []
+  /** Meaningless while `isNew`; not minus infinity, which would make it a number in a box of its own for ever. */
+  highest = 0
+  isNew = true
+  /** Without places: how many are remembered, and the version of the last. */
+  #count = 0
+  #lastVersion = 0
+  #places: { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[] | undefined
   /** The place of the oldest, once all are taken. */
   #oldest = 0
 
-  lookup(sequence: number): RememberedOutcome | typeof FORGOTTEN | undefined {
-    if (sequence > this.highest) return undefined
+  /** Of a sequence that is not above the highest. */
+  lookup(sequence: number): RememberedOutcome | typeof FORGOTTEN {
+    if (this.#places === undefined) {
+      const before = this.highest - sequence
+      return before < this.#count ? plainOutcome(this.#lastVersion - before) : FORGOTTEN
+    }
     const place = this.#places.find((one) => one.sequence === sequence)
     return place === undefined ? FORGOTTEN : { kind: place.kind, bytes: place.bytes, version: place.version }
   }
 
   record(sequence: number, kind: OutcomeKind, bytes: Uint8Array, version: number): void {
-    if (sequence <= this.highest) return
+    if (!this.isNew && sequence <= this.highest) return
+    this.isNew = false
+    if (this.#places === undefined) {
+      const isNext = this.#count === 0 || (sequence === this.highest + 1 && version === this.#lastVersion + 1)
+      if (isNext && kind === OUTCOME_REPLY && bytes.length === 0) {
+        this.highest = sequence
+        this.#lastVersion = version
+        if (this.#count < OUTCOMES_PER_SOURCE) this.#count++
+        return
+      }
+      this.#places = this.#unrolled()
+    }
     this.highest = sequence
     const own = bytes.length === 0 ? NO_BYTES : new Uint8Array(bytes)
     const place = this.#places[this.#oldest]
@@ -134,9 +169,21 @@ class SourceOutcomes {
 
   /** The oldest first. */
   toPlain(): PlainOutcome[] {
-    const inOrder = [...this.#places.slice(this.#oldest), ...this.#places.slice(0, this.#oldest)]
+    const places = this.#places ?? this.#unrolled()
+    const inOrder = [...places.slice(this.#oldest), ...places.slice(0, this.#oldest)]
     return inOrder.map(({ sequence, kind, bytes, version }) => [sequence, kind, bytes, version])
   }
+
+  #unrolled(): { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[] {
+    return Array.from({ length: this.#count }, (_, index) => {
+      const before = this.#count - 1 - index
+      return { sequence: this.highest - before, ...plainOutcome(this.#lastVersion - before) }
+    })
+  }
+}
+
+function plainOutcome(version: number): RememberedOutcome {
+  return { kind: OUTCOME_REPLY, bytes: NO_BYTES, version }
 }
 
 export function createOutcomes(): Outcomes {

@@ -95,37 +95,50 @@ export function appendHeaderBytes(header: AppendHeader): number {
   )
 }
 
-/** Writes header and packed strings at `offset`; returns the offset at which the first row begins. */
-export function writeAppendHeader(header: AppendHeader, bytes: Uint8Array, view: DataView, offset: number): number {
+/** The fixed part of a header, for whoever writes the strings behind it by itself. */
+export interface AppendNumbers extends Omit<AppendHeader, 'entity' | 'source' | 'correlation' | 'causation' | 'outcome'> {
+  readonly entityBytes: number
+  readonly sourceBytes: number
+  readonly correlationBytes: number
+  readonly causationBytes: number
+  readonly outcomeBytes: number
+}
+
+/** Writes the fixed part at `offset`; returns the offset at which the strings begin. */
+export function writeAppendNumbers(header: AppendNumbers, view: DataView, offset: number): number {
   view.setUint32(offset + NUMBER, header.number, true)
   view.setUint32(offset + TERM, header.term, true)
   view.setUint32(offset + EXPECTED_VERSION, header.expectedVersion, true)
   view.setUint32(offset + BASE_TERM, header.baseTerm, true)
   view.setUint32(offset + BASE_NUMBER, header.baseNumber, true)
-  view.setUint16(offset + SHARD, header.shard, true)
-  view.setUint16(offset + ROW_COUNT, header.rowCount, true)
+  view.setUint32(offset + SHARD, header.shard | (header.rowCount << 16), true)
   view.setFloat64(offset + AT, header.at, true)
   view.setFloat64(offset + ACCEPTED, header.accepted, true)
   view.setFloat64(offset + SEQUENCE, header.sequence, true)
-  view.setUint16(offset + ENTITY_BYTES, header.entity.length, true)
-  view.setUint16(offset + SOURCE_BYTES, header.source.length, true)
-  view.setUint16(offset + CORRELATION_BYTES, header.correlation.length, true)
-  view.setUint16(offset + CAUSATION_BYTES, header.causation.length, true)
-  view.setUint32(offset + OUTCOME_BYTES, header.outcome.length, true)
-  view.setUint8(offset + OUTCOME_KIND, header.outcomeKind)
-  view.setUint8(offset + FLAGS, header.flags)
-  view.setUint16(offset + 62, 0, true)
-  let end = offset + APPEND_HEADER_BYTES
-  bytes.set(header.entity, end)
-  end += header.entity.length
-  bytes.set(header.source, end)
-  end += header.source.length
-  bytes.set(header.correlation, end)
-  end += header.correlation.length
-  bytes.set(header.causation, end)
-  end += header.causation.length
-  bytes.set(header.outcome, end)
-  return end + header.outcome.length
+  view.setUint32(offset + ENTITY_BYTES, header.entityBytes | (header.sourceBytes << 16), true)
+  view.setUint32(offset + CORRELATION_BYTES, header.correlationBytes | (header.causationBytes << 16), true)
+  view.setUint32(offset + OUTCOME_BYTES, header.outcomeBytes, true)
+  view.setUint32(offset + OUTCOME_KIND, header.outcomeKind | (header.flags << 8), true)
+  return offset + APPEND_HEADER_BYTES
+}
+
+/** Writes header and packed strings at `offset`; returns the offset at which the first row begins. */
+export function writeAppendHeader(header: AppendHeader, bytes: Uint8Array, view: DataView, offset: number): number {
+  const { entity, source, correlation, causation, outcome } = header
+  const numbers: AppendNumbers = {
+    ...header,
+    entityBytes: entity.length,
+    sourceBytes: source.length,
+    correlationBytes: correlation.length,
+    causationBytes: causation.length,
+    outcomeBytes: outcome.length,
+  }
+  let end = writeAppendNumbers(numbers, view, offset)
+  for (const part of [entity, source, correlation, causation, outcome]) {
+    bytes.set(part, end)
+    end += part.length
+  }
+  return end
 }
 
 /** Writes the header of one row; its payload belongs at the returned offset. */

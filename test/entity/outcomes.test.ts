@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   createOutcomes,
@@ -126,5 +127,45 @@ describe('more sources than an entity remembers', () => {
 
     expect(encodeCanonical(replayed.toPlain())).toEqual(encodeCanonical(live.toPlain()))
     expect(live.droppedCount).toBeGreaterThan(0)
+  })
+})
+
+describe('the outcomes of sources that command in any way', () => {
+  test('are those of a list of the last sixteen', () => {
+    const record = fc.record({
+      source: fc.constantFrom('a', 'b'),
+      step: fc.integer({ min: -1, max: 2 }),
+      rows: fc.integer({ min: 1, max: 2 }),
+      kind: fc.constantFrom(OUTCOME_REPLY, OUTCOME_REPLY, OUTCOME_REPLY, OUTCOME_REFUSAL),
+      length: fc.constantFrom(0, 0, 0, 1),
+    })
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 80 }), fc.integer({ min: -20, max: 20 }), (records, first) => {
+        const model = new Map<string, { sequence: number; kind: number; bytes: Uint8Array; version: number }[]>()
+        const outcomes = createOutcomes()
+        let version = 0
+        const next = new Map<string, number>()
+        for (const { source, step, rows, kind, length } of records) {
+          const sequence = (next.get(source) ?? first) + step
+          next.set(source, sequence)
+          version += rows
+          const bytes = new Uint8Array(length)
+          outcomes.record(source, sequence, kind, bytes, version)
+          const known = model.get(source) ?? []
+          if (known.every((one) => one.sequence < sequence)) model.set(source, [...known, { sequence, kind, bytes, version }])
+        }
+
+        for (const restored of [outcomes, Outcomes.fromPlain(outcomes.toPlain())]) {
+          for (const [source, all] of model) {
+            const highest = (all.at(-1) as { sequence: number }).sequence
+            for (let sequence = highest - 40; sequence <= highest + 1; sequence++) {
+              const { sequence: _, ...one } = all.slice(-OUTCOMES_PER_SOURCE).find((each) => each.sequence === sequence) ?? { sequence }
+              const expected = sequence > highest ? undefined : 'kind' in one ? one : FORGOTTEN
+              expect(restored.lookup(source, sequence)).toEqual(expected)
+            }
+          }
+        }
+      }),
+    )
   })
 })

@@ -1,0 +1,48 @@
+/** In a slot's row of numbers. */
+export const LATEST_AT = 0
+export const WAIT_POSITION = 1
+export const USED_MS = 2
+const ROW_NUMBERS = 4
+
+/**
+ * What slots keep outside of their objects: numbers in rows, half a cache line each, and the bytes of ids and sources, those of one entity mostly side
+ * by side. Only grows, as slots do.
+ */
+export class SlotMemory {
+  /** Replaced when it grows. */
+  numbers = new Float64Array(1024 * ROW_NUMBERS)
+  /** Over ids and sources. Replaced when they grow. */
+  bytes: DataView = new DataView(new ArrayBuffer(1 << 16))
+  #rowsEnd = 0
+  #bytesEnd = 0
+
+  /** Index of a new row in `numbers`. */
+  addRow(): number {
+    if (this.#rowsEnd === this.numbers.length) {
+      const grown = new Float64Array(this.numbers.length * 2)
+      grown.set(this.numbers)
+      this.numbers = grown
+    }
+    const row = this.#rowsEnd
+    this.#rowsEnd += ROW_NUMBERS
+    return row
+  }
+
+  /** Where the copy of an id or a source begins in `bytes`. */
+  add(own: Uint8Array): number {
+    const at = this.#bytesEnd
+    if (at + own.length > this.bytes.byteLength) {
+      const grown = new Uint8Array(this.bytes.byteLength * 2)
+      grown.set(new Uint8Array(this.bytes.buffer))
+      this.bytes = new DataView(grown.buffer)
+    }
+    this.replace(at, own)
+    this.#bytesEnd = at + own.length
+    return at
+  }
+
+  /** Over one that was added and is at least as long. */
+  replace(at: number, own: Uint8Array): void {
+    new Uint8Array(this.bytes.buffer).set(own, at)
+  }
+}
