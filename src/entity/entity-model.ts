@@ -143,11 +143,11 @@ export function entitySchema(entity: AnyEntity): EntitySchema {
 }
 
 /**
- * Folds events given as data into the state (a new one by default) and returns it. Each is checked and copied first, as emitting does; throws
- * ERR_EVENT_INVALID naming event and field.
+ * Folds events given as data into the state (a new one by default) and returns it. Each is checked and copied first, as emitting does, and made a present
+ * one where its shape is a former one; throws ERR_EVENT_INVALID naming event and field.
  */
 export function fold(model: EntityModel, events: readonly EntityEvent[], state: unknown = model.initial()): unknown {
-  for (const event of events) model.apply(state, model.eventIndex(event.event), eventData(model, event))
+  for (const event of events) model.apply(state, ...presentEvent(model, event))
   return state
 }
 

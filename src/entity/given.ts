@@ -39,6 +39,15 @@ export interface Then<T extends AnyEntity> {
   thenFailed(message: string | RegExp): Then<T>
 }
 
+/**
+ * An event in a shape that it was stored in before, for `given` and `checkPurity`, which upcast it: `given(Press, [formerEvent('Measured', { temp: 212 })])`.
+ * Of every type to the compiler; checked against the former shapes when it is used.
+ */
+export function formerEvent(event: string, data: object): never {
+  const former: EntityEvent = { event, data }
+  return former as never
+}
+
 const ENVELOPE: Envelope = { at: Date.UTC(2026, 0, 1) * 1000, entity: '', source: '', correlation: '' }
 
 /** Folds the events, checking each against its schema. Throws ERR_EVENT_INVALID naming event and field. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isMillraceError } from '#base/errors.js'
+import { formerEvent, given } from '#entity/given.js'
 import { checkPurity } from '#entity/purity.js'
 import {
   type AnyEntity,
@@ -115,10 +116,12 @@ describe('events of former shapes', () => {
     expect(thrown).toHaveProperty('values', { event: 'press.Sampled', from: 'former shape 1 of 1' })
   })
 
-  test('are checked for purity with apply', () => {
+  test('are taken by tests, and checked for purity with apply', () => {
     const impure = { from: { temp: f64() }, to: () => ({ temperature: Date.now() }) }
     const Impure = { ...Press, upcast: { Sampled: [impure] } }
 
+    given(Press, [formerEvent('Measured', { heat: 212 })]).thenState({ seen: [{ temperature: 100, mode: 'auto' }] })
+    expect(() => given(Press, [formerEvent('Measured', { head: 212 })])).toThrow('the type has only Sampled')
     expect(checkPurity(Press, [{ event: 'Measured', data: { heat: 1 } }]).isPure).toBe(true)
     expect(checkPurity(Impure, [{ event: 'Sampled', data: { temp: 1 } }])).toMatchObject({ isPure: false, event: 'Sampled' })
   })

@@ -1,4 +1,5 @@
 import { defineEntity, f64, i32, label } from '#entity/index.js'
+import { formerEvent, given } from '#testing.js'
 
 export const Press = defineEntity({
   name: 'press',
@@ -31,3 +32,10 @@ export const Press = defineEntity({
 })
 
 export const temperature: number = Press.initial().temperature
+
+export function testPress(): void {
+  given(Press, [formerEvent('Measured', { temp: 212 }), Press.event.Sampled({ temperature: 1, force: 2 })]).thenState({
+    temperature: 1,
+    alarms: 0,
+  })
+}
