@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { IClientOptions } from 'mqtt'
-import { messageOf, MillraceError } from '#base/errors.js'
+import { MillraceError } from '#base/errors.js'
 import { sha256Hex } from '#base/hash.js'
 import type { IngestMap } from './ingest-map.js'
 import { loadMap } from './map-file.js'
 import { MessageMapper } from './message-mapper.js'
-import { checkMqttOptions, type MqttOptions, SECURE_PROTOCOLS, shownUrl, wrongMqttOptions } from './mqtt.js'
-import type { MqttConnect } from './mqtt-link.js'
+import { checkMqttOptions, type MqttOptions } from './mqtt.js'
+import { loadMqttConnect, mqttCredentials, shownUrl, wrongMqttOptions } from './mqtt-connection.js'
 import { RejectFile, type MqttRejects, RejectTopic } from './mqtt-rejects.js'
 import { MqttSessionFile } from './mqtt-session.js'
 import { type MqttRunOptions, MqttSource } from './mqtt-source.js'
@@ -24,14 +23,8 @@ export async function startMqtt(options: MqttOptions, context: SourceContext, ru
   const map = await loadMap(options.map, base)
   const protocolVersion = versionFor(options, map)
   const clientId = options.clientId ?? `millrace-${name.slice(0, 40)}-${sha256Hex(directory, '\0', name).slice(0, 12)}`
-  const client: IClientOptions = { protocolVersion, ...credentials(options, base) }
-  if (client.password !== undefined && !SECURE_PROTOCOLS.has(url.protocol) && !isLoopback(url.hostname)) {
-    log('warn', 'the password goes over the network as it is', { host: url.hostname, next: 'use mqtts' })
-  }
-  if (options.rejectUnauthorized === false) {
-    log('warn', 'any certificate is taken, so anyone in between can pose as the broker', { host: url.hostname, next: 'give ca instead' })
-  }
-  const connect = await loadConnect()
+  const client: IClientOptions = { protocolVersion, ...mqttCredentials(options, url, base, log) }
+  const connect = await loadMqttConnect()
   const shown = shownUrl(url)
   const inFlightMax = options.receiveMaximum ?? IN_FLIGHT_MAX_DEFAULT
   const fileRejects = new RejectFile({
@@ -68,10 +61,6 @@ export async function startMqtt(options: MqttOptions, context: SourceContext, ru
   })
 }
 
-async function loadConnect(): Promise<MqttConnect> {
-  return (await import('mqtt')).connect
-}
-
 function versionFor(options: MqttOptions, map: IngestMap): 4 | 5 {
   if (map.format !== 'json')
     throw new MillraceError('ERR_MAP_FILE', {
@@ -88,34 +77,4 @@ function versionFor(options: MqttOptions, map: IngestMap): 4 | 5 {
       'set protocolVersion to 5',
     )
   return options.protocolVersion ?? (isProperty || options.receiveMaximum !== undefined ? 5 : 4)
-}
-
-function credentials({ username, password, ca, cert, key, rejectUnauthorized }: MqttOptions, base: string | undefined): IClientOptions {
-  return {
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(ca === undefined ? {} : { ca: pem('ca', ca, base) }),
-    ...(cert === undefined ? {} : { cert: pem('cert', cert, base) }),
-    ...(key === undefined ? {} : { key: pem('key', key, base) }),
-    ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
-  }
-}
-
-function pem(option: string, given: string | URL, base: string | undefined): string {
-  if (typeof given === 'string' && given.includes('-----BEGIN ')) return given
-  try {
-    return readFileSync(sourcePath(given, base), 'utf8')
-  } catch (cause) {
-    throw new MillraceError('ERR_MQTT_OPTIONS', {
-      fact: 'a file for TLS cannot be read',
-      action: 'operator',
-      values: { [option]: String(given), error: messageOf(cause) },
-      next: 'give the path of a PEM file',
-      cause,
-    })
-  }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || host.startsWith('127.')
 }
