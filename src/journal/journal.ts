@@ -2,6 +2,7 @@ import type { EntityId } from '#base/ids.js'
 import type { FieldSchema } from '#schema/index.js'
 import type { OutcomeKind } from './append-frame.js'
 import type { BlockEntry } from './block-entry.js'
+import type { LogQuery, QueryOptions, QueryRun } from './log-query.js'
 import type { RowRange } from './read-rows.js'
 import type { RetainedSegment } from './retention-plan.js'
 
@@ -59,6 +60,11 @@ export interface Journal {
   blocks(range: BlockRange): AsyncIterable<Uint8Array>
   /** Rows in global order, as readRows gives them (read-rows.ts). */
   read(range: RowRange): AsyncIterable<Row>
+  /**
+   * Asks for rows, columns of rows or aggregates over them, of what the log has now. Reads on as it is iterated, in slices of some milliseconds between which appends
+   * go on. Throws ERR_QUERY and ERR_ENTITY_ID at once for a question that makes no sense, and ERR_BLOCK_DAMAGED when a block that it needs cannot be read.
+   */
+  query(query: LogQuery, options?: QueryOptions): QueryRun
   /** What is known of each block without reading it, in order of the log: sealed segments first. A snapshot as of the call. */
   directory(): readonly BlockEntry[]
   /**

@@ -18,8 +18,10 @@ import {
   SNAPSHOTS_KEPT,
   type Snapshot,
 } from '#journal/journal.js'
+import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import { LogVerifier } from '#journal/log-verifier.js'
+import { runQuery } from '#journal/query/index.js'
 import { type RowRange, readRows } from '#journal/read-rows.js'
 import { checkRows } from '#journal/row-check.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
@@ -150,6 +152,10 @@ export class InMemoryJournal implements Journal {
 
   read(range: RowRange): AsyncIterable<Row> {
     return readRows(this, range)
+  }
+
+  query(query: LogQuery, options?: QueryOptions): QueryRun {
+    return runQuery(this, query, options)
   }
 
   async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {

@@ -20,8 +20,10 @@ import type {
   Row,
   Snapshot,
 } from '#journal/journal.js'
+import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
+import { runQuery } from '#journal/query/index.js'
 import { type RowRange, readRows } from '#journal/read-rows.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 import { Catalog } from './catalog.js'
@@ -239,6 +241,10 @@ class LmdbJournal implements Journal {
 
   read(range: RowRange): AsyncIterable<Row> {
     return readRows(this, range)
+  }
+
+  query(query: LogQuery, options?: QueryOptions): QueryRun {
+    return runQuery(this, query, options)
   }
 
   async saveSnapshots(snapshots: readonly Snapshot[]): Promise<void> {

@@ -1,0 +1,154 @@
+import type { BlockEntry } from '#journal/block-entry.js'
+import { MillraceError } from '#base/errors.js'
+import type { Journal } from '#journal/journal.js'
+import type { LogQuery, QueryOptions, QueryPlan, QueryRow, QueryRun, ResultColumn, ScanCounts } from '#journal/log-query.js'
+import { Aggregator } from './aggregator.js'
+import { entityFilterOf } from './entity-filter.js'
+import type { GroupColumns } from './group-columns.js'
+import { Pace } from './pace.js'
+import { planScan, type ScanPlan, type ScanUnit } from './plan-scan.js'
+import type { QuerySchema } from './resolved-query.js'
+import { RowOrder } from './row-order.js'
+import { Scan } from './scan.js'
+import { UnitsLeft } from './units-left.js'
+
+/** Rows of a unit whose blocks interleave that are put in order at a time: what a query holds in memory is twice as many. */
+const ROWS_HELD = 32_768
+
+type Values = readonly unknown[]
+
+/** Asks the log. Throws ERR_QUERY and ERR_ENTITY_ID for a question that makes no sense; reads nothing yet but the directory. */
+export function runQuery(journal: Journal, query: LogQuery, options: QueryOptions = {}): QueryRun {
+  return new LogQueryRun(journal, query, options)
+}
+
+class LogQueryRun implements QueryRun {
+  readonly plan: QueryPlan
+  readonly columns: readonly ResultColumn[]
+  readonly counts: ScanCounts = { blocksRead: 0, groupsRead: 0, groupsSkipped: 0, valuesScanned: 0, rowsScanned: 0, rowsMatched: 0 }
+  readonly #journal: Journal
+  readonly #plan: ScanPlan
+  readonly #scan: Scan
+  readonly #signal: AbortSignal | undefined
+  readonly #left: UnitsLeft
+
+  constructor(journal: Journal, query: LogQuery, { signal }: QueryOptions) {
+    this.#journal = journal
+    this.#signal = signal
+    const { eventTypes, endPosition } = journal
+    const schema: QuerySchema = { eventTypes, endPosition, entity: entityFilterOf(query.entity, (entity) => journal.head(entity)) }
+    this.#plan = planScan(query, journal.directory(), schema)
+    this.plan = this.#plan.shown
+    const { resolved } = this.#plan
+    this.columns = resolved.results
+    this.#scan = new Scan(journal, resolved, this.counts, new Pace(signal))
+    this.#left = new UnitsLeft(this.#plan, (from, to) => planScan({ ...query, from, to: to - 1 }, journal.directory(), schema).units)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<QueryRow> {
+    const names = this.columns.map(({ name }) => name)
+    for await (const batch of this.batches()) {
+      for (const values of batch) {
+        const row: Record<string, unknown> = {}
+        for (let index = 0; index < names.length; index++) if (values[index] !== undefined) row[names[index] as string] = values[index]
+        yield row
+      }
+    }
+  }
+
+  async *batches(): AsyncGenerator<readonly Values[]> {
+    this.#signal?.throwIfAborted()
+    const { aggregates, query } = this.#plan.resolved
+    if (aggregates.length > 0) yield await this.#groups()
+    else if (query.last !== undefined) yield* this.#newest(query.last)
+    else yield* this.#oldest(query.limit ?? Infinity)
+  }
+
+  async #groups(): Promise<Values[]> {
+    const aggregator = new Aggregator(this.#plan.resolved, this.#journal)
+    const left = this.#left
+    for (let unit = left.oldest(); unit !== undefined; unit = left.oldest()) {
+      let taken = 0
+      for (const block of unit.blocks) {
+        if (!(await this.#scan.block(block, left.from, left.to, (...rows) => aggregator.add(...rows)))) break
+        taken++
+      }
+      if (taken === unit.blocks.length) left.passOldest(unit)
+      // Blocks of a sealed segment interleave: what was taken of it cannot be told from what is left.
+      else if (taken > 0) throw segmentGone(unit.blocks[taken] as BlockEntry)
+      else left.planAgain()
+    }
+    return aggregator.rows()
+  }
+
+  async *#oldest(limit: number): AsyncGenerator<readonly Values[]> {
+    const left = this.#left
+    let wanted = limit
+    for (let unit = left.oldest(); unit !== undefined && wanted > 0; unit = left.oldest()) {
+      const order = new RowOrder(Math.min(ROWS_HELD, wanted))
+      if (!(await this.#collect(unit, order, false))) {
+        left.planAgain()
+        continue
+      }
+      const { rows, last, hasMore } = order.finish()
+      if (hasMore) left.from = last + 1
+      else left.passOldest(unit)
+      wanted -= rows.length
+      if (rows.length > 0) yield rows
+    }
+  }
+
+  async *#newest(count: number): AsyncGenerator<readonly Values[]> {
+    const left = this.#left
+    const found: (readonly Values[])[] = []
+    let wanted = count
+    for (let unit = left.newest(); unit !== undefined && wanted > 0; unit = left.newest()) {
+      const order = new RowOrder(wanted)
+      if (!(await this.#collect(unit, order, true))) {
+        left.planAgain()
+        continue
+      }
+      left.passNewest(unit)
+      const { rows } = order.finish()
+      wanted -= rows.length
+      if (rows.length > 0) found.push(rows.toReversed())
+    }
+    yield* found.reverse()
+  }
+
+  /** Puts the rows of a unit in order, of position or against it. Answers false when a block is there no more. */
+  async #collect(unit: ScanUnit, order: RowOrder, isNewestFirst: boolean): Promise<boolean> {
+    const { columns: wanted } = this.#plan.resolved
+    const { from, to } = this.#left
+    const sign = isNewestFirst ? -1 : 1
+    const visit = (columns: GroupColumns, picks: Uint32Array | undefined, count: number): void => {
+      let readers: ((pick: number) => unknown)[] | undefined
+      for (let index = 0; index < count; index++) {
+        const at = isNewestFirst ? count - 1 - index : index
+        const pick = picks === undefined ? at : (picks[at] as number)
+        const key = sign * columns.position(columns.row(pick))
+        if (!order.wants(key)) continue
+        readers ??= wanted.map(({ ref }) => columns.reader(ref))
+        order.add(
+          key,
+          readers.map((read) => read(pick)),
+        )
+      }
+    }
+    for (const block of isNewestFirst ? unit.blocks.toReversed() : unit.blocks) {
+      if (block.endPosition <= from || block.firstPosition >= to) continue
+      const nearest = isNewestFirst ? -(block.endPosition - 1) : block.firstPosition
+      if (order.wants(nearest) && !(await this.#scan.block(block, from, to, visit))) return false
+    }
+    return true
+  }
+}
+
+function segmentGone({ segment }: BlockEntry): MillraceError {
+  return new MillraceError('ERR_SEGMENT_GONE', {
+    fact: 'a segment was dropped from the log while a query read it',
+    action: 'retry',
+    values: { segment },
+    next: 'ask again',
+  })
+}

@@ -1,0 +1,235 @@
+import { RECEIPT_TYPE } from '#journal/append-frame.js'
+import type { BlockEntry } from '#journal/block-entry.js'
+import type { BlockGroup } from '#journal/block-format.js'
+import { BlockReader } from '#journal/block-reader.js'
+import type { EventType, Journal } from '#journal/journal.js'
+import type { ScanCounts } from '#journal/log-query.js'
+import type { TypeSection } from '#journal/row-group.js'
+import { holds, keepMatching } from './comparison.js'
+import { type Condition, matches, numberFor } from './condition.js'
+import { PatternMatches } from './entity-filter.js'
+import { GroupColumns } from './group-columns.js'
+import type { Pace } from './pace.js'
+import { mayHaveMatches } from './plan-scan.js'
+import type { ResolvedQuery } from './resolved-query.js'
+import { type TypeRows, typeRowsOf } from './type-rows.js'
+
+/**
+ * Rows of one event type in one row group that match: the ranks `picks[0..count)`, ascending, or all of its `count` rows when `picks` is undefined.
+ * Valid until the next call.
+ */
+export type Visit = (columns: GroupColumns, picks: Uint32Array | undefined, count: number) => void
+
+/** Reads blocks as a plan says and finds the rows in them that match. Serves one block at a time. */
+export class Scan {
+  readonly counts: ScanCounts
+  readonly #journal: Journal
+  readonly #resolved: ResolvedQuery
+  readonly #pace: Pace
+  readonly #columns: GroupColumns
+  readonly #patterns: PatternMatches | undefined
+  #picks = new Uint32Array(0)
+
+  constructor(journal: Journal, resolved: ResolvedQuery, counts: ScanCounts, pace: Pace) {
+    this.counts = counts
+    this.#journal = journal
+    this.#resolved = resolved
+    this.#pace = pace
+    this.#columns = new GroupColumns(journal, counts)
+    const { entity } = resolved
+    this.#patterns = entity.kind === 'pattern' ? new PatternMatches(entity.pattern, journal) : undefined
+  }
+
+  /**
+   * Visits the matching rows of a block with positions from `from` up to and without `to`. Answers false when the block is there no more under that
+   * name. Throws ERR_BLOCK_DAMAGED, then with rows visited of groups before the damaged one.
+   */
+  async block(entry: BlockEntry, from: number, to: number, visit: Visit): Promise<boolean> {
+    const bytes = await this.#journal.readBlock(entry)
+    if (bytes === undefined) return false
+    const reader = new BlockReader(bytes, entry.segment)
+    const { groups } = reader.header
+    this.counts.blocksRead++
+    for (const [index, group] of groups.entries()) {
+      if (!this.#hasEntity(group)) this.counts.groupsSkipped++
+      else reader.guard(() => this.#group(reader, index, entry, from, to, visit))
+      await this.#pace.step()
+    }
+    return true
+  }
+
+  #group(reader: BlockReader, index: number, entry: BlockEntry, from: number, to: number, visit: Visit): void {
+    const columns = this.#columns
+    columns.open(reader, index)
+    const { types, wantsReceipts } = this.#resolved
+    const ruledOut = new Set(columns.group.sections.filter((section) => !this.#mayMatch(section)).map(({ typeNumber }) => typeNumber))
+    const wanted = (type: number): boolean => (type === RECEIPT_TYPE ? wantsReceipts : types.has(type) && !ruledOut.has(type))
+    const found = typeRowsOf(columns.group, wanted)
+    if (found.length === 0) {
+      this.counts.groupsSkipped++
+      return
+    }
+    this.counts.groupsRead++
+    const range = this.#rowRange(columns, entry, from, to)
+    for (const rows of found) {
+      columns.select(rows, types.get(rows.typeNumber) ?? RECEIPTS)
+      this.#rows(columns, rows, range, visit)
+    }
+  }
+
+  #rows(columns: GroupColumns, rows: TypeRows, range: RowRange, visit: Visit): void {
+    const { rowCount, rowOf } = rows
+    const start = rowOf === undefined ? range.start : lowerBound(rowOf, range.start, 0, rowCount)
+    const end = rowOf === undefined ? Math.min(range.end, rowCount) : lowerBound(rowOf, range.end, 0, rowCount)
+    if (start >= end) return
+    this.counts.rowsScanned += end - start
+    const { conditions } = this.#resolved
+    const isUnfiltered = start === 0 && end === rowCount && conditions.length === 0 && !range.isMixed && this.#isWholeType(rows.typeNumber)
+    if (isUnfiltered) {
+      this.counts.rowsMatched += rowCount
+      visit(columns, undefined, rowCount)
+      return
+    }
+    if (this.#picks.length < rowCount) this.#picks = new Uint32Array(rowCount * 2)
+    const picks = this.#picks
+    let count = 0
+    for (let pick = start; pick < end; pick++) picks[count++] = pick
+    if (range.isMixed) count = keepPositions(columns, range, picks, count)
+    if (!this.#isWholeType(rows.typeNumber)) count = this.#keepEntities(columns, picks, count)
+    for (const condition of conditions) {
+      if (count === 0) return
+      count = keep(columns, condition, picks, count)
+    }
+    if (count === 0) return
+    this.counts.rowsMatched += count
+    visit(columns, picks, count)
+  }
+
+  /** Rows of the group that may be wanted, by entity and position. */
+  #rowRange(columns: GroupColumns, entry: BlockEntry, from: number, to: number): RowRange {
+    const isMixed = entry.isClustered && (entry.firstPosition < from || entry.endPosition > to)
+    let start = 0
+    let end = columns.group.rowCount
+    if (!entry.isClustered) {
+      start = Math.max(0, from - columns.firstPosition)
+      end = Math.min(end, to - columns.firstPosition)
+    }
+    const { entity } = this.#resolved
+    if (entity.kind === 'one') {
+      const { shard, number } = entity.head
+      const numbers = columns.entities()
+      let first = 0
+      let found = 0
+      for (const run of columns.shards) {
+        const last = first + run.rowCount
+        if (run.shard === shard && number >= run.entityMin && number <= run.entityMax) {
+          const low = lowerBound(numbers, number, first, last)
+          const high = lowerBound(numbers, number + 1, low, last)
+          if (found === 0) start = Math.max(start, low)
+          if (high > low) found = high
+        }
+        first = last
+      }
+      end = Math.min(end, found)
+    }
+    return { start, end, isMixed, from, to }
+  }
+
+  #hasEntity({ shards }: BlockGroup): boolean {
+    const { entity } = this.#resolved
+    if (entity.kind !== 'one') return true
+    const { shard, number } = entity.head
+    return shards.some((own) => own.shard === shard && number >= own.entityMin && number <= own.entityMax)
+  }
+
+  /** Whether the event type tells that the entity is wanted. */
+  #isWholeType(typeNumber: number): boolean {
+    const { entity } = this.#resolved
+    return entity.kind !== 'pattern' || (entity.isWholeType && typeNumber !== RECEIPT_TYPE)
+  }
+
+  #keepEntities(columns: GroupColumns, picks: Uint32Array, count: number): number {
+    const patterns = this.#patterns as PatternMatches
+    const numbers = columns.entities()
+    let kept = 0
+    for (let index = 0; index < count; index++) {
+      const pick = picks[index] as number
+      const row = columns.row(pick)
+      if (patterns.has(columns.shardOf(row), numbers[row] as number)) picks[kept++] = pick
+    }
+    return kept
+  }
+
+  /** As far as the group's own directory tells. */
+  #mayMatch(section: TypeSection): boolean {
+    const { types, conditions } = this.#resolved
+    const type = types.get(section.typeNumber)
+    if (type === undefined) return true
+    const isStored = (condition: Condition): boolean => {
+      const { column } = condition
+      if (column.kind === 'shared') return true
+      const index = column.indexes.get(type.number) as number
+      const field = type.fields[index]
+      return index < section.fieldCount || matches(condition, field?.defaultValue, field)
+    }
+    return conditions.every(isStored) && mayHaveMatches(conditions, type, (column) => section.chunks[column]?.zone)
+  }
+}
+
+interface RowRange {
+  readonly start: number
+  readonly end: number
+  /** Positions have to be looked at row by row. */
+  readonly isMixed: boolean
+  readonly from: number
+  readonly to: number
+}
+
+/** A pseudo event type for rows that are none. */
+const RECEIPTS: EventType = { entity: '', event: 'receipt', fields: [], number: RECEIPT_TYPE }
+
+function keep(columns: GroupColumns, condition: Condition, picks: Uint32Array, count: number): number {
+  const { column, operator, value } = condition
+  if (typeof value === 'string') {
+    const read = columns.reader(column)
+    let kept = 0
+    for (let index = 0; index < count; index++) {
+      const pick = picks[index] as number
+      const text = read(pick)
+      if (text !== undefined && holds(text as string, operator, value)) picks[kept++] = pick
+    }
+    return kept
+  }
+  const presence = columns.presence(column)
+  const there = presence === undefined ? count : keepPresent(presence, picks, count)
+  const field = column.kind === 'field' ? columns.type.fields[column.indexes.get(columns.type.number) ?? -1] : undefined
+  const { values, at } = columns.numbers(column)
+  return keepMatching(values, operator, numberFor(condition, field), picks, there, at)
+}
+
+function keepPresent(presence: Uint8Array, picks: Uint32Array, count: number): number {
+  let kept = 0
+  for (let index = 0; index < count; index++) if (presence[picks[index] as number] === 1) picks[kept++] = picks[index] as number
+  return kept
+}
+
+function keepPositions(columns: GroupColumns, { from, to }: RowRange, picks: Uint32Array, count: number): number {
+  const positions = columns.clusteredPositions() as Float64Array
+  let kept = 0
+  for (let index = 0; index < count; index++) {
+    const pick = picks[index] as number
+    const position = positions[columns.row(pick)] as number
+    if (position >= from && position < to) picks[kept++] = pick
+  }
+  return kept
+}
+
+/** The first index in [low, high) whose value is at least `wanted`, or `high`. */
+function lowerBound(values: Uint32Array, wanted: number, low: number, high: number): number {
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((values[middle] as number) < wanted) low = middle + 1
+    else high = middle
+  }
+  return low
+}
