@@ -6,12 +6,13 @@ import {
   type ChunkEntry,
   decodeNarrow,
   decodeWide,
-  ENCODING_CONSTANT,
   ENCODING_RAW,
   newerEncoding,
+  openChunk,
   readEntry,
 } from '#journal/columns/column-chunk.js'
 import { ColumnBuffer } from '#journal/columns/column-buffer.js'
+import { decodeVariable, type VariableColumn } from '#journal/columns/variable.js'
 import type { EventType } from './journal.js'
 import { newerFormat } from './block-format.js'
 
@@ -66,12 +67,10 @@ export interface TypeSection {
   readonly chunks: readonly (ChunkEntry | undefined)[]
 }
 
-/** The values of a variable column: value i lies in `bytes` from `starts[i]` to `starts[i + 1]`, or is the one value of a constant. */
-export interface VariableColumn {
-  bytes: Uint8Array
-  starts: Uint32Array
-  isConstant: boolean
-}
+export type { VariableColumn }
+
+/** More rows than this no group has: a longer one is damaged. */
+const GROUP_ROWS_MAX = 1 << 22
 
 /** One group opened for reading; made once and pointed at group after group. Columns are decoded when asked for, and stay until the next `open`. */
 export class RowGroup {
@@ -93,6 +92,7 @@ export class RowGroup {
   openUnchecked(block: Uint8Array, group: BlockGroup): this {
     const reader = new ByteReader(block, group.offset, group.offset + group.bytes)
     const entries: ChunkEntry[] = []
+    if (group.rowCount > GROUP_ROWS_MAX) throw new Damage('a row group has more rows than one can have')
     this.rowCount = group.rowCount
     this.#shared = readEntries(reader, SHARED_COLUMNS - 1, entries)
     const sections: TypeSection[] = []
@@ -148,14 +148,15 @@ export class RowGroup {
     const lengths = this.#shared[column]
     const bytes = this.#shared[column + 1]
     if (lengths === undefined) return undefined
-    return readVariable(lengths, bytes, this.#bytes, this.rowCount, this.#columns[column] as ColumnBuffer, out)
+    return decodeVariable(lengths, bytes, this.#bytes, this.rowCount, this.#columns[column] as ColumnBuffer, out)
   }
 
   /** The names that COLUMN_SOURCE counts from 1. */
   sourceNames(): Uint8Array[] {
     const chunk = this.#shared[COLUMN_SOURCE_NAMES]
     if (chunk === undefined) return []
-    const reader = new ByteReader(this.#bytes.bytes, chunk.offset, chunk.offset + chunk.bytes)
+    const { bytes, at, end } = openChunk(chunk, this.#bytes)
+    const reader = new ByteReader(bytes, at, end)
     return Array.from({ length: boundedCount(reader) }, () => reader.slice(reader.varint()))
   }
 
@@ -193,7 +194,7 @@ export class FieldColumn {
         this.variable.bytes = new Uint8Array(0)
         return this
       }
-      readVariable(lengths, values, block, present, this.#lengths, this.variable)
+      decodeVariable(lengths, values, block, present, this.#lengths, this.variable)
       if (present < section.rowCount && !this.variable.isConstant) this.#spreadStarts(section.rowCount, present)
       return this
     }
@@ -214,12 +215,13 @@ export class FieldColumn {
     this.presence = undefined
     if (chunk === undefined) return rowCount
     if (chunk.encoding !== ENCODING_RAW) throw newerEncoding(chunk.encoding)
-    if (chunk.bytes !== (rowCount + 7) >> 3) throw new Damage('a chunk has the wrong length')
+    const { bytes, at, left } = openChunk(chunk, block)
+    if (left !== (rowCount + 7) >> 3) throw new Damage('a chunk has the wrong length')
     if (this.#presence.length < rowCount) this.#presence = new Uint8Array(rowCount)
     this.presence = this.#presence
     let present = 0
     for (let row = 0; row < rowCount; row++) {
-      const bit = ((block.bytes[chunk.offset + (row >> 3)] as number) >> (row & 7)) & 1
+      const bit = ((bytes[at + (row >> 3)] as number) >> (row & 7)) & 1
       this.#presence[row] = bit
       present += bit
     }
@@ -262,34 +264,6 @@ function readEntries(reader: ByteReader, columnMax: number, all: ChunkEntry[]): 
     all.push(entry)
   }
   return chunks
-}
-
-function readVariable(
-  lengths: ChunkEntry,
-  bytes: ChunkEntry | undefined,
-  block: ByteReader,
-  count: number,
-  buffer: ColumnBuffer,
-  out: VariableColumn,
-): VariableColumn {
-  const offset = bytes?.offset ?? 0
-  const total = bytes?.bytes ?? 0
-  if (bytes !== undefined && bytes.encoding > ENCODING_CONSTANT) throw newerEncoding(bytes.encoding)
-  out.bytes = block.bytes.subarray(offset, offset + total)
-  out.isConstant = bytes?.encoding === ENCODING_CONSTANT
-  if (out.isConstant) return out
-  decodeNarrow(lengths, block, count, buffer)
-  if (out.starts.length < count + 1) out.starts = new Uint32Array(Math.max(64, 2 * count))
-  const { starts } = out
-  const { words } = buffer
-  let start = 0
-  for (let index = 0; index < count; index++) {
-    starts[index] = start
-    start += words[index] as number
-  }
-  starts[count] = start
-  if (start !== total) throw new Damage('a chunk has the wrong length')
-  return out
 }
 
 function boundedCount(reader: ByteReader): number {

@@ -256,9 +256,7 @@ describe('a block of a later version', () => {
   })
 
   test.each([
-    [4, 'dictionary'],
-    [5, 'delta'],
-    [8, 'XOR'],
+    [9, 'msgpack'],
     [60, 'chunk encoding'],
   ])('is refused by a chunk encoding of number %i, by name', async (encoding, name) => {
     const { block, types } = await build()

@@ -1,46 +1,59 @@
 import type { ByteWriter } from '#journal/bytes.js'
-import { ChunkEncoder, ENCODING_CONSTANT, ENCODING_RAW, type NarrowKind, type WideKind } from './column-chunk.js'
+import { ByteChunks } from './byte-chunks.js'
+import { ENCODING_CONSTANT, type ENCODING_RAW, type NarrowKind, type WideKind, writeEntry, ZONE_MAP_VALUES_MIN } from './column-chunk.js'
+import { ColumnBuffer } from './column-buffer.js'
+import { CODEC_NONE } from './last-stage.js'
+import { type Encoded, NumberTrials } from './number-trials.js'
+import type { ZoneMap } from './zone-map.js'
+
+/** Chunks of fewer values stay as ChunkEncoder writes them: the header of anything else is longer than what it saves. */
+const TRIAL_VALUES_MIN = 8
 
 /**
  * Encodes columns of a group like ChunkEncoder, with the same calls, but takes its time: for the clustered blocks of sealed segments, each
- * chunk in the encoding that makes it smallest. Values are staged by the caller as 32-bit words in `staged` from index 0.
+ * chunk in the encoding that makes it smallest. Values are staged by the caller as 32-bit words in `staged` from index 0. Single-threaded
+ * and synchronous; nothing of it depends on anything but the values.
  */
 export class ChunkChooser {
-  readonly #plain: ChunkEncoder
-  readonly #data: ByteWriter
+  readonly directory: ByteWriter
+  readonly data: ByteWriter
+  /** Entries written since the caller set it to 0. */
+  count = 0
+  readonly staged = new ColumnBuffer()
+  readonly #trials = new NumberTrials()
+  readonly #byteChunks = new ByteChunks()
 
   /** Entries go to `directory`, data to `data`. */
   constructor(directory: ByteWriter, data: ByteWriter) {
-    this.#plain = new ChunkEncoder(directory, data)
-    this.#data = data
-  }
-
-  get staged(): ChunkEncoder['staged'] {
-    return this.#plain.staged
-  }
-
-  /** Entries written since the caller set it to 0. */
-  get count(): number {
-    return this.#plain.count
-  }
-
-  set count(count: number) {
-    this.#plain.count = count
+    this.directory = directory
+    this.data = data
   }
 
   /** Encodes the first `count` staged wide values. */
   wideChunk(column: number, count: number, kind: WideKind, hasZoneMap: boolean): void {
-    this.#plain.wideChunk(column, count, kind, hasZoneMap)
+    const zone = hasZoneMap && count >= ZONE_MAP_VALUES_MIN ? zoneOf(this.staged.wide, count) : undefined
+    this.#enter(column, zone, this.#trials.wide(this.staged, count, kind, count >= TRIAL_VALUES_MIN))
   }
 
   /** Encodes the first `count` staged narrow values. */
   narrowChunk(column: number, count: number, kind: NarrowKind, hasZoneMap: boolean): void {
-    this.#plain.narrowChunk(column, count, kind, hasZoneMap)
+    const { words, signed, single } = this.staged
+    const values = kind === 'unsigned' ? words : kind === 'signed' ? signed : single
+    const zone = hasZoneMap && count >= ZONE_MAP_VALUES_MIN ? zoneOf(values, count) : undefined
+    this.#enter(column, zone, this.#trials.narrow(this.staged, count, kind, count >= TRIAL_VALUES_MIN))
   }
 
   /** Enters a byte column whose bytes the caller has put behind the data since it was `start` long: presence bits, names of sources. */
   byteChunk(column: number, encoding: typeof ENCODING_RAW | typeof ENCODING_CONSTANT, start: number): void {
-    this.#plain.byteChunk(column, encoding, start)
+    const bytes = this.data.bytes.subarray(start, this.data.length)
+    const { codec, data } = this.#byteChunks.lastStage(bytes)
+    const rawBytes = bytes.length
+    if (codec !== CODEC_NONE) {
+      this.data.length = start
+      this.data.copy(data)
+    }
+    this.count++
+    writeEntry(this.directory, { column, encoding, zone: undefined, bytes: data.length, codec, rawBytes })
   }
 
   /**
@@ -49,23 +62,32 @@ export class ChunkChooser {
    */
   variableChunk(column: number, count: number, starts: Uint32Array, bytes: Uint8Array): void {
     const { words } = this.staged.fit(count)
-    let isConstant = true
-    const firstStart = starts[0] as number
-    const firstBytes = (starts[1] as number) - firstStart
-    for (let index = 0; index < count; index++) {
-      const start = starts[index] as number
-      const length = (starts[index + 1] as number) - start
-      words[index] = length
-      if (isConstant) isConstant = length === firstBytes && isSame(bytes, firstStart, start, length)
-    }
+    const encoded = this.#byteChunks.encode(count, starts, bytes, words)
     this.narrowChunk(column, count, 'unsigned', false)
-    const first = this.#data.length
-    this.#data.copy(bytes, firstStart, isConstant ? firstStart + firstBytes : starts[count])
-    this.byteChunk(column + 1, isConstant ? ENCODING_CONSTANT : ENCODING_RAW, first)
+    this.#enter(column + 1, undefined, encoded)
+  }
+
+  #enter(column: number, zone: ZoneMap | undefined, encoded: Encoded): void {
+    const { encoding, codec, data, rawBytes } = encoded
+    this.count++
+    this.data.copy(data)
+    writeEntry(this.directory, {
+      ...{ column, encoding, bytes: data.length, codec, rawBytes },
+      zone: encoding === ENCODING_CONSTANT ? undefined : zone,
+    })
   }
 }
 
-function isSame(bytes: Uint8Array, a: number, b: number, length: number): boolean {
-  for (let index = 0; index < length; index++) if (bytes[a + index] !== bytes[b + index]) return false
-  return true
+function zoneOf(values: ArrayLike<number>, count: number): ZoneMap {
+  let min = Infinity
+  let max = -Infinity
+  let numbers = 0
+  for (let index = 0; index < count; index++) {
+    const value = values[index] as number
+    // NaN alone differs from itself.
+    if (value === value) numbers++
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  return { min, max, count: numbers }
 }

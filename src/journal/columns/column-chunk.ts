@@ -1,7 +1,11 @@
 import type { MillraceError } from '#base/errors.js'
 import { newerFormat } from '#journal/block-format.js'
-import { type ByteReader, type ByteWriter, Damage } from '#journal/bytes.js'
+import { ByteReader, type ByteWriter, Damage } from '#journal/bytes.js'
 import { ColumnBuffer } from './column-buffer.js'
+import { DecimalReader } from './decimal.js'
+import { CODEC_NONE, checkCodec, expand } from './last-stage.js'
+import { DELTA, DELTA_OF_DELTA, type Order, PLAIN, WholeNumberReader } from './whole-numbers.js'
+import { XorReader } from './xor.js'
 import type { ZoneMap } from './zone-map.js'
 
 /**
@@ -9,30 +13,37 @@ import type { ZoneMap } from './zone-map.js'
  *
  *   varint column, u8 encoding (bits 0–5) + zone map present (bit 6) + last stage present (bit 7), varint bytes of the data
  *   bit 6: f64 min, f64 max, varint count (zone-map.ts)
- *   bit 7: u8 codec, varint bytes of the data before it
+ *   bit 7: u8 codec, varint bytes of the data before it (last-stage.ts)
  *
  * How many values a chunk has follows from the directory. A value of a wide column is 8 bytes (float64), of a narrow one 4 bytes
  * (u32, i32, f32, by column), of a byte column any number.
  *
- *   RAW         the values; for byte columns the bytes of all values, whose lengths are a column of their own
- *   CONSTANT    one value
- *   RUN_LENGTH  varint runs, per run varint length, per run one value
- *   OFFSET      the lowest value, then per value its distance from it in 1, 2 or 4 bytes: whichever fits the length of the data; whole numbers only
+ *   RAW             the values; for byte columns the bytes of all values, whose lengths are a column of their own
+ *   CONSTANT        one value
+ *   RUN_LENGTH      varint runs, per run varint length, per run one value
+ *   OFFSET          the lowest value, then per value its distance from it in 1, 2 or 4 bytes: whichever fits the length of the data; whole numbers only
+ *   DICTIONARY      varint different values, u8 encoding of these, varint bytes, their data; then whole numbers, plain: the index of each value.
+ *                   Of a byte column see variable.ts
+ *   DELTA           whole numbers as differences, in whole-numbers.ts
+ *   DELTA_OF_DELTA  whole numbers as differences of differences
+ *   DECIMAL         doubles as whole numbers and a power of ten, in decimal.ts; singles as the doubles that round to them
+ *   XOR             doubles by what differs from the one before, in xor.ts
+ *   PACKED          whole numbers, plain
  *
- * RESERVED_ENCODINGS are numbers taken for encodings to come; a reader that meets one says ERR_FORMAT_NEWER.
+ * Whole numbers of a narrow column are u32, of a signed one i32, of singles their bits as u32. RESERVED_ENCODINGS are numbers taken for
+ * encodings to come; a reader that meets one says ERR_FORMAT_NEWER.
  */
 export const ENCODING_RAW = 0
 export const ENCODING_CONSTANT = 1
 export const ENCODING_RUN_LENGTH = 2
 export const ENCODING_OFFSET = 3
-const RESERVED_ENCODINGS: Readonly<Record<number, string>> = {
-  4: 'dictionary',
-  5: 'delta',
-  6: 'delta of delta',
-  7: 'decimal',
-  8: 'XOR',
-  9: 'msgpack',
-}
+export const ENCODING_DICTIONARY = 4
+export const ENCODING_DELTA = 5
+export const ENCODING_DELTA_OF_DELTA = 6
+export const ENCODING_DECIMAL = 7
+export const ENCODING_XOR = 8
+export const ENCODING_PACKED = 10
+const RESERVED_ENCODINGS: Readonly<Record<number, string>> = { 9: 'msgpack' }
 
 const ENCODING_MASK = 0x3f
 const HAS_ZONE_MAP = 0x40
@@ -48,6 +59,9 @@ export interface ChunkEntry {
   /** Where its data begins in the block, and its length. */
   offset: number
   readonly bytes: number
+  /** CODEC_NONE, or what the data went through last, and how long it was before. */
+  readonly codec: number
+  readonly rawBytes: number
 }
 
 export function readEntry(reader: ByteReader): ChunkEntry {
@@ -55,8 +69,20 @@ export function readEntry(reader: ByteReader): ChunkEntry {
   const flags = reader.u8()
   const bytes = reader.varint()
   const zone = flags & HAS_ZONE_MAP ? { min: reader.f64(), max: reader.f64(), count: reader.varint() } : undefined
-  if (flags & HAS_LAST_STAGE) throw newerFormat('chunk codec', reader.u8())
-  return { column, encoding: flags & ENCODING_MASK, zone, offset: 0, bytes }
+  if ((flags & HAS_LAST_STAGE) === 0)
+    return { column, encoding: flags & ENCODING_MASK, zone, offset: 0, bytes, codec: CODEC_NONE, rawBytes: bytes }
+  const codec = reader.u8()
+  checkCodec(codec)
+  return { column, encoding: flags & ENCODING_MASK, zone, offset: 0, bytes, codec, rawBytes: reader.varint() }
+}
+
+/** A reader of a chunk's data, its last stage undone: `block` itself, set to the data, where there is none. */
+export function openChunk(chunk: ChunkEntry, block: ByteReader): ByteReader {
+  const end = chunk.offset + chunk.bytes
+  if (chunk.codec !== CODEC_NONE) return new ByteReader(expand(chunk.codec, block.bytes.subarray(chunk.offset, end), chunk.rawBytes))
+  block.at = chunk.offset
+  block.end = end
+  return block
 }
 
 /** Integer columns may be stored as distances; `signed` and `unsigned` say how the 32 bits of a narrow value are meant. */
@@ -197,29 +223,32 @@ export class ChunkEncoder {
   }
 
   #entry(column: number, encoding: number, bytes: number, hasZoneMap: boolean, min: number, max: number, numbers: number): void {
+    const { directory } = this
     this.count++
-    writeEntry(this.directory, column, encoding, bytes, hasZoneMap, min, max, numbers)
+    directory.varint(column)
+    directory.u8(encoding | (hasZoneMap ? HAS_ZONE_MAP : 0))
+    directory.varint(bytes)
+    if (!hasZoneMap) return
+    directory.f64(min)
+    directory.f64(max)
+    directory.varint(numbers)
   }
 }
 
-/** Enters a chunk of `bytes` bytes into a directory. `min`, `max` and `numbers` are its zone map, if it has one. */
-export function writeEntry(
-  directory: ByteWriter,
-  column: number,
-  encoding: number,
-  bytes: number,
-  hasZoneMap: boolean,
-  min: number,
-  max: number,
-  numbers: number,
-): void {
+/** Enters a chunk into a directory. `zone` is undefined when it has no zone map. */
+export function writeEntry(directory: ByteWriter, chunk: Omit<ChunkEntry, 'offset'>): void {
+  const { column, encoding, bytes, zone, codec, rawBytes } = chunk
   directory.varint(column)
-  directory.u8(encoding | (hasZoneMap ? HAS_ZONE_MAP : 0))
+  directory.u8(encoding | (zone === undefined ? 0 : HAS_ZONE_MAP) | (codec === CODEC_NONE ? 0 : HAS_LAST_STAGE))
   directory.varint(bytes)
-  if (!hasZoneMap) return
-  directory.f64(min)
-  directory.f64(max)
-  directory.varint(numbers)
+  if (zone !== undefined) {
+    directory.f64(zone.min)
+    directory.f64(zone.max)
+    directory.varint(zone.count)
+  }
+  if (codec === CODEC_NONE) return
+  directory.u8(codec)
+  directory.varint(rawBytes)
 }
 
 /** An encoding that a chunk of this kind cannot have as far as this version knows. */
@@ -228,74 +257,177 @@ export function newerEncoding(encoding: number): MillraceError {
   return newerFormat(name === undefined ? 'chunk encoding' : `chunk encoding (${name})`, encoding)
 }
 
-/** Decodes `count` wide values into `column` from index 0. */
+const numbers = new WholeNumberReader()
+const decimals = new DecimalReader(numbers)
+const xors = new XorReader()
+/** What narrow columns and dictionaries pass through. */
+const passing = new ColumnBuffer()
+const different = new ColumnBuffer()
+
+/** Decodes `count` wide values into `column` from index 0. Throws Damage, or ERR_FORMAT_NEWER. */
 export function decodeWide(chunk: ChunkEntry, block: ByteReader, count: number, column: ColumnBuffer): void {
-  const { wide: out, bytes: outBytes } = column.fit(count)
-  const { view, bytes } = block
-  const { offset, encoding } = chunk
-  if (encoding === ENCODING_RAW) {
-    if (chunk.bytes !== count * 8) throw new Damage('a chunk has the wrong length')
-    outBytes.set(bytes.subarray(offset, offset + chunk.bytes))
-  } else if (encoding === ENCODING_CONSTANT) {
-    if (chunk.bytes !== 8) throw new Damage('a chunk has the wrong length')
-    fillWide(bytes, offset, outBytes, 0, count)
-  } else if (encoding === ENCODING_OFFSET) {
-    const width = widthOf(chunk.bytes - 8, count)
-    const base = view.getFloat64(offset, true)
-    let at = offset + 8
-    if (width === 1) for (let index = 0; index < count; index++) out[index] = base + (bytes[at++] as number)
-    else if (width === 2) for (let index = 0; index < count; index++, at += 2) out[index] = base + view.getUint16(at, true)
-    else for (let index = 0; index < count; index++, at += 4) out[index] = base + view.getUint32(at, true)
-  } else {
-    let done = 0
-    eachRun(chunk, block, count, 8, (length, at) => {
-      fillWide(bytes, at, outBytes, done, length)
-      done += length
-    })
-  }
+  readWide(chunk.encoding, openChunk(chunk, block), count, column.fit(count))
 }
 
-/** Decodes `count` narrow values into `column` from index 0. */
+/** Decodes `count` narrow values into `column` from index 0. Throws Damage, or ERR_FORMAT_NEWER. */
 export function decodeNarrow(chunk: ChunkEntry, block: ByteReader, count: number, column: ColumnBuffer): void {
-  const { words: out } = column.fit(count)
-  const { view, bytes } = block
-  const { offset, encoding } = chunk
-  if (encoding === ENCODING_RAW) {
-    if (chunk.bytes !== count * 4) throw new Damage('a chunk has the wrong length')
-    for (let index = 0; index < count; index++) out[index] = view.getUint32(offset + 4 * index, true)
-  } else if (encoding === ENCODING_CONSTANT) {
-    if (chunk.bytes !== 4) throw new Damage('a chunk has the wrong length')
-    out.fill(view.getUint32(offset, true), 0, count)
-  } else if (encoding === ENCODING_OFFSET) {
-    const width = widthOf(chunk.bytes - 4, count)
-    const base = view.getUint32(offset, true)
-    let at = offset + 4
-    if (width === 1) for (let index = 0; index < count; index++) out[index] = base + (bytes[at++] as number)
-    else if (width === 2) for (let index = 0; index < count; index++, at += 2) out[index] = base + view.getUint16(at, true)
-    else throw new Damage('a chunk has the wrong length')
-  } else {
-    let done = 0
-    eachRun(chunk, block, count, 4, (length, at) => {
-      out.fill(view.getUint32(at, true), done, done + length)
-      done += length
-    })
+  readNarrow(chunk.encoding, openChunk(chunk, block), count, column.fit(count))
+}
+
+function readWide(encoding: number, reader: ByteReader, count: number, column: ColumnBuffer): void {
+  const { wide: out, bytes: outBytes } = column
+  const { view, bytes, at: offset, left: length } = reader
+  switch (encoding) {
+    case ENCODING_RAW:
+      checkLength(length, count * 8)
+      outBytes.set(bytes.subarray(offset, offset + length))
+      break
+    case ENCODING_CONSTANT:
+      checkLength(length, 8)
+      fillWide(bytes, offset, outBytes, 0, count)
+      break
+    case ENCODING_OFFSET: {
+      const width = widthOf(length - 8, count)
+      const base = view.getFloat64(offset, true)
+      let at = offset + 8
+      if (width === 1) for (let index = 0; index < count; index++) out[index] = base + (bytes[at++] as number)
+      else if (width === 2) for (let index = 0; index < count; index++, at += 2) out[index] = base + view.getUint16(at, true)
+      else for (let index = 0; index < count; index++, at += 4) out[index] = base + view.getUint32(at, true)
+      break
+    }
+    case ENCODING_RUN_LENGTH: {
+      let done = 0
+      eachRun(reader, count, 8, (run, at) => {
+        fillWide(bytes, at, outBytes, done, run)
+        done += run
+      })
+      break
+    }
+    case ENCODING_DICTIONARY: {
+      const differentCount = readDictionary(reader, count, readWide)
+      const known = different.words
+      const indexes = passing.fit(count).wide
+      numbers.read(reader, count, PLAIN, indexes)
+      checkIndexes(indexes, count, differentCount)
+      const { words } = column
+      for (let index = 0; index < count; index++) {
+        const number = indexes[index] as number
+        words[2 * index] = known[2 * number] as number
+        words[2 * index + 1] = known[2 * number + 1] as number
+      }
+      break
+    }
+    case ENCODING_DECIMAL:
+      decimals.read(reader, count, out, column.words)
+      break
+    case ENCODING_XOR:
+      xors.read(reader, count, column.words)
+      break
+    default:
+      numbers.read(reader, count, orderOf(encoding), out)
   }
 }
 
-function eachRun(chunk: ChunkEntry, block: ByteReader, count: number, valueBytes: number, run: (length: number, at: number) => void): void {
-  if (chunk.encoding !== ENCODING_RUN_LENGTH) throw newerEncoding(chunk.encoding)
-  block.at = chunk.offset
-  block.end = chunk.offset + chunk.bytes
-  const runs = block.varint()
-  let valueAt = block.end - runs * valueBytes
+function readNarrow(encoding: number, reader: ByteReader, count: number, column: ColumnBuffer): void {
+  const { words: out } = column
+  const { view, bytes, at: offset, left: length } = reader
+  switch (encoding) {
+    case ENCODING_RAW:
+      checkLength(length, count * 4)
+      for (let index = 0; index < count; index++) out[index] = view.getUint32(offset + 4 * index, true)
+      break
+    case ENCODING_CONSTANT:
+      checkLength(length, 4)
+      out.fill(view.getUint32(offset, true), 0, count)
+      break
+    case ENCODING_OFFSET: {
+      const width = widthOf(length - 4, count)
+      const base = view.getUint32(offset, true)
+      let at = offset + 4
+      if (width === 1) for (let index = 0; index < count; index++) out[index] = base + (bytes[at++] as number)
+      else if (width === 2) for (let index = 0; index < count; index++, at += 2) out[index] = base + view.getUint16(at, true)
+      else throw new Damage('a chunk has the wrong length')
+      break
+    }
+    case ENCODING_RUN_LENGTH: {
+      let done = 0
+      eachRun(reader, count, 4, (run, at) => {
+        out.fill(view.getUint32(at, true), done, done + run)
+        done += run
+      })
+      break
+    }
+    case ENCODING_DICTIONARY: {
+      const differentCount = readDictionary(reader, count, readNarrow)
+      const known = different.words
+      const indexes = passing.fit(count).wide
+      numbers.read(reader, count, PLAIN, indexes)
+      checkIndexes(indexes, count, differentCount)
+      for (let index = 0; index < count; index++) out[index] = known[indexes[index] as number] as number
+      break
+    }
+    case ENCODING_DECIMAL: {
+      const { wide, words } = passing.fit(count)
+      decimals.read(reader, count, wide, words)
+      const { single } = column
+      for (let index = 0; index < count; index++) single[index] = wide[index] as number
+      break
+    }
+    default: {
+      const { wide } = passing.fit(count)
+      numbers.read(reader, count, orderOf(encoding), wide)
+      for (let index = 0; index < count; index++) out[index] = wide[index] as number
+    }
+  }
+}
+
+function orderOf(encoding: number): Order {
+  if (encoding === ENCODING_PACKED) return PLAIN
+  if (encoding === ENCODING_DELTA) return DELTA
+  if (encoding === ENCODING_DELTA_OF_DELTA) return DELTA_OF_DELTA
+  throw newerEncoding(encoding)
+}
+
+/** Decodes the values of a dictionary into `different` and sets the reader behind them. Returns how many there are. */
+function readDictionary(reader: ByteReader, count: number, read: typeof readWide): number {
+  const differentCount = reader.varint()
+  if (differentCount > count) throw new Damage('a dictionary has more values than its chunk')
+  const encoding = reader.u8()
+  if (encoding === ENCODING_DICTIONARY) throw new Damage('a dictionary has a dictionary')
+  const { end } = reader
+  const bytes = reader.varint()
+  const start = reader.skip(bytes)
+  reader.at = start
+  reader.end = start + bytes
+  read(encoding, reader, differentCount, different.fit(differentCount))
+  reader.at = start + bytes
+  reader.end = end
+  return differentCount
+}
+
+function checkIndexes(indexes: Float64Array, count: number, limit: number): void {
+  let wrong = 0
+  // NaN is no index either.
+  for (let index = 0; index < count; index++) if (!((indexes[index] as number) >= 0 && (indexes[index] as number) < limit)) wrong++
+  if (wrong > 0) throw new Damage('a chunk names a value that its dictionary lacks')
+}
+
+function checkLength(length: number, wanted: number): void {
+  if (length !== wanted) throw new Damage('a chunk has the wrong length')
+}
+
+function eachRun(reader: ByteReader, count: number, valueBytes: number, run: (length: number, at: number) => void): void {
+  const runs = reader.varint()
+  const first = reader.end - runs * valueBytes
+  let valueAt = first
   let done = 0
   for (let index = 0; index < runs; index++, valueAt += valueBytes) {
-    const length = block.varint()
+    const length = reader.varint()
     done += length
-    if (done > count || valueAt < block.at) throw new Damage('a chunk has the wrong length')
+    if (done > count || valueAt < reader.at) throw new Damage('a chunk has the wrong length')
     run(length, valueAt)
   }
-  if (done !== count || block.at !== block.end - runs * valueBytes) throw new Damage('a chunk has the wrong length')
+  if (done !== count || reader.at !== first) throw new Damage('a chunk has the wrong length')
 }
 
 function fillWide(bytes: Uint8Array, at: number, outBytes: Uint8Array, start: number, count: number): void {
