@@ -1,4 +1,4 @@
-import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt'
+import type { IClientOptions, IConnackPacket, IPublishPacket, MqttClient } from 'mqtt'
 import type { Cancel, Clock } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
 import { explainFailure, type MqttFailure } from './mqtt-failure.js'
@@ -15,7 +15,7 @@ export interface MqttLinkOptions {
   readonly clock: Clock
   readonly log: SourceLog
   /** `isResumed`: the broker knew the session. */
-  readonly onOpen: (client: MqttClient, isResumed: boolean) => void
+  readonly onOpen: (client: MqttClient, isResumed: boolean, connack: IConnackPacket) => void
   readonly onClose: () => void
   /** Each message; call `next` for the one behind it. Nothing is acknowledged but by the receiver itself. */
   readonly onMessage?: (packet: IPublishPacket, next: () => void) => void
@@ -124,7 +124,7 @@ export class MqttLink {
       this.#isOpen = true
       this.#openedMs = this.#options.clock.monotonicMs()
       this.#failure = undefined
-      this.#options.onOpen(client, connack.sessionPresent)
+      this.#options.onOpen(client, connack.sessionPresent, connack)
     })
     client.on('disconnect', (packet) => (error = { code: packet.reasonCode }))
     client.on('error', (cause) => (error ??= cause))

@@ -29,10 +29,20 @@ export function fenced(subscription: string, position: number, reason: string): 
   })
 }
 
-/** Somebody else reads under the name now, or it was reset: whoever came last goes on. */
+/** The place from which its reader went on is no longer its place. */
+export function resetMeanwhile(subscription: string): MillraceError {
+  return new MillraceError('ERR_SUBSCRIPTION_RESET', {
+    fact: 'a subscription was reset while it was read',
+    action: 'retry',
+    values: { subscription },
+    next: 'open it again to go on from its new place',
+  })
+}
+
+/** Somebody else reads under the name now, or it was removed: whoever came last goes on. */
 export function taken(subscription: string): MillraceError {
   return new MillraceError('ERR_SUBSCRIPTION_TAKEN', {
-    fact: 'a subscription was opened again or reset elsewhere, so this reader of it ends',
+    fact: 'a subscription was opened elsewhere or removed, so this reader of it ends',
     action: 'operator',
     values: { subscription },
     next: 'give each reader a name of its own',

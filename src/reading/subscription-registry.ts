@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '#base/clock.js'
 import { pack, unpack } from '#base/pack.js'
 import type { Journal } from '#journal/index.js'
-import { fenced, taken, unknownSubscription, wrongSubscription } from './subscription-errors.js'
+import { fenced, resetMeanwhile, taken, unknownSubscription, wrongSubscription } from './subscription-errors.js'
 import { checkStart, type StartPosition, startIn } from './subscription-start.js'
 
 /** What a named subscription has had. */
@@ -39,6 +39,8 @@ interface Stored {
   readonly updatedAt: number
   /** Why it is fenced, if it is. */
   readonly fenced?: string
+  /** Reset, and not opened since. */
+  readonly isReset?: boolean
 }
 
 const PREFIX = 'subscription/'
@@ -99,10 +101,10 @@ export class SubscriptionRegistry {
     return { position, term }
   }
 
-  /** Throws when the holder may not read any more: ERR_SUBSCRIPTION_FENCED, ERR_SUBSCRIPTION_TAKEN. */
+  /** Throws when the holder may not read any more: ERR_SUBSCRIPTION_FENCED, ERR_SUBSCRIPTION_RESET, ERR_SUBSCRIPTION_TAKEN. */
   check({ name, term }: SubscriptionHolder): void {
     const known = this.#all().get(name)
-    if (known === undefined || known.term !== term) throw taken(name)
+    if (known === undefined || known.term !== term) throw known?.isReset === true ? resetMeanwhile(name) : taken(name)
     if (known.fenced !== undefined) throw fenced(name, known.position, known.fenced)
     this.#seen.set(name, this.#clock.nowMicros())
   }
@@ -124,7 +126,7 @@ export class SubscriptionRegistry {
   async reset(name: string, start: StartPosition): Promise<number> {
     const { term } = this.#need(name)
     const position = startIn(this.#journal, start, name)
-    await this.#store(name, { position, term: term + 1, updatedAt: this.#clock.nowMicros() })
+    await this.#store(name, { position, term: term + 1, updatedAt: this.#clock.nowMicros(), isReset: true })
     return position
   }
 
