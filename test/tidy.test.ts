@@ -32,6 +32,7 @@ const ROOMS: Rooms = {
     processes: ['base', 'shm'],
     recovery: [...UP_TO_PROCESSES, 'journal/in-memory'],
     ingest: ['base', 'bus', 'schema', 'entity', 'shards'],
+    targets: ['base', 'journal', 'reading', 'ingest'],
     drills: [...UP_TO_PROCESSES, 'journal/in-memory', 'recovery', 'ingest'],
     plant: ['base', 'entity', 'ingest'],
     runtime: ['*'],
@@ -41,7 +42,7 @@ const ROOMS: Rooms = {
     // Programs put rooms together that runtime composed for them. What they must not know is the data path and the disk: shm, actors,
     // serving, shards and the journal's adapters are missing here.
     apps: [
-      ...['base', 'bus', 'schema', 'entity', 'journal', 'reading', 'processes', 'recovery', 'ingest', 'drills', 'plant', 'runtime'],
+      ...['base', 'bus', 'schema', 'entity', 'journal', 'reading', 'processes', 'recovery', 'ingest', 'targets', 'drills', 'plant', 'runtime'],
       ...['index.ts', 'journal.ts', 'testing.ts'],
     ],
   },

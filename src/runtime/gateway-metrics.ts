@@ -5,8 +5,10 @@ import type { Door } from '#ingest/index.js'
 import { COUNTER_NAMES, LEVELS } from '#processes/process-counters.js'
 import type { Role, Seat } from '#processes/process-role.js'
 import type { ProcessTable } from '#processes/process-table.js'
+import type { RunningTarget } from '#targets/target.js'
 import type { PlantShape } from './channel-plan.js'
 import { seatsOf } from './gateway-readiness.js'
+import { TargetMetrics } from './target-metrics.js'
 
 /** Of every so many commands one is timed: the histogram is a sample, the counters are not. */
 const TIMED_EVERY = 16
@@ -33,6 +35,9 @@ export class GatewayMetrics {
   readonly #requests: Counter
   readonly #connections: Gauge
   readonly #dropped: Counter
+  readonly #targets: TargetMetrics
+  /** Those of this gateway. */
+  targets: readonly RunningTarget[] = []
 
   constructor(options: GatewayMetricsOptions) {
     this.#options = options
@@ -72,6 +77,7 @@ export class GatewayMetrics {
       help: 'HTTP connections closed at once, there being as many as there may be.',
       registers,
     })
+    this.#targets = new TargetMetrics(this.#registry)
   }
 
   get contentType(): string {
@@ -86,6 +92,7 @@ export class GatewayMetrics {
     this.#connections.set(http.connections)
     this.#dropped.reset()
     this.#dropped.inc(http.dropped)
+    this.#targets.collect(this.targets)
     return this.#registry.metrics()
   }
 

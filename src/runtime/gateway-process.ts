@@ -5,17 +5,19 @@ import type { ProcessTable } from '#processes/process-table.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { type HttpDoor, openHttpDoor } from '#ingest/http-door.js'
 import type { Page, PageAnswer } from '#ingest/http-requests.js'
-import type { Door } from '#ingest/index.js'
+import type { Door, SourceLog } from '#ingest/index.js'
 import { NumberWords } from '#ingest/number-words.js'
 import { serveStreamDoor } from '#ingest/stream-server.js'
 import { serveConnections } from '#processes/control-socket.js'
 import type { PlantShape } from './channel-plan.js'
+import { ControlFeed } from './control-feed.js'
 import { dataPaths } from './data-directory.js'
 import { predecessorPort, writeGatewayDoors } from './gateway-doors.js'
 import { GatewayMetrics } from './gateway-metrics.js'
 import { missingSeats } from './gateway-readiness.js'
 import { importPlant } from './plant-module.js'
 import { startSources } from './plant-sources.js'
+import { startTargets } from './plant-targets.js'
 import { runRole, type SeatContext, settled } from './role-process.js'
 import { wireGateway } from './wiring.js'
 
@@ -47,6 +49,17 @@ export function runGatewayProcess(): Promise<void> {
       setInterval(count, COUNTERS_EVERY_MS).unref()
       const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
       const timedDoor = metrics.timed(endingDoor(door, (error) => context.fail(error)))
+      const tell: SourceLog = (level, message, values) => log[level](values ?? {}, message)
+      const base = dirname(settings.plantFile)
+      // Of several gateways one is enough, and two under one name would end each other.
+      const targets = await startTargets(slot === 0 ? definition.targets : [], {
+        feed: () => new ControlFeed({ dataDirectory: settings.dataDirectory, mayReadAlone: false }),
+        clock,
+        log: tell,
+        plant: settings.dataDirectory,
+        base,
+      })
+      metrics.targets = targets
       const streamDoor = await serveConnections(dataPaths(settings.dataDirectory).doorSocket, (socket) =>
         serveStreamDoor(socket, { door: timedDoor }),
       )
@@ -55,18 +68,18 @@ export function runGatewayProcess(): Promise<void> {
       const sources = await startSources(definition.sources, {
         door: timedDoor,
         clock,
-        log: (level, message, values) => log[level](values ?? {}, message),
+        log: tell,
         directory: dataPaths(settings.dataDirectory).ingest,
-        base: dirname(settings.plantFile),
+        base,
       })
       return {
         details: { http: httpDoor.url },
         drain: async (withinMs) => {
           const deadlineMs = clock.monotonicMs() + withinMs
           // What was begun comes to its end first; only then is nothing more let in.
-          const begun = [httpDoor.close(withinMs * ANSWER_PART), ...sources.map((source) => source.stop())]
+          const begun = [httpDoor.close(withinMs * ANSWER_PART), ...[...sources, ...targets].map((one) => one.stop())]
           for (const end of await Promise.allSettled(begun))
-            if (end.status === 'rejected') log.error({ err: end.reason as unknown }, 'a source did not stop in order')
+            if (end.status === 'rejected') log.error({ err: end.reason as unknown }, 'a source or a target did not stop in order')
           door.close()
           await settled(() => door.inFlightCount === 0, deadlineMs - clock.monotonicMs(), clock)
           await streamDoor.close()

@@ -16,6 +16,8 @@ import { BusDoor, type WorkerChannel } from '#ingest/bus-door.js'
 import type { Door, Settlement } from '#ingest/door.js'
 import type { RunningSource, SourceDefinition, SourceLog } from '#ingest/source.js'
 import type { Journal } from '#journal/index.js'
+import { JournalFeed } from '#reading/log-feed.js'
+import type { RunningTarget, TargetDefinition } from '#targets/target.js'
 import { registerSchemas } from '#journal/register-schemas.js'
 import type { InputOf } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
@@ -25,6 +27,7 @@ import type { Config } from './config-schema.js'
 import { type InlineStorage, inMemoryStorage, openStorage } from './inline-storage.js'
 import { type RunningRetention, startRetention } from './log-retention.js'
 import { startSources } from './plant-sources.js'
+import { startTargets } from './plant-targets.js'
 import { replayHash } from './replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
 
@@ -34,7 +37,9 @@ export interface OpenPlantOptions {
   readonly data?: string
   /** Run in this process too. */
   readonly sources?: readonly SourceDefinition[]
-  /** Hears what the sources have to say; by default warnings of the process. */
+  /** Run in this process too. */
+  readonly targets?: readonly TargetDefinition[]
+  /** Hears what the sources and targets have to say; by default warnings of the process. */
   readonly log?: SourceLog
   readonly workers?: number
   /** Time as the plant sees it; a FakeClock makes a run repeatable. */
@@ -105,12 +110,19 @@ export class InlinePlant {
   readonly #schedule: Schedule
   readonly #retention: RunningRetention | undefined
   #sources: RunningSource[] = []
+  #targets: RunningTarget[] = []
   #failure: Error | undefined
 
   static async start(model: PlantModel, storage: InlineStorage, options: OpenPlantOptions, gateway?: MakeGateway): Promise<InlinePlant> {
     const plant = new InlinePlant(model, storage, options, gateway)
     await plant.#until(() => plant.#workers.every((worker) => worker.isLoaded))
-    const { sources = [], log = warn } = options
+    const { sources = [], targets = [], log = warn } = options
+    plant.#targets = await startTargets(targets, {
+      feed: () => new JournalFeed(plant.journal, plant.#clock),
+      clock: plant.#clock,
+      log,
+      plant: options.data ?? 'inline',
+    })
     if (sources.length > 0) {
       plant.#sources = await startSources(sources, { door: plant.door, clock: plant.#clock, log, directory: storage.sourceDirectory() })
     }
@@ -266,13 +278,14 @@ export class InlinePlant {
     return this.#until(() => this.#busDoor.inFlightCount === 0 && this.#workers.every((worker) => worker.isIdle) && this.#server.isIdle)
   }
 
-  /** Stops the sources, finishes what is in flight and closes the log. */
+  /** Stops the sources, finishes what is in flight, stops the targets and closes the log. */
   async close(): Promise<void> {
     for (const source of this.#sources) await source.stop()
     this.#sources = []
     this.#busDoor.close()
     if (this.#failure === undefined) await this.drain()
     await this.#retention?.stop()
+    await Promise.all(this.#targets.map((target) => target.stop()))
     for (const cycle of this.#running) cycle.stop()
     await this.#storage.close()
   }
