@@ -1,6 +1,7 @@
 import type { Command, Groups } from './command.js'
 import { LOG_COMMANDS } from './log-commands.js'
 import { READING_COMMANDS } from './reading-commands.js'
+import { SUBSCRIPTION_COMMANDS } from './subscription-commands.js'
 import { CONFIG_OPTION, DATA_OPTION, DIRECTORY_OPTION, PLANT_OPTION } from './place.js'
 
 /**
@@ -136,6 +137,7 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./send.js')).runSend,
   },
   ...READING_COMMANDS,
+  ...SUBSCRIPTION_COMMANDS,
   {
     name: 'drill',
     summary: 'Kill processes of a plant under load, again and again, and report',
@@ -237,6 +239,8 @@ export const COMMANDS: readonly Command[] = [
 
 export const GROUPS: Groups = {
   ingest: 'Take commands in from files and brokers',
+  publish: 'Send events out to brokers',
+  subscription: 'Look after those who read the log',
   log: 'Look after the log',
   bus: 'Look into the shared-memory bus',
 }

@@ -8,6 +8,7 @@ import { callControl, ControlClient, streamControl } from '#processes/control-cl
 import { startToolProcess, type ToolProcess } from '#processes/tool-process.js'
 import type { EntityRows } from '#reading/entity-state.js'
 import type { RowQuery } from '#reading/row-query.js'
+import type { SubscriptionState } from '#reading/subscription-registry.js'
 import { dataPaths } from './data-directory.js'
 import { unpackExact } from './exact-pack.js'
 import type { JournalSummary, VerifyItem } from './journal-service.js'
@@ -87,6 +88,10 @@ export class JournalAccess implements EntityRows {
 
   async entities(prefix: string, limit: number): Promise<readonly string[]> {
     return (await callControl(this.#socket, 'entities', { prefix, limit })) as string[]
+  }
+
+  async subscriptions(): Promise<readonly SubscriptionState[]> {
+    return (await callControl(this.#socket, 'subscriptions')) as SubscriptionState[]
   }
 
   async *verify(): AsyncGenerator<VerifyItem> {
