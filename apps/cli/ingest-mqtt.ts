@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '#base/clock.js'
-import { messageOf, MillraceError } from '#base/errors.js'
+import { MillraceError } from '#base/errors.js'
 import { type Door, type IngestMap, type MqttOptions, readMapFile } from '#ingest/index.js'
 import { startMqtt } from '#ingest/mqtt-start.js'
 import type { MqttSource } from '#ingest/mqtt-source.js'
@@ -12,10 +10,12 @@ import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import type { Options, Run } from './command.js'
 import { plantFileFor } from './ingest-csv.js'
+import { mqttOptionsOf, pathOption } from './mqtt-options.js'
 import { numberOption, usageError } from './number-option.js'
 import type { Output } from './output.js'
 import { placeOf, textOption } from './place.js'
 import { onInterrupt } from './signals.js'
+import { tell } from './tell.js'
 
 const LOOK_EVERY_MS = 50
 
@@ -59,44 +59,15 @@ export const runIngestMqtt: Run = async (args, options, output) => {
 }
 
 function optionsOf(url: string, topic: string, map: IngestMap, options: Options): MqttOptions {
-  const passwordFile = textOption(options, 'passwordFile')
-  const optional = {
-    name: textOption(options, 'name'),
-    clientId: textOption(options, 'clientId'),
-    username: textOption(options, 'username'),
-    password: passwordFile === undefined ? undefined : passwordIn(passwordFile),
-    ca: pathOption(options, 'ca'),
-    cert: pathOption(options, 'cert'),
-    key: pathOption(options, 'key'),
-    rejectTopic: textOption(options, 'rejectTopic'),
-    rejects: pathOption(options, 'rejects'),
-    protocolVersion: versionOption(options),
-  }
-  const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-  return { url, topic, map, ...given }
-}
-
-function pathOption(options: Options, name: string): string | undefined {
-  const path = textOption(options, name)
-  return path === undefined ? undefined : resolve(path)
-}
-
-function versionOption(options: Options): 4 | 5 | undefined {
-  const version = numberOption(options, 'mqttVersion')
-  if (version === undefined || version === 4 || version === 5) return version
-  throw usageError('not a version of MQTT that is spoken here', { '--mqtt-version': version }, 'use 4 (for 3.1.1) or 5')
-}
-
-/** The first line, so that the end of line of an editor does not become part of the password. */
-function passwordIn(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n[^]*$/, '')
-  } catch (cause) {
-    throw usageError(
-      'the password file cannot be read',
-      { file, error: messageOf(cause) },
-      'name a file that holds the password and nothing else',
-    )
+  const rejectTopic = textOption(options, 'rejectTopic')
+  const rejects = pathOption(options, 'rejects')
+  return {
+    url,
+    topic,
+    map,
+    ...mqttOptionsOf(options),
+    ...(rejectTopic === undefined ? {} : { rejectTopic }),
+    ...(rejects === undefined ? {} : { rejects }),
   }
 }
 
@@ -156,11 +127,4 @@ async function finish(source: MqttSource, client: StreamDoorClient, output: Outp
   output.note(`The broker keeps what comes from now on for client id ${source.clientId}: the same command goes on from here.`)
   if (client.failure !== undefined) throw client.failure
   return 0
-}
-
-function tell(output: Output, level: 'info' | 'warn' | 'error', fact: string, values: Readonly<Record<string, unknown>> = {}): void {
-  const { next, ...rest } = values
-  const pairs = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  const said = [fact, ...pairs].join(' ')
-  output.note(`${level === 'info' ? '' : `${level}: `}${said}${typeof next === 'string' ? `: ${next}` : ''}`)
 }

@@ -7,7 +7,7 @@ import { Subscription } from '#reading/subscription.js'
 import { ControlFeed } from '#runtime/control-feed.js'
 import { requireLog } from '#runtime/journal-access.js'
 import type { Options, Run } from './command.js'
-import { numberOption, usageError } from './number-option.js'
+import { numberOption, positionOption } from './number-option.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, listOption, textOption } from './place.js'
 import { rowLine } from './row-line.js'
@@ -21,7 +21,7 @@ export const runTail: Run = async (_args, options, output) => {
   const name = textOption(options, 'name')
   const isLive = options['follow'] === true
   const selection = selectionOf(options)
-  let from = startOf(options)
+  let from = positionOption(options, 'from')
   const stop = new AbortController()
   onInterrupt(() => stop.abort())
   requireLog(data)
@@ -52,11 +52,4 @@ function selectionOf(options: Options): RowSelection {
   const entity = listOption(options, 'entity')
   const event = listOption(options, 'event')
   return { ...(entity.length > 0 ? { entity } : {}), ...(event.length > 0 ? { event } : { receipts: true }) }
-}
-
-function startOf(options: Options): number | 'beginning' | 'end' | undefined {
-  const text = textOption(options, 'from')
-  if (text === undefined || text === 'beginning' || text === 'end') return text
-  if (/^\d+$/.test(text)) return numberOption(options, 'from')
-  throw usageError('not a place in the log', { '--from': text }, 'use beginning, end or a position')
 }

@@ -105,6 +105,11 @@ export class MqttTarget implements RunningTarget {
     return this.#link.failure
   }
 
+  /** Why the log cannot be read on. */
+  get readFailure(): string | undefined {
+    return this.#failure
+  }
+
   stats(): TargetStats {
     const position = this.#window?.position ?? 0
     const reason = this.#failure ?? this.#refusal ?? (this.#link.isOpen ? undefined : this.#link.failure?.fact)

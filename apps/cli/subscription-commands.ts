@@ -1,0 +1,65 @@
+import type { Command } from './command.js'
+import { DATA_OPTION } from './place.js'
+
+/** The commands about events that leave the plant, and about who has had which. */
+export const SUBSCRIPTION_COMMANDS: readonly Command[] = [
+  {
+    name: 'publish mqtt',
+    summary: 'Publish events to a broker, at least once and in order per entity',
+    args: '<url>',
+    options: [
+      DATA_OPTION,
+      ['--topic <template>', 'where each event goes: plant/{entity}/{event}, also {type} and {name}'],
+      ['--entity <id...>', 'of these entities, or patterns such as press/*'],
+      ['--event <name...>', 'events of these names'],
+      ['--name <name>', 'of the subscription by which the plant remembers how far it came'],
+      ['--initial <position>', 'where to begin the very first time: beginning (the default), end or a position'],
+      ['--once', 'end where the log ends now'],
+      ['--count <n>', 'end after so many messages'],
+      ['--seconds <n>', 'end after so many seconds'],
+      ['--retain', 'have the broker keep the newest message of each topic'],
+      ['--skip-refused', 'go on behind a message that the broker refuses, instead of waiting'],
+      ['--in-flight <n>', 'messages on their way at one time (default: 1000)'],
+      ['--in-flight-per-entity <n>', 'and of one entity (default: 1, which keeps its order even over refusals)'],
+      ['--username <name>', 'who to be at the broker'],
+      ['--password-file <file>', 'holds the password on its first line'],
+      ['--ca <file>', 'who signed the certificate of the broker, PEM'],
+      ['--cert <file>', 'certificate of this client, PEM'],
+      ['--key <file>', 'its key, PEM'],
+      ['--client-id <id>', 'under this name the broker knows the client'],
+      ['--mqtt-version <version>', '5 (the default), or 4 for MQTT 3.1.1'],
+    ],
+    examples: [
+      ["publish mqtt mqtt://localhost --topic 'plant/{entity}/{event}' --event AlarmRaised", 'every alarm, until Ctrl-C'],
+      ["publish mqtt mqtt://localhost --topic 'plant/{name}' --entity 'press/*' --once --json", 'what is there by now, from a timer'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./publish-mqtt.js')).runPublishMqtt,
+  },
+  {
+    name: 'subscription list',
+    summary: 'Print how far each named subscription came, and when it was last heard of',
+    options: [DATA_OPTION],
+    examples: [['subscription list', 'who reads, who lags, who is fenced']],
+    hasJson: true,
+    load: async () => (await import('./subscription.js')).runSubscriptionList,
+  },
+  {
+    name: 'subscription reset',
+    summary: 'Set where a subscription goes on, and lift its fence',
+    args: '<name>',
+    options: [DATA_OPTION, ['--to <position>', 'beginning (the default: the first position that is there), end or a position']],
+    examples: [['subscription reset to-mes', 'let it have everything that is there again']],
+    hasJson: true,
+    load: async () => (await import('./subscription.js')).runSubscriptionReset,
+  },
+  {
+    name: 'subscription remove',
+    summary: 'Forget a subscription that nobody reads any more',
+    args: '<name>',
+    options: [DATA_OPTION],
+    examples: [['subscription remove to-mes', 'it holds nothing of the log any longer']],
+    hasJson: true,
+    load: async () => (await import('./subscription.js')).runSubscriptionRemove,
+  },
+]
