@@ -81,4 +81,9 @@ export class MonotoneMicros {
     this.#last = Math.max(this.#clock.nowMicros(), this.#last + 1)
     return this.#last
   }
+
+  /** Right behind the one before, without a look at the clock. */
+  following(): number {
+    return ++this.#last
+  }
 }

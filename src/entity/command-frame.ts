@@ -70,11 +70,32 @@ export function writeCommandHeader(header: CommandHeader, bytes: Uint8Array, vie
   view.setUint32(offset + 48, header.payloadBytes, true)
   view.setUint32(offset + 52, 0, true)
   let end = offset + COMMAND_HEADER_BYTES
-  for (const part of [header.entity, header.source, header.correlation, header.causation]) {
-    if (part.length > 0) bytes.set(part, end)
-    end += part.length
-  }
-  return end
+  end = writePart(header.entity, bytes, end)
+  end = writePart(header.source, bytes, end)
+  end = writePart(header.correlation, bytes, end)
+  return writePart(header.causation, bytes, end)
+}
+
+function writePart(part: Uint8Array, bytes: Uint8Array, offset: number): number {
+  if (part.length > 0) bytes.set(part, offset)
+  return offset + part.length
+}
+
+/** Changes what differs from one command of a line to the next, in a header that was copied to `offset`. */
+export function renumberCommand(
+  view: DataView,
+  offset: number,
+  request: number,
+  at: number,
+  accepted: number,
+  sequence: number,
+  payloadBytes: number,
+): void {
+  view.setUint32(offset, request, true)
+  view.setFloat64(offset + 16, at, true)
+  view.setFloat64(offset + 24, accepted, true)
+  view.setFloat64(offset + 32, sequence, true)
+  view.setUint32(offset + 48, payloadBytes, true)
 }
 
 /** Reads command frames one after the other without allocating. */

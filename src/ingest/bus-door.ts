@@ -1,27 +1,37 @@
 import { MonotoneMicros, type Clock } from '#base/clock.js'
 import { unpack } from '#base/pack.js'
-import { type Consumer, distance, type DutyCycle, FRAME_TOO_LARGE, INSUFFICIENT_CAPACITY, type Producer } from '#bus/index.js'
+import { distance, type DutyCycle, FRAME_TOO_LARGE, INSUFFICIENT_CAPACITY } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_HEADER_BYTES, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import {
   ANSWER_ALWAYS,
   ANSWER_REFUSALS,
   COMMAND_FRAME,
+  COMMAND_HEADER_BYTES,
   type CommandHeader,
   commandFrameBytes,
+  renumberCommand,
   writeCommandHeader,
 } from '#entity/command-frame.js'
 import type { EntityModel, PlantModel } from '#entity/index.js'
 import type { Codec } from '#schema/index.js'
 import { slotOfShard } from '#shards/placement.js'
-import { type AnswerWanted, type Door, IN_FLIGHT_PER_SOURCE_ENTITY_MAX, type IngestCommand, type Offered, type Settlement } from './door.js'
+import type { EntityId } from '#base/ids.js'
+import {
+  type AnswerWanted,
+  type Door,
+  type DoorLine,
+  IN_FLIGHT_PER_SOURCE_ENTITY_MAX,
+  type IngestCommand,
+  type Offered,
+  type SettleLine,
+  type Settlement,
+} from './door.js'
 import { DOOR_SOURCE_PREFIX, encodeLabel, type Lane, Lanes, SOURCE_BYTES_MAX } from './lanes.js'
-import { type Waiting, WaitingQueue } from './waiting-queue.js'
+import { BusDoorLine } from './bus-door-line.js'
+import { DoorChannel, type WorkerChannel } from './door-channel.js'
+import { LineTemplates } from './line-templates.js'
 
-/** The gateway's end of the two channels of one worker slot. */
-export interface WorkerChannel {
-  readonly commands: Producer
-  readonly answers: Consumer
-}
+export type { WorkerChannel } from './door-channel.js'
 
 export interface BusDoorCounters {
   /** Commands taken, and settled since. */
@@ -44,8 +54,8 @@ interface KnownCommand {
 
 const NO_BYTES = new Uint8Array(0)
 
-/** Shortly before they wrap, so that every door does that early in its life and none for the first time after weeks. */
-const FIRST_REQUEST = 0xffff_fff0
+/** Of the offers of lines in one turn, one in so many looks at the clock, which costs as much as a tenth of an offer. */
+const CLOCK_LOOKS_MASK = 15
 
 /**
  * The Door over the bus: one per gateway process. A command is settled when the worker releases its frame, which means that all it caused is
@@ -56,14 +66,19 @@ const FIRST_REQUEST = 0xffff_fff0
  */
 export class BusDoor implements Door, DutyCycle {
   readonly counters: BusDoorCounters = { accepted: 0, settled: 0, refused: 0, full: 0, rejected: 0, unnumbered: 0 }
-  readonly #channels: readonly ChannelState[]
+  readonly #channels: readonly DoorChannel[]
   readonly #shardCount: number
   readonly #term: number
+  readonly #clock: Clock
+  readonly #onAck: ((ms: number) => void) | undefined
   readonly #accepted: MonotoneMicros
   readonly #wake: () => void
   readonly #lanes: Lanes
   readonly #commands: ReadonlyMap<EntityModel, ReadonlyMap<string, KnownCommand>>
   readonly #header: CommandHeader
+  readonly #templates = new LineTemplates()
+  /** Offers of lines since the clock was looked at. */
+  #sinceClock = 0
   #onRoom: (() => void)[] = []
   /** How often there was room again. */
   #roomCount = 0
@@ -77,10 +92,14 @@ export class BusDoor implements Door, DutyCycle {
     readonly term: number
     readonly clock: Clock
     readonly wake: () => void
+    /** Told how long a command of a line took to be acknowledged, of one command per channel at a time. */
+    readonly onAck?: (ms: number) => void
   }) {
-    this.#channels = options.channels.map((channel) => new ChannelState(channel))
+    this.#channels = options.channels.map((channel) => new DoorChannel(channel))
     this.#shardCount = options.shardCount
     this.#term = options.term
+    this.#clock = options.clock
+    this.#onAck = options.onAck
     this.#accepted = new MonotoneMicros(options.clock)
     this.#wake = options.wake
     this.#lanes = new Lanes(options.plant, `${DOOR_SOURCE_PREFIX}${options.term}`)
@@ -116,7 +135,7 @@ export class BusDoor implements Door, DutyCycle {
     if (this.#isClosed) return this.#full()
     const route = this.#lanes.route(command.entity)
     if (typeof route === 'string') return this.#reject(route)
-    const channel = this.#channels[slotOfShard(route.hash % this.#shardCount, this.#channels.length)] as ChannelState
+    const channel = this.#channels[slotOfShard(route.hash % this.#shardCount, this.#channels.length)] as DoorChannel
     if (channel.blockedBytes > 0) return this.#full()
     const lane = this.#lanes.lane(route, command.source)
     if (typeof lane === 'string') return this.#reject(lane)
@@ -135,7 +154,7 @@ export class BusDoor implements Door, DutyCycle {
 
     const isNumbered = command.source !== ''
     const header = this.#header
-    header.request = channel.nextRequest
+    header.request = channel.waiting.nextRequest
     header.entityHash = route.hash
     header.commandNumber = known.number
     header.answer = answer === 'always' ? ANSWER_ALWAYS : ANSWER_REFUSALS
@@ -158,9 +177,67 @@ export class BusDoor implements Door, DutyCycle {
     commands.commit()
 
     lane.inFlight++
-    channel.sent(answer, lane, settle)
+    channel.waiting.push(commands.position, answer === 'always', lane, settle, 0)
     this.counters.accepted++
     if (!isNumbered) this.counters.unnumbered++
+    this.#wake()
+    return 'accepted'
+  }
+
+  line(entity: EntityId, source: string, command: string): DoorLine | string {
+    const route = this.#lanes.route(entity)
+    if (typeof route === 'string') return route
+    if (source === '') return 'source: a line numbers its commands, so it names who sends'
+    const lane = this.#lanes.lane(route, source)
+    if (typeof lane === 'string') return lane
+    const known = this.#commands.get(route.model)?.get(command)
+    if (known === undefined) return noSuchCommand(route.model, command)
+    const channel = this.#channels[slotOfShard(route.hash % this.#shardCount, this.#channels.length)] as DoorChannel
+    const header = this.#header
+    header.entityHash = route.hash
+    header.commandNumber = known.number
+    header.answer = ANSWER_REFUSALS
+    header.entity = route.bytes
+    header.source = lane.sourceBytes
+    header.correlation = NO_BYTES
+    return new BusDoorLine(this, channel, lane, known.codec, this.#templates, header)
+  }
+
+  /** For lines: as `offer`, of which all that is the same for each command of a line has been done. */
+  offerOn(
+    line: BusDoorLine,
+    sequence: number,
+    data: Readonly<Record<string, unknown>>,
+    at: number,
+    settle: SettleLine,
+    token: number,
+  ): Offered {
+    const { channel, lane, codec, headerBytes } = line
+    if (this.#isClosed || channel.blockedBytes > 0 || lane.refusedAt === this.#roomCount) return this.#full()
+    const wrong = codec.check(data) ?? wrongNumbers(sequence, at)
+    if (wrong !== undefined) return this.#reject(wrong)
+    if (lane.inFlight >= IN_FLIGHT_PER_SOURCE_ENTITY_MAX) {
+      lane.refusedAt = this.#roomCount
+      return this.#full()
+    }
+    const payloadBytes = codec.encodedBytes(data)
+    const { commands, waiting } = channel
+    const offset = commands.tryClaim(headerBytes + payloadBytes, COMMAND_FRAME)
+    if (offset === FRAME_TOO_LARGE) return this.#reject(`the command is larger than ${commands.frameBytesMax} bytes`)
+    if (offset === INSUFFICIENT_CAPACITY) {
+      channel.blockedBytes = headerBytes + payloadBytes
+      return this.#full()
+    }
+    const { view } = commands
+    this.#templates.copy(line.template, headerBytes, view, offset)
+    const accepted = (this.#sinceClock++ & CLOCK_LOOKS_MASK) === 0 ? this.#accepted.next() : this.#accepted.following()
+    renumberCommand(view, offset, waiting.nextRequest, at, accepted, sequence, payloadBytes)
+    codec.encode(data, commands.bytes, view, offset + headerBytes)
+    commands.commit()
+    lane.inFlight++
+    waiting.push(commands.position, false, lane, settle, token)
+    if (channel.sampledSinceMs === 0 && this.#onAck !== undefined) channel.sample(commands.position, this.#clock.monotonicMs())
+    this.counters.accepted++
     this.#wake()
     return 'accepted'
   }
@@ -171,6 +248,7 @@ export class BusDoor implements Door, DutyCycle {
 
   doWork(): number {
     let work = 0
+    this.#sinceClock = 0
     for (const channel of this.#channels) {
       channel.commands.publish()
       work += this.#settleChannel(channel) + channel.unblock()
@@ -191,34 +269,39 @@ export class BusDoor implements Door, DutyCycle {
   }
 
   /** The release word is loaded before the answers are read: whatever was released then has its answer among them. */
-  #settleChannel(channel: ChannelState): number {
+  #settleChannel(channel: DoorChannel): number {
     const released = channel.commands.releasedPosition()
     let work = this.#readAnswers(channel)
-    for (let entry = channel.waiting.first; entry !== undefined; entry = channel.waiting.first) {
-      if (distance(entry.endPosition, released) < 0) break
-      const { settle, answer, settlement = answer === 'always' ? FORGOTTEN_SETTLEMENT : DONE_SETTLEMENT } = entry
-      ;(entry.lane as Lane).inFlight--
-      channel.waiting.shift()
+    const { waiting } = channel
+    while (waiting.count > 0 && distance(waiting.firstEndPosition, released) >= 0) {
+      const { firstSettle: settle, firstToken: token } = waiting
+      const settlement = waiting.firstSettlement ?? (waiting.isFirstAnswerWanted ? FORGOTTEN_SETTLEMENT : DONE_SETTLEMENT)
+      waiting.firstLane.inFlight--
+      waiting.shift()
       this.counters.settled++
       work++
       if (settlement.kind === 'refused' || settlement.kind === 'failed') this.counters.refused++
-      settle?.(settlement)
+      settle(settlement, token)
+    }
+    if (channel.sampledSinceMs > 0 && distance(channel.sampledEnd, released) >= 0) {
+      this.#onAck?.(this.#clock.monotonicMs() - channel.sampledSinceMs)
+      channel.sampledSinceMs = 0
     }
     return work
   }
 
   /** Answers to a predecessor, and those given again by the successor of a worker, find nobody or say the same. */
-  #readAnswers(channel: ChannelState): number {
+  #readAnswers(channel: DoorChannel): number {
     const { answers } = channel
     let count = 0
     for (let offset = answers.next(); offset >= 0; offset = answers.next()) {
       count++
       const { view, bytes } = answers
-      const entry = view.getUint32(offset + 4, true) === this.#term ? channel.waiting.find(view.getUint32(offset, true)) : undefined
-      if (entry !== undefined) {
+      if (view.getUint32(offset + 4, true) !== this.#term) continue
+      channel.waiting.answer(view.getUint32(offset, true), () => {
         const outcome = bytes.slice(offset + ANSWER_HEADER_BYTES, offset + answers.length)
-        entry.settlement = settlementOf(view.getUint32(offset + 12, true), view.getUint32(offset + 8, true), outcome)
-      }
+        return settlementOf(view.getUint32(offset + 12, true), view.getUint32(offset + 8, true), outcome)
+      })
     }
     if (count > 0) answers.release(answers.endPosition)
     return count
@@ -259,46 +342,10 @@ function noSuchCommand(model: EntityModel, command: string): string {
 }
 
 function wrongEnvelope({ at, source, sequence }: IngestCommand): string | undefined {
-  if (at !== undefined && !Number.isSafeInteger(at)) return 'at: expected whole microseconds since 1970'
-  if (source !== '' && !Number.isSafeInteger(sequence)) return 'sequence: expected a safe integer'
-  return undefined
+  return wrongNumbers(source === '' ? 0 : sequence, at ?? Number.NaN)
 }
 
-class ChannelState {
-  readonly commands: Producer
-  readonly answers: Consumer
-  readonly waiting = new WaitingQueue()
-  nextRequest = FIRST_REQUEST
-  /** What the frame takes for which there was no room; 0: none was refused since. */
-  blockedBytes = 0
-
-  constructor(channel: WorkerChannel) {
-    this.commands = channel.commands
-    this.answers = channel.answers
-  }
-
-  /** The command in the frame that was committed last. */
-  sent(answer: AnswerWanted, lane: Lane, settle: (settlement: Settlement) => void): void {
-    const entry: Waiting = this.waiting.push()
-    entry.request = this.nextRequest
-    entry.endPosition = this.commands.position
-    entry.answer = answer
-    entry.lane = lane
-    entry.settle = settle
-    this.nextRequest = (this.nextRequest + 1) >>> 0
-  }
-
-  /** 1 when there is room now for what was refused. */
-  unblock(): number {
-    if (this.blockedBytes === 0 || !this.commands.hasRoom(this.blockedBytes)) return 0
-    this.blockedBytes = 0
-    return 1
-  }
-
-  hasWork(): boolean {
-    if (this.answers.hasFrames() || this.commands.position !== this.commands.publishedPosition) return true
-    if (this.blockedBytes > 0 && this.commands.hasRoom(this.blockedBytes)) return true
-    const { first } = this.waiting
-    return first !== undefined && distance(first.endPosition, this.commands.releasedPosition()) >= 0
-  }
+function wrongNumbers(sequence: number, at: number): string | undefined {
+  if (at === at && !Number.isSafeInteger(at)) return 'at: expected whole microseconds since 1970'
+  return Number.isSafeInteger(sequence) ? undefined : 'sequence: expected a safe integer'
 }

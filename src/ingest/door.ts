@@ -40,7 +40,28 @@ export interface Door {
   offer(command: IngestCommand, answer: AnswerWanted, settle: (settlement: Settlement) => void): Offered
   /** Calls back once when there may be room again. */
   onRoom(callback: () => void): void
+  /**
+   * Prepares one command of one source to one entity that will be sent many times; a text says why no such command can ever be taken. Only doors
+   * in the process that holds the bus have lines: elsewhere a command costs the way there anyway.
+   */
+  line?(entity: EntityId, source: string, command: string): DoorLine | string
 }
+
+/**
+ * What a door knows of a device that reports again and again, looked up once: offering costs no look-up, no check but that of the data, and allocates
+ * nothing. Keeps a place in the door until it is closed.
+ */
+export interface DoorLine {
+  /**
+   * As Door.offer with answer `refused`, at `at` or, when that is NaN, when it is taken. `settle` is called with `token`; one function for many commands
+   * makes no garbage. When `accepted` is read from the stored event, it may be some microseconds older than the offer, and never goes back.
+   */
+  offer(sequence: number, data: Readonly<Record<string, unknown>>, at: number, settle: SettleLine, token: number): Offered
+  /** What is in flight is settled all the same. */
+  close(): void
+}
+
+export type SettleLine = (settlement: Settlement, token: number) => void
 
 export type Offered = 'accepted' | 'full' | { readonly rejected: string }
 

@@ -30,6 +30,8 @@ export class Lane {
   readonly source: string
   readonly sourceBytes: Uint8Array
   inFlight = 0
+  /** Lines that are open on it: it is kept for them. */
+  lineCount = 0
   /** The door's count of rooms at which a command was refused because too many were in flight. */
   refusedAt = -1
 
@@ -120,7 +122,7 @@ export class Lanes {
   #sweep(inUse: Route | undefined): void {
     for (const [entity, route] of this.#routes) {
       for (const [source, lane] of route.lanes) {
-        if (lane.inFlight > 0) continue
+        if (lane.inFlight > 0 || lane.lineCount > 0) continue
         route.lanes.delete(source)
         this.#laneCount--
       }

@@ -110,7 +110,13 @@ export class GatewayMetrics {
         })
       },
       onRoom: (callback) => door.onRoom(callback),
+      line: (entity, source, command) => door.line?.(entity, source, command) ?? 'this door has no lines',
     }
+  }
+
+  /** For doors that time a sample by themselves. */
+  observeAck(ms: number): void {
+    this.#ack.observe(ms / 1000)
   }
 
   #collectSeats(): void {

@@ -36,6 +36,7 @@ export function runGatewayProcess(): Promise<void> {
     async (context, { definition, plant }) => {
       const { settings, slot, term, clock, log, table } = context
       let cycle: ReturnType<typeof context.run> | undefined
+      const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
       const door = new BusDoor({
         plant,
         channels: wireGateway(context.access, slot, settings.shape, context.holder),
@@ -43,11 +44,11 @@ export function runGatewayProcess(): Promise<void> {
         term,
         clock,
         wake: () => cycle?.wake(),
+        onAck: (ms) => metrics.observeAck(ms),
       })
       cycle = context.run(door)
       const count = countInto(table.counters({ role: 'gateway', slot }), door)
       setInterval(count, COUNTERS_EVERY_MS).unref()
-      const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
       const timedDoor = metrics.timed(endingDoor(door, (error) => context.fail(error)))
       const tell: SourceLog = (level, message, values) => log[level](values ?? {}, message)
       const base = dirname(settings.plantFile)
@@ -105,6 +106,8 @@ function endingDoor(door: Door, fail: (error: unknown) => never): Door {
       }
     },
     onRoom: (callback) => door.onRoom(callback),
+    // Lines belong to sources in this process: what they throw is not caught by anybody, which ends it too.
+    line: (entity, source, command) => door.line?.(entity, source, command) ?? 'this door has no lines',
   }
 }
 
