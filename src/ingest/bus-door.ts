@@ -6,7 +6,6 @@ import {
   ANSWER_ALWAYS,
   ANSWER_REFUSALS,
   COMMAND_FRAME,
-  COMMAND_HEADER_BYTES,
   type CommandHeader,
   commandFrameBytes,
   renumberCommand,
@@ -26,7 +25,7 @@ import {
   type SettleLine,
   type Settlement,
 } from './door.js'
-import { DOOR_SOURCE_PREFIX, encodeLabel, type Lane, Lanes, SOURCE_BYTES_MAX } from './lanes.js'
+import { DOOR_SOURCE_PREFIX, encodeLabel, Lanes, SOURCE_BYTES_MAX } from './lanes.js'
 import { BusDoorLine } from './bus-door-line.js'
 import { DoorChannel, type WorkerChannel } from './door-channel.js'
 import { LineTemplates } from './line-templates.js'
