@@ -71,7 +71,11 @@ export class JournalFeed implements LogFeed {
         }
         if (!isEnd) continue
         if (!isLive) return
-        await this.#appended(cursor.position, signal, cursor.position > told ? PROGRESS_EVERY_MS : undefined)
+        if (holder !== undefined) subscriptionsOf(journal, clock).check(holder)
+        await this.#appended(cursor.position, signal, {
+          ...(holder && { holder }),
+          ...(cursor.position > told && { withinMs: PROGRESS_EVERY_MS }),
+        })
       }
     } finally {
       cursor.close()
@@ -92,19 +96,26 @@ export class JournalFeed implements LogFeed {
 
   async close(): Promise<void> {}
 
-  /** Resolves when the log has a row at the position, when the signal aborts, or when the time is over. */
-  #appended(position: number, signal: AbortSignal, withinMs: number | undefined): Promise<void> {
+  /** Resolves when the log has a row at the position, when something became of the holder, when the signal aborts, or when the time is over. */
+  #appended(position: number, signal: AbortSignal, { holder, withinMs }: Waiting): Promise<void> {
     if (this.#journal.endPosition > position || signal.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const done = () => {
         unlisten()
+        unwatch()
         cancel()
         signal.removeEventListener('abort', done)
         resolve()
       }
       const unlisten = this.#journal.onAppend(done)
+      const unwatch = holder === undefined ? () => {} : subscriptionsOf(this.#journal, this.#clock).watch(holder.name, done)
       const cancel = withinMs === undefined ? () => {} : this.#clock.after(withinMs, done)
       signal.addEventListener('abort', done)
     })
   }
+}
+
+interface Waiting {
+  readonly holder?: SubscriptionHolder
+  readonly withinMs?: number
 }

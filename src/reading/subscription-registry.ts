@@ -62,6 +62,7 @@ export class SubscriptionRegistry {
   readonly #clock: Clock
   #records: Map<string, Stored> | undefined
   readonly #seen = new Map<string, number>()
+  readonly #watchers = new Set<{ readonly name: string; readonly callback: () => void }>()
 
   constructor(journal: Journal, clock: Clock) {
     this.#journal = journal
@@ -97,7 +98,7 @@ export class SubscriptionRegistry {
       checkStart(this.#journal, position, name)
     }
     const term = (known?.term ?? 0) + 1
-    await this.#store(name, { position, term, updatedAt: this.#clock.nowMicros() })
+    await this.#change(name, { position, term, updatedAt: this.#clock.nowMicros() })
     return { position, term }
   }
 
@@ -107,6 +108,13 @@ export class SubscriptionRegistry {
     if (known === undefined || known.term !== term) throw known?.isReset === true ? resetMeanwhile(name) : taken(name)
     if (known.fenced !== undefined) throw fenced(name, known.position, known.fenced)
     this.#seen.set(name, this.#clock.nowMicros())
+  }
+
+  /** Calls back when the subscription was fenced, reset, removed or opened by another, until the answer is called: look at `check`. */
+  watch(name: string, callback: () => void): () => void {
+    const watcher = { name, callback }
+    this.#watchers.add(watcher)
+    return () => void this.#watchers.delete(watcher)
   }
 
   /** Moves the checkpoint, never back. Throws as `check`. */
@@ -119,14 +127,14 @@ export class SubscriptionRegistry {
 
   /** Keeps a subscription from reading on until it is reset: its next read or save is ERR_SUBSCRIPTION_FENCED. `reason` is a clause: "it held 2 GB". */
   async fence(name: string, reason: string): Promise<void> {
-    await this.#store(name, { ...this.#need(name), fenced: reason })
+    await this.#change(name, { ...this.#need(name), fenced: reason })
   }
 
   /** Sets the checkpoint and lifts a fence; a reader under that name ends. Returns the position. */
   async reset(name: string, start: StartPosition): Promise<number> {
     const { term } = this.#need(name)
     const position = startIn(this.#journal, start, name)
-    await this.#store(name, { position, term: term + 1, updatedAt: this.#clock.nowMicros(), isReset: true })
+    await this.#change(name, { position, term: term + 1, updatedAt: this.#clock.nowMicros(), isReset: true })
     return position
   }
 
@@ -135,6 +143,7 @@ export class SubscriptionRegistry {
     this.#need(name)
     this.#all().delete(name)
     this.#seen.delete(name)
+    this.#tell(name)
     await this.#journal.removeCheckpoint(PREFIX + name)
   }
 
@@ -142,6 +151,16 @@ export class SubscriptionRegistry {
     const known = this.#all().get(name)
     if (known === undefined) throw unknownSubscription(name)
     return known
+  }
+
+  /** As `store`, and whoever reads under the name hears of it once it is durable. */
+  async #change(name: string, stored: Stored): Promise<void> {
+    await this.#store(name, stored)
+    this.#tell(name)
+  }
+
+  #tell(name: string): void {
+    for (const watcher of [...this.#watchers]) if (watcher.name === name) watcher.callback()
   }
 
   async #store(name: string, stored: Stored): Promise<void> {

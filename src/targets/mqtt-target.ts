@@ -200,7 +200,7 @@ export class MqttTarget implements RunningTarget {
 
   #lose(): void {
     this.#client = undefined
-    this.#reconnects++
+    if (!this.#isStopping) this.#reconnects++
     this.#watched = undefined
     this.#cancelAckTimer?.()
     this.#cancelRelease?.()

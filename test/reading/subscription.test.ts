@@ -162,6 +162,18 @@ describe('a named subscription', () => {
     expect(positions(await take(log, { name: 'mes', isLive: false }))).toEqual(upTo(3, 21))
   })
 
+  test('that is reset while it waits hears of it at once', async () => {
+    const log = await logOf(20)
+    const subscription = subscribe(log.journal, { name: 'mes', from: 'end' })
+    const next = subscription.next()
+    await subscription.opened
+
+    await subscriptionsOf(log.journal).reset('mes', 5)
+
+    await expect(next).rejects.toMatchObject({ code: 'ERR_SUBSCRIPTION_RESET' })
+    expect(positions(await take(log, { name: 'mes', isLive: false }))).toEqual(upTo(5, 20))
+  })
+
   test('that is ahead of the log says so', async () => {
     const log = await logOf(20)
 
