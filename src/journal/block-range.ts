@@ -1,10 +1,14 @@
-import type { BlockHeader } from './block-format.js'
+import type { BlockShard } from './block-format.js'
 import type { BlockRange } from './journal.js'
 import type { LogState } from './log-state.js'
 
-/** Whether a block may have rows that the range asks for. Looks at its header only. */
-export function isWanted(header: BlockHeader, range: BlockRange, state: LogState): boolean {
-  if (header.basePosition + header.rowCount <= range.from) return false
+/** Whether a block may have rows that the range asks for. Looks at its header, or at its entry in a directory. */
+export function isWanted(
+  header: { readonly endPosition: number; readonly shards: readonly BlockShard[] },
+  range: BlockRange,
+  state: LogState,
+): boolean {
+  if (header.endPosition <= range.from) return false
   const { shards, entity } = range
   if (shards !== undefined && !header.shards.some((own) => shards.has(own.shard))) return false
   if (entity === undefined) return true

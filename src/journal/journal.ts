@@ -22,6 +22,8 @@ export interface Journal {
   readonly shardCount: number
   /** The position that the next row will get; equal to the number of rows ever stored. */
   readonly endPosition: number
+  /** The lowest position that can be read: rows before it were dropped by retention. */
+  readonly firstPosition: number
   /** Every event type that rows refer to, by number: each shape that an event ever had is one of its own. Grows when a plant's schema does. */
   readonly eventTypes: readonly EventType[]
 
@@ -53,11 +55,14 @@ export interface Journal {
   mark(slot: number): { readonly term: number; readonly number: number } | undefined
 
   /**
-   * Encoded blocks (block.ts) with a row at or after `from`, ascending, up to `endPosition` at the time of the call. With `shards` those
+   * Encoded blocks (block-format.ts) with a row at or after `from`, up to `endPosition` at the time of the call, and no row twice. Rows of one entity come in
+   * ascending version over all blocks; those of different entities come by segment, and within a sealed one by (shard, entity), not by position. With `shards` those
    * that have no row of these shards are skipped where that is known without reading them. A block's bytes are the caller's to keep.
    * Throws ERR_BLOCK_DAMAGED naming segment and block where a check fails.
    */
   blocks(range: BlockRange): AsyncIterable<Uint8Array>
+  /** As `blocks`, but in order of position and never clustered: those of sealed segments are put together again, without chain, marks and new entities. */
+  orderedBlocks(range: PositionRange): AsyncIterable<Uint8Array>
   /** Rows in global order, as readRows gives them (read-rows.ts). */
   read(range: RowRange): AsyncIterable<Row>
   /**
@@ -98,6 +103,9 @@ export interface Journal {
   /** Of all checkpoints whose names begin so, in no order. */
   checkpointNames(prefix: string): readonly string[]
   removeCheckpoint(name: string): Promise<void>
+
+  /** Closes the active segment and seals all that is there. Resolves when it is done; throws why a segment could not be sealed, which then stays as it is. */
+  seal(): Promise<void>
 
   /** Reads everything there is and names all that is wrong. Never throws for damage. */
   verify(progress?: (done: number, total: number) => void): AsyncIterable<Finding>
@@ -169,6 +177,12 @@ export interface EntityHead {
   /** Writer term and append number of the newest row. */
   readonly term: number
   readonly appendNumber: number
+}
+
+/** Positions from the first up to, without, the second; to the end of the log when that is left out. */
+export interface PositionRange {
+  readonly from: number
+  readonly to?: number
 }
 
 export interface BlockRange {

@@ -1,6 +1,6 @@
 import { type EntityId, parseEntityId } from '#base/ids.js'
 import { type RowFilter, rowsOf } from './block-rows.js'
-import type { BlockRange, Journal, Row } from './journal.js'
+import type { Journal, Row } from './journal.js'
 
 /** Which rows `readRows` gives: all conditions hold. */
 export interface RowRange {
@@ -21,7 +21,8 @@ export async function* readRows(journal: Journal, range: RowRange): AsyncGenerat
   if (entity !== undefined) parseEntityId(entity)
   const head = entity === undefined ? undefined : journal.head(entity)
   if (entity !== undefined && head === undefined) return
-  const blocks: BlockRange = { from, ...(shards === undefined ? {} : { shards }), ...(entity === undefined ? {} : { entity }) }
+  // The rows of one entity are in order however they are clustered.
+  const source = entity === undefined ? journal.orderedBlocks({ from, to }) : journal.blocks({ from, entity })
   const filter: RowFilter = {
     from,
     to,
@@ -29,7 +30,7 @@ export async function* readRows(journal: Journal, range: RowRange): AsyncGenerat
     ...(event === undefined ? {} : { event }),
     ...(head === undefined ? {} : { entity: head }),
   }
-  for await (const block of journal.blocks(blocks)) {
+  for await (const block of source) {
     for (const row of rowsOf(block, journal, filter)) yield row
   }
 }

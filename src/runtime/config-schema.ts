@@ -21,6 +21,9 @@ export const configSchema = z.strictObject({
     batchBytesMax: bytes(64 * 1024, 2 ** 30),
     reserveBytes: bytes(0, 2 ** 40),
     mapBytes: bytes(2 ** 24, 2 ** 46),
+    segmentRowsMax: whole(1, 100_000_000),
+    segmentBytesMax: bytes(2 ** 16, 2 ** 34),
+    segmentAgeMs: duration('ms', 100, MS_MAX),
   }),
   retention: z.strictObject({
     ageMs: duration('ms', 1, MS_MAX).nullable(),

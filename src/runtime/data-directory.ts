@@ -30,7 +30,11 @@ export function dataPaths(directory: string): {
 export interface OpenLogOptions {
   readonly isReadOnly?: boolean
   readonly reserveBytes?: number
+  readonly mapBytes?: number
+  readonly segmentRowsMax?: number
   readonly segmentBytesMax?: number
+  readonly segmentAgeMs?: number
+  readonly onSealFailed?: (error: unknown) => void
 }
 
 /** Loads the code of the store, which `openLog` needs and no other process may have. A journal that stands by has done so before it is given the seat. */

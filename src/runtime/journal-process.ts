@@ -1,3 +1,4 @@
+import { messageOf } from '#base/errors.js'
 import { registerSchemas } from '#journal/register-schemas.js'
 import { serveControl } from '#processes/control-socket.js'
 import { entitySchemaFromJson } from '#schema/index.js'
@@ -17,7 +18,11 @@ export function runJournalProcess(): Promise<void> {
     const startedMs = clock.monotonicMs()
     const journal = await openLog(settings.dataDirectory, {
       reserveBytes: settings.config.journal.reserveBytes,
-      segmentBytesMax: settings.config.journal.mapBytes,
+      mapBytes: settings.config.journal.mapBytes,
+      segmentRowsMax: settings.config.journal.segmentRowsMax,
+      segmentBytesMax: settings.config.journal.segmentBytesMax,
+      segmentAgeMs: settings.config.journal.segmentAgeMs,
+      onSealFailed: (error) => log.warn({ error: messageOf(error) }, 'a segment is not sealed and stays as it is'),
     })
     const openMs = clock.monotonicMs() - startedMs
     await registerSchemas(journal, settings.schemas.map(entitySchemaFromJson))

@@ -153,7 +153,7 @@ describe('a log that is open', () => {
   })
 
   test('refuses a batch beyond the limit of its segment', async () => {
-    const { journal, writer } = await started({ segmentBytesMax: 2 ** 18 })
+    const { journal, writer } = await started({ mapBytes: 2 ** 18 })
 
     const filled = fill(journal, writer, 100, 200)
 

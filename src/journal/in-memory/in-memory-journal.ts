@@ -3,6 +3,7 @@ import { type EntityId, SHARD_COUNT_DEFAULT } from '#base/ids.js'
 import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'
 import { type BlockEntry, entryOf } from '#journal/block-entry.js'
+import { readHeader } from '#journal/block-format.js'
 import { BlockReader } from '#journal/block-reader.js'
 import { isWanted } from '#journal/block-range.js'
 import {
@@ -14,6 +15,7 @@ import {
   type EventTypeDeclaration,
   type Finding,
   type Journal,
+  type PositionRange,
   type Row,
   SNAPSHOTS_KEPT,
   type Snapshot,
@@ -89,6 +91,10 @@ export class InMemoryJournal implements Journal {
     return this.#state.endPosition
   }
 
+  get firstPosition(): number {
+    return 0
+  }
+
   get eventTypes(): readonly EventType[] {
     return this.#state.eventTypes
   }
@@ -147,6 +153,13 @@ export class InMemoryJournal implements Journal {
       if (end <= range.from) continue
       const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index])
       if (isWanted(reader.header, range, this.#state)) yield new Uint8Array(reader.check().bytes)
+    }
+  }
+
+  async *orderedBlocks({ from, to = Infinity }: PositionRange): AsyncGenerator<Uint8Array> {
+    for await (const block of this.blocks({ from })) {
+      if (readHeader(block).basePosition >= to) return
+      yield block
     }
   }
 
@@ -219,6 +232,8 @@ export class InMemoryJournal implements Journal {
   async removeCheckpoint(name: string): Promise<void> {
     this.stored.checkpoints.delete(name)
   }
+
+  async seal(): Promise<void> {}
 
   async *verify(progress?: (done: number, total: number) => void): AsyncGenerator<Finding> {
     const verifier = new LogVerifier([...this.#allHeads()])

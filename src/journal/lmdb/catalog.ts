@@ -16,9 +16,11 @@ import { type Database, diskFailed, type Key, readValue } from './environment.js
  *   3 name in UTF-8                                   checkpoint: bytes
  *   4 u16 shard                                       heads of a shard (heads-checkpoint.ts)
  *   5                                                 marks of all writer slots
- *   6                                                 manifest: kept for sealed segments
+ *   6 u64 number                                      manifest: an entry (segments/manifest.ts), by number from 0
  *   7                                                 timers: kept
  *   8 u16 shard, entity in UTF-8                      base snapshot: u32 version, then as a snapshot
+ *   9 u16 shard                                       base heads of a shard, as 4, as of when rows were dropped last
+ *   10                                                base marks, as 5
  *
  * Numbers in keys are big-endian, so that they sort.
  */
@@ -27,6 +29,9 @@ export const KIND_SNAPSHOT = 2
 export const KIND_CHECKPOINT = 3
 export const KIND_HEADS = 4
 export const KIND_MARKS = 5
+export const KIND_BASE_HEADS = 9
+export const KIND_BASE_MARKS = 10
+const KIND_MANIFEST = 6
 const KIND_BASE = 8
 
 const CHECKPOINT_NAME_BYTES_MAX = 1024
@@ -60,6 +65,15 @@ export class Catalog {
   /** Stores all pairs and resolves when they are durable. */
   async put(pairs: readonly (readonly [Key, Uint8Array])[]): Promise<void> {
     await this.#write(pairs)
+  }
+
+  /** The manifest as it is stored, in order. Throws ERR_CATALOG_DAMAGED. */
+  manifest(): Uint8Array[] {
+    return this.#keys(KIND_MANIFEST).map((key) => this.#need(key, 'an entry of the manifest'))
+  }
+
+  async saveManifestEntry(number: number, stored: Uint8Array): Promise<void> {
+    await this.#write([[u64Key(KIND_MANIFEST, number), stored]])
   }
 
   checkpoint(name: string): Uint8Array | undefined {
@@ -201,10 +215,20 @@ const KIND_NAMES: Readonly<Record<number, string>> = {
   [KIND_HEADS]: 'the heads of a shard',
   [KIND_MARKS]: 'the marks of the writers',
   [KIND_BASE]: 'a base snapshot',
+  [KIND_BASE_HEADS]: 'the base heads of a shard',
+  [KIND_BASE_MARKS]: 'the base marks of the writers',
+  [KIND_MANIFEST]: 'an entry of the manifest',
 }
 
 export function u16Key(kind: number, number: number): Key {
   return Uint8Array.of(kind, number >> 8, number & 0xff)
+}
+
+function u64Key(kind: number, number: number): Key {
+  const key = Buffer.alloc(9)
+  key[0] = kind
+  key.writeBigUInt64BE(BigInt(number), 1)
+  return key
 }
 
 function checkpointKey(name: string): Key {

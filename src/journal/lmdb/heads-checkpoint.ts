@@ -2,7 +2,7 @@ import { assert } from '#base/assert.js'
 import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
 import type { BlockMark } from '#journal/block-format.js'
 import type { LogState } from '#journal/log-state.js'
-import { type Catalog, KIND_HEADS, KIND_MARKS, u16Key } from './catalog.js'
+import { type Catalog, KIND_BASE_HEADS, KIND_BASE_MARKS, KIND_HEADS, KIND_MARKS, u16Key } from './catalog.js'
 import type { Key } from './environment.js'
 
 /**
@@ -12,6 +12,8 @@ import type { Key } from './environment.js'
  *   heads of a shard   u64 position, varint count, then per entity in order of number: varint version, varint term, varint append
  *                      number, varint bytes, UTF-8
  *   marks              u64 position, varint count, then per slot: varint slot, varint term, varint append number
+ *
+ * Once rows are dropped, the log alone does not tell all of it any more. So there is a second copy, the base heads, written before a segment is dropped.
  */
 export class HeadsCheckpoint {
   readonly #catalog: Catalog
@@ -21,6 +23,7 @@ export class HeadsCheckpoint {
   #savedPosition: number
   /** The shard to be saved next, or -1 when none is under way. */
   #shard = -1
+  #isWanted = false
 
   constructor(catalog: Catalog, state: LogState, everyRows: number, savedPosition: number) {
     this.#catalog = catalog
@@ -29,11 +32,17 @@ export class HeadsCheckpoint {
     this.#savedPosition = savedPosition
   }
 
+  /** Begins to save what there is, as soon as nothing else is being saved. */
+  begin(): void {
+    this.#isWanted = true
+  }
+
   /** To be called after each append: saves a few shards when it is time, never more at once than a few milliseconds' worth. */
   async step(): Promise<void> {
     const { endPosition } = this.#state
     if (this.#shard < 0) {
-      if (endPosition - this.#savedPosition < this.#everyRows) return
+      if (endPosition - this.#savedPosition < this.#everyRows && !this.#isWanted) return
+      this.#isWanted = false
       this.#shard = 0
       this.#savedPosition = endPosition
     }
@@ -64,17 +73,29 @@ export class HeadsCheckpoint {
 
 const ENTITIES_PER_STEP = 16_384
 const MARKS_KEY: Key = Uint8Array.of(KIND_MARKS)
+const BASE_MARKS_KEY: Key = Uint8Array.of(KIND_BASE_MARKS)
 
-/** Loads what was saved into a fresh state. Returns the position from which on the log must be learnt; 0 when something is missing or damaged. */
+/** Saves the base heads; resolves when they are durable. */
+export async function saveBaseHeads(catalog: Catalog, state: LogState): Promise<void> {
+  const writer = new ByteWriter(1 << 16)
+  await catalog.put([[BASE_MARKS_KEY, encodeMarks(state, writer)]])
+  for (let shard = 0; shard < state.entities.shardCount; shard++) {
+    await catalog.put([[u16Key(KIND_BASE_HEADS, shard), encodeHeads(state, shard, writer.clear()).bytes]])
+  }
+}
+
+/** Loads what was saved into a fresh state. Returns the position from which on the log must be learnt; 0 when something is missing or damaged in both copies. */
 export function loadHeads(catalog: Catalog, state: LogState): number {
-  let from = loadMarks(catalog, state)
-  for (let shard = 0; shard < state.entities.shardCount; shard++) from = Math.min(from, loadShard(catalog, state, shard))
+  let from = loadMarks(catalog, state, MARKS_KEY) || loadMarks(catalog, state, BASE_MARKS_KEY)
+  for (let shard = 0; shard < state.entities.shardCount; shard++) {
+    from = Math.min(from, loadShard(catalog, state, shard, KIND_HEADS) || loadShard(catalog, state, shard, KIND_BASE_HEADS))
+  }
   return from
 }
 
-function loadMarks(catalog: Catalog, state: LogState): number {
+function loadMarks(catalog: Catalog, state: LogState, key: Key): number {
   return readable(() => {
-    const bytes = catalog.get(MARKS_KEY)
+    const bytes = catalog.get(key)
     if (bytes === undefined) return 0
     const reader = new ByteReader(bytes)
     const position = reader.u64()
@@ -86,9 +107,9 @@ function loadMarks(catalog: Catalog, state: LogState): number {
   })
 }
 
-function loadShard(catalog: Catalog, state: LogState, shard: number): number {
+function loadShard(catalog: Catalog, state: LogState, shard: number, kind: number): number {
   return readable(() => {
-    const bytes = catalog.get(u16Key(KIND_HEADS, shard))
+    const bytes = catalog.get(u16Key(kind, shard))
     if (bytes === undefined) return 0
     const reader = new ByteReader(bytes)
     const position = reader.u64()

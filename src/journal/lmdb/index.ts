@@ -1,1 +1,3 @@
-export { type LmdbJournalOptions, openLmdbJournal } from './lmdb-journal.js'
+export type { LmdbJournalOptions } from './journal-options.js'
+export { openLmdbJournal } from './open-lmdb-journal.js'
+export { verifyFiles } from './verify-files.js'

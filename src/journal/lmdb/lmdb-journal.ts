@@ -1,13 +1,10 @@
-import { realpathSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { assert } from '#base/assert.js'
-import { type Clock, systemClock } from '#base/clock.js'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'
-import { type BlockEntry, entryOf } from '#journal/block-entry.js'
-import { isWanted } from '#journal/block-range.js'
+import type { BlockEntry } from '#journal/block-entry.js'
 import type {
   AppendAnswer,
   AppendBatch,
@@ -17,6 +14,7 @@ import type {
   EventTypeDeclaration,
   Finding,
   Journal,
+  PositionRange,
   Row,
   Snapshot,
 } from '#journal/journal.js'
@@ -26,108 +24,43 @@ import type { RetainedSegment } from '#journal/retention-plan.js'
 import { runQuery } from '#journal/query/index.js'
 import { type RowRange, readRows } from '#journal/read-rows.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
-import { Catalog } from './catalog.js'
-import { activeSegment, createFormat, freeBytesOf, type LogFormat, logPaths, noJournal, readFormat } from './directory.js'
-import { DATA_FILE, fileBytes, openEnvironment } from './environment.js'
-import { HeadsCheckpoint, loadHeads } from './heads-checkpoint.js'
-import { Segment } from './segment.js'
-
-export interface LmdbJournalOptions {
-  /** Made when it is not there, unless read-only. Held by one process at a time: whoever opens it for writing has seen to that. */
-  readonly directory: string
-  /** For tools, while no journal has the directory open. Creates nothing; heads are read when they are first asked for. */
-  readonly isReadOnly?: boolean
-  /** Of a new log. */
-  readonly shardCount?: number
-  /** Stamps a new log. */
-  readonly clock?: Clock
-  /** A batch is refused with ERR_JOURNAL_FULL when it would leave less than this free on the disk. */
-  readonly reserveBytes?: number
-  /** How the free bytes of the disk are found out. */
-  readonly freeBytes?: (directory: string) => number
-  /** How far the segment file can grow. Address space only. */
-  readonly segmentBytesMax?: number
-  /** How many of the newest appends are recognised when they come again. */
-  readonly recentAppends?: number
-  /** Heads are saved after so many rows, so at most so many and twice as many are read at opening. */
-  readonly headsEveryRows?: number
-}
+import { lastVersions } from '#journal/segments/last-versions.js'
+import type { Catalog } from './catalog.js'
+import { freeBytesOf, type LogFormat, logPaths } from './directory.js'
+import { DATA_FILE, fileBytes } from './environment.js'
+import type { LmdbJournalOptions } from './journal-options.js'
+import { HeadsCheckpoint, loadHeads, saveBaseHeads } from './heads-checkpoint.js'
+import { learnLog } from './learn-log.js'
+import { LogSegments } from './log-segments.js'
+import { ManifestStore } from './manifest-store.js'
+import { SealPolicy } from './seal-policy.js'
+import type { LogPart } from './log-part.js'
 
 const RESERVE_BYTES_DEFAULT = 64 * 2 ** 20
-const SEGMENT_BYTES_MAX_DEFAULT = 256 * 2 ** 30
-const CATALOG_BYTES_MAX = 64 * 2 ** 30
 const HEADS_EVERY_ROWS_DEFAULT = 524_288
-
-/** Directories open in this process: LMDB loses its file locks when an environment is opened twice. */
-const openDirectories = new Set<string>()
-
-/**
- * Opens the log in a directory. Throws ERR_NO_JOURNAL (read-only, nothing there), ERR_JOURNAL_OPEN (open in this process already),
- * ERR_LOG_FORMAT, ERR_FORMAT_NEWER, ERR_SEGMENT_UNREADABLE, ERR_CATALOG_DAMAGED, ERR_BLOCK_DAMAGED where what it must read is damaged.
- */
-export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Journal> {
-  const { isReadOnly = false } = options
-  const directory = resolve(options.directory)
-  const found = readFormat(directory)
-  if (found === undefined && isReadOnly) throw noJournal(directory)
-  const format =
-    found ??
-    createFormat(directory, {
-      nowMicros: (options.clock ?? systemClock).nowMicros(),
-      ...(options.shardCount === undefined ? {} : { shardCount: options.shardCount }),
-    })
-  const held = realpathSync(directory)
-  if (openDirectories.has(held)) {
-    throw new MillraceError('ERR_JOURNAL_OPEN', {
-      fact: 'the log is open in this process already',
-      action: 'operator',
-      values: { directory },
-      next: 'close it first',
-    })
-  }
-  openDirectories.add(held)
-  const opened: { close(): Promise<void> }[] = []
-  const release = async () => {
-    for (const one of opened.reverse()) await one.close()
-    openDirectories.delete(held)
-  }
-  try {
-    const paths = logPaths(directory)
-    const catalogDatabase = await openEnvironment(paths.catalog, { isReadOnly, mapBytes: CATALOG_BYTES_MAX })
-    opened.push(catalogDatabase)
-    const name = activeSegment(directory)
-    const segmentBytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX_DEFAULT
-    const segmentDatabase = await openEnvironment(join(paths.log, name), { isReadOnly, mapBytes: segmentBytesMax })
-    opened.push(segmentDatabase)
-    const catalog = new Catalog(catalogDatabase, join(paths.catalog, DATA_FILE))
-    const segment = new Segment(name, segmentDatabase, join(paths.log, name, DATA_FILE))
-    const journal = new LmdbJournal({ ...options, directory, isReadOnly, segmentBytesMax, format, catalog, segment, release })
-    if (!isReadOnly) journal.learn()
-    return journal
-  } catch (error) {
-    await release()
-    throw error
-  }
-}
 
 interface Parts extends LmdbJournalOptions {
   readonly isReadOnly: boolean
-  readonly segmentBytesMax: number
+  readonly mapBytes: number
   readonly format: LogFormat
   readonly catalog: Catalog
-  readonly segment: Segment
   readonly release: () => Promise<void>
 }
 
-class LmdbJournal implements Journal {
+/** The log in a directory, on LMDB and sealed files. Made by openLmdbJournal. */
+export class LmdbJournal implements Journal {
   readonly #parts: Parts
   readonly #state: LogState
   readonly #path: AppendPath
   readonly #listeners = new AppendListeners()
+  readonly #policy: SealPolicy
+  #openSegments: LogSegments | undefined
   #heads: HeadsCheckpoint | undefined
   #isLearnt = false
   #isSavingHeads = false
   #savingHeads: Promise<void> = Promise.resolve()
+  /** A new active segment is on its way; appends wait for it. */
+  #rotating: Promise<void> | undefined
   #isClosed = false
   /** Why the catalog cannot be used; a read-only journal opens all the same, so that it can be verified. */
   #catalogDamage: MillraceError | undefined
@@ -136,7 +69,7 @@ class LmdbJournal implements Journal {
 
   constructor(parts: Parts) {
     this.#parts = parts
-    const { format, catalog, segment, isReadOnly } = parts
+    const { format, catalog, isReadOnly } = parts
     let types: readonly EventType[] = []
     try {
       types = catalog.eventTypes()
@@ -145,11 +78,41 @@ class LmdbJournal implements Journal {
       this.#catalogDamage = error
     }
     this.#state = new LogState(format.shardCount, isReadOnly ? 1 : (parts.recentAppends ?? RECENT_APPENDS_DEFAULT), types)
+    this.#policy = new SealPolicy(parts, () => this.#rotateWhenDue())
     this.#path = new AppendPath(this.#state, {
       checkRoom: (bytes) => this.#checkRoom(bytes),
-      put: (base, block, whileBusy) => segment.put(base, block, whileBusy),
+      put: (base, block, whileBusy) => {
+        this.#policy.stored(block.length)
+        return this.#segments.active.put(base, block, whileBusy)
+      },
+    })
+  }
+
+  /** Opens the segments; what it answers closes them. */
+  async open(): Promise<{ close(): Promise<void> }> {
+    const { catalog, directory, isReadOnly, freeBytes = freeBytesOf, mapBytes } = this.#parts
+    const manifest = ManifestStore.open(catalog)
+    this.#openSegments = await LogSegments.open({
+      directory: logPaths(directory).log,
+      isReadOnly,
+      mapBytes,
+      manifest,
+      types: () => this.#state.eventTypes,
+      freeBytes: () => freeBytes(directory) - this.#reserveBytes,
+      onSealStep: this.#parts.onSealStep ?? (() => undefined),
+      onSealFailed: this.#parts.onSealFailed ?? (() => undefined),
+      onFatal: (error) => this.#path.fail(error),
     })
     if (isReadOnly) this.#readOnlyEnd = this.#findEnd()
+    return this.#openSegments
+  }
+
+  get #segments(): LogSegments {
+    return this.#openSegments as LogSegments
+  }
+
+  get #reserveBytes(): number {
+    return this.#parts.reserveBytes ?? RESERVE_BYTES_DEFAULT
   }
 
   get shardCount(): number {
@@ -158,6 +121,10 @@ class LmdbJournal implements Journal {
 
   get endPosition(): number {
     return this.#parts.isReadOnly ? this.#readOnlyEnd : this.#state.endPosition
+  }
+
+  get firstPosition(): number {
+    return this.#segments.firstPosition
   }
 
   get eventTypes(): readonly EventType[] {
@@ -176,12 +143,42 @@ class LmdbJournal implements Journal {
 
   async append(batch: AppendBatch): Promise<AppendAnswer> {
     this.#assertWritable()
+    if (this.#rotating !== undefined) await this.#rotating
     const answer = await this.#path.append(batch)
     if (answer.rowCount > 0) {
       this.#saveHeads()
       this.#listeners.tell()
+      this.#rotateWhenDue()
     }
     return answer
+  }
+
+  async seal(): Promise<void> {
+    this.#assertWritable()
+    await this.#rotate()
+    await this.#segments.sealAll()
+  }
+
+  #rotateWhenDue(): void {
+    if (!this.#isClosed && this.#rotating === undefined && this.#policy.isDue(this.endPosition - this.#segments.active.firstPosition))
+      this.#rotate().catch((error: unknown) => this.#path.fail(error))
+  }
+
+  /** Closes the active segment and begins another, when it has rows and no append is under way. */
+  async #rotate(): Promise<void> {
+    this.#rotating ??= this.#rotateOnce().finally(() => {
+      this.#rotating = undefined
+    })
+    await this.#rotating
+  }
+
+  async #rotateOnce(): Promise<void> {
+    await this.#path.idle()
+    if (this.#path.hasFailed || this.endPosition === this.#segments.active.firstPosition) return
+    await this.#segments.rotate(this.endPosition)
+    this.#policy.began()
+    // So that opening the log does not read the rows of a sealed segment.
+    this.#heads?.begin()
   }
 
   onAppend(callback: () => void): () => void {
@@ -222,20 +219,38 @@ class LmdbJournal implements Journal {
   }
 
   directory(): readonly BlockEntry[] {
-    const { segment } = this.#parts
-    return [...segment.blocks(0, this.endPosition)].map(({ header }) => entryOf(segment.name, header))
+    return this.#segments.from(0, this.endPosition).flatMap(({ part, end }) => part.entries(end))
   }
 
   async readBlock(entry: BlockEntry): Promise<Uint8Array | undefined> {
-    const { segment } = this.#parts
-    return entry.segment === segment.name ? segment.block(entry.id).check().bytes : undefined
+    return this.#segments.find(entry.segment)?.readBlock(entry.id)
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
-    const { segment } = this.#parts
     if (range.entity !== undefined) this.learn()
-    for (const reader of segment.blocks(Math.max(0, range.from), this.endPosition)) {
-      if (isWanted(reader.header, range, this.#state)) yield reader.check().bytes
+    for await (const { part, end } of this.#retained(range.from, this.endPosition)) {
+      for await (const reader of part.blocks(range, end, this.#state)) yield reader.check().bytes
+    }
+  }
+
+  async *orderedBlocks({ from, to = Infinity }: PositionRange): AsyncGenerator<Uint8Array> {
+    const last = Math.min(to, this.endPosition)
+    for await (const { part, end } of this.#retained(from, last)) yield* part.ordered({ from, to: Math.min(end, last) }, this.eventTypes)
+  }
+
+  /** The segments with rows from `from` up to `end`, as they are now: whatever becomes of them, each stays readable until its turn is over. */
+  async *#retained(from: number, end: number): AsyncGenerator<{ readonly part: LogPart; readonly end: number }> {
+    const held = this.#segments.from(from, end)
+    for (const { part } of held) part.retain()
+    let released = 0
+    try {
+      for (const one of held) {
+        yield one
+        one.part.release()
+        released++
+      }
+    } finally {
+      for (const { part } of held.slice(released)) part.release()
     }
   }
 
@@ -272,15 +287,33 @@ class LmdbJournal implements Journal {
   }
 
   sealedSegments(): readonly RetainedSegment[] {
-    return []
+    return this.#segments.sealed.map(({ entry }) => {
+      const { segment: name, firstPosition, endPosition, bytes, acceptedMax } = entry
+      return { name, firstPosition, endPosition, bytes, acceptedMax }
+    })
   }
 
-  async *lastVersions(segment: string): AsyncGenerator<never> {
-    assert(false, `there is no sealed segment ${segment}`)
+  async *lastVersions(segment: string): AsyncGenerator<{ readonly entity: EntityId; readonly shard: number; readonly version: number }> {
+    const sealed = this.#segments.sealed.find(({ name }) => name === segment)
+    assert(sealed !== undefined, 'a segment whose entities are asked for is sealed, and there')
+    this.learn()
+    sealed.retain()
+    try {
+      for await (const { shard, number, version } of lastVersions(sealed.file)) {
+        const entity = this.#state.entityName(shard, number)
+        assert(entity !== undefined, 'every entity of a log has a name')
+        yield { entity, shard, version }
+      }
+    } finally {
+      sealed.release()
+    }
   }
 
   async dropOldest(segment: string): Promise<void> {
-    assert(false, `there is no sealed segment ${segment}`)
+    this.#assertWritable()
+    // Numbers and heads of entities that have no rows any more are told by nothing else.
+    await saveBaseHeads(this.#parts.catalog, this.#state)
+    await this.#segments.dropOldest(segment)
   }
 
   *snapshots(shard: number): Generator<Snapshot> {
@@ -315,26 +348,37 @@ class LmdbJournal implements Journal {
   }
 
   async *verify(progress?: (done: number, total: number) => void): AsyncGenerator<Finding> {
-    const { catalog, segment, directory, format } = this.#parts
-    const file = join(logPaths(directory).log, segment.name, DATA_FILE)
+    const { catalog, format } = this.#parts
     const saved = new LogState(format.shardCount, 1)
     loadHeads(catalog, saved)
     const heads = Array.from({ length: format.shardCount }, (_, shard) => [...saved.entities.heads(shard)]).flat()
     yield* catalog.findings()
     // Whoever opens a log to read a row of it does not pay for what checks all of it.
     const { verifyLog } = await import('./verify.js')
-    yield* verifyLog({ segment, file, heads, types: this.#state.eventTypes, ...(progress === undefined ? {} : { progress }) })
+    const { firstPosition, sealed, unsealed, manifest } = this.#segments
+    const waiting = unsealed.map((segment) => ({ segment, fileBytes: fileBytes(segment.file) }))
+    yield* verifyLog({
+      types: this.#state.eventTypes,
+      heads,
+      manifest: manifest.entries,
+      firstPosition,
+      sealed,
+      unsealed: waiting,
+      endPosition: this.endPosition,
+      progress,
+    })
   }
 
   storedBytes(): number {
-    const { log, catalog } = logPaths(this.#parts.directory)
-    return fileBytes(join(log, this.#parts.segment.name, DATA_FILE)) + fileBytes(join(catalog, DATA_FILE))
+    return this.#segments.storedBytes() + fileBytes(join(logPaths(this.#parts.directory).catalog, DATA_FILE))
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#policy.close()
     await this.#path.idle()
+    await this.#rotating?.catch(() => undefined)
     await this.#savingHeads
     try {
       if (!this.#path.hasFailed) await this.#heads?.finish()
@@ -343,48 +387,36 @@ class LmdbJournal implements Journal {
     }
   }
 
-  /** Rebuilds heads, marks and recent appends from what was saved and from the blocks behind it. Once. */
+  /** Rebuilds heads, marks and recent appends from what was saved and from the rows behind it. Once. */
   learn(): void {
     if (this.#isLearnt) return
     if (this.#catalogDamage !== undefined) throw this.#catalogDamage
-    const { catalog, segment, isReadOnly } = this.#parts
-    const state = this.#state
-    const saved = loadHeads(catalog, state)
-    const last = segment.last()
-    const end = last < 0 ? 0 : this.#endOf(last)
-    if (saved > end) throw endsEarly(segment.name, end, saved)
-    const wanted = isReadOnly ? saved : Math.min(saved, Math.max(0, end - state.recent.capacity))
-    // One block more, so that the first one behind what was saved is checked against the block that it continues.
-    const first = segment.atOrBefore(Math.max(0, wanted - 1))
-    if (last >= 0 && first < 0) throw endsEarly(segment.name, 0, last)
-    let isFirst = first !== 0
-    for (const reader of segment.blocks(Math.max(0, first), end)) {
-      state.learn(reader, { isFirst, keepsRecent: !isReadOnly })
-      isFirst = false
-    }
-    assert(state.endPosition === end, 'a log that was learnt ends where its last block ends')
+    const { catalog, isReadOnly, headsEveryRows = HEADS_EVERY_ROWS_DEFAULT } = this.#parts
+    const segments = this.#segments
+    const end = segments.active.end()
+    const saved = learnLog(this.#state, catalog, segments, end, !isReadOnly)
     this.#isLearnt = true
-    if (!isReadOnly) this.#heads = new HeadsCheckpoint(catalog, state, this.#parts.headsEveryRows ?? HEADS_EVERY_ROWS_DEFAULT, saved)
-  }
-
-  #endOf(last: number): number {
-    return last + this.#parts.segment.block(last).header.rowCount
+    if (isReadOnly) return
+    this.#heads = new HeadsCheckpoint(catalog, this.#state, headsEveryRows, saved)
+    this.#policy.began(segments.active, end)
+    segments.sealNext()
   }
 
   /** Rows of a newest block that is damaged are not counted: they cannot be served, and verify names them. */
   #findEnd(): number {
-    const last = this.#parts.segment.last()
-    if (last < 0) return 0
+    const { active } = this.#segments
     try {
-      return this.#endOf(last)
+      return active.end()
     } catch (error) {
-      if (isMillraceError(error, 'ERR_BLOCK_DAMAGED')) return last + 1
+      if (isMillraceError(error, 'ERR_BLOCK_DAMAGED')) return active.last() + 1
       throw error
     }
   }
 
   #checkRoom(bytes: number): void {
-    const { directory, segment, segmentBytesMax, freeBytes = freeBytesOf, reserveBytes = RESERVE_BYTES_DEFAULT } = this.#parts
+    const { directory, mapBytes, freeBytes = freeBytesOf } = this.#parts
+    const reserveBytes = this.#reserveBytes
+    const { active } = this.#segments
     const needed = bytes * 2
     const free = freeBytes(directory)
     if (free < needed + reserveBytes) {
@@ -395,12 +427,12 @@ class LmdbJournal implements Journal {
         next: 'free some space; nothing is lost, and appending goes on by itself',
       })
     }
-    const stored = fileBytes(join(logPaths(directory).log, segment.name, DATA_FILE))
-    if (stored + needed > segmentBytesMax) {
+    const stored = fileBytes(active.file)
+    if (stored + needed > mapBytes) {
       throw new MillraceError('ERR_JOURNAL_FULL', {
         fact: 'the segment has reached its limit',
         action: 'operator',
-        values: { segment: segment.name, storedBytes: stored, segmentBytesMax },
+        values: { segment: active.name, storedBytes: stored, mapBytes },
         next: 'raise the limit and start the plant again',
       })
     }
@@ -410,13 +442,4 @@ class LmdbJournal implements Journal {
     assert(!this.#parts.isReadOnly, 'a read-only journal is not written to')
     assert(!this.#isClosed, 'a closed journal is not written to')
   }
-}
-
-function endsEarly(segment: string, end: number, known: number): MillraceError {
-  return new MillraceError('ERR_LOG_INCOMPLETE', {
-    fact: 'blocks that were durable are gone from the log',
-    action: 'operator',
-    values: { segment, endsAt: end, shouldReach: known },
-    next: 'run millrace log verify on the data directory, and restore it from a backup',
-  })
 }

@@ -1,18 +1,85 @@
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { type MillraceError, messageOf } from '#base/errors.js'
+import { type BlockEntry, entryOf } from '#journal/block-entry.js'
+import { isWanted } from '#journal/block-range.js'
 import { BlockReader, blockDamaged } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
+import type { BlockRange } from '#journal/journal.js'
+import type { LogState } from '#journal/log-state.js'
+import { firstPositionOf } from '#journal/segments/opening-plan.js'
+import { EntityBlocks } from './entity-blocks.js'
+import type { LogPart } from './log-part.js'
 import { type Database, diskFailed, type Key, readValue, unreadable } from './environment.js'
 
-/** The segment being written: blocks by base position. */
-export class Segment {
+/** A segment that is not sealed: blocks by base position in an LMDB environment. The newest of a log is the one being written. */
+export class Segment implements LogPart {
   readonly name: string
   readonly #database: Database
   readonly #file: string
+  /** The directory as far as it was asked for. */
+  #entries: BlockEntry[] = []
+  #entitiesIn: EntityBlocks | undefined
+  #readers = 0
+  #isRetired = false
 
   constructor(name: string, database: Database, file: string) {
     this.name = name
     this.#database = database
     this.#file = file
+  }
+
+  get firstPosition(): number {
+    return firstPositionOf(this.name)
+  }
+
+  get file(): string {
+    return this.#file
+  }
+
+  retain(): void {
+    this.#readers++
+  }
+
+  release(): void {
+    this.#readers--
+    if (this.#isRetired && this.#readers === 0) void this.close()
+  }
+
+  /** Takes the environment away, since it was sealed. Whoever reads it goes on until it lets go. */
+  async retire(): Promise<void> {
+    this.#isRetired = true
+    if (this.#readers === 0) await this.close()
+    await rm(dirname(this.#file), { recursive: true, force: true })
+  }
+
+  async *blocks(range: BlockRange, end: number, state: LogState): AsyncGenerator<BlockReader> {
+    const entries = this.entries(end)
+    if (range.entity === undefined) {
+      for (const entry of entries) if (isWanted(entry, range, state)) yield this.block(entry.id)
+      return
+    }
+    const index = state.entities.findId(range.entity)
+    if (index < 0) return
+    this.#entitiesIn ??= new EntityBlocks(this)
+    for (const at of await this.#entitiesIn.of(index, entries, state)) {
+      const entry = entries[at]
+      if (entry !== undefined && entry.endPosition > range.from) yield this.block(entry.id)
+    }
+  }
+
+  async *ordered(range: { readonly from: number; readonly to: number }): AsyncGenerator<Uint8Array> {
+    for (const entry of this.entries(range.to)) if (entry.endPosition > range.from) yield this.block(entry.id).check().bytes
+  }
+
+  entries(end: number): readonly BlockEntry[] {
+    const known = this.#entries.at(-1)?.endPosition ?? this.firstPosition
+    if (known < end) for (const { header } of this.walk(known, end)) this.#entries.push(entryOf(this.name, header))
+    return this.#entries.at(-1)?.endPosition === end ? this.#entries : this.#entries.filter((entry) => entry.endPosition <= end)
+  }
+
+  readBlock(id: number): Uint8Array | undefined {
+    return this.block(id).check().bytes
   }
 
   /** Base position of the last block that begins at or before `position`, or -1. */
@@ -33,6 +100,12 @@ export class Segment {
     return this.atOrBefore(Number.MAX_SAFE_INTEGER)
   }
 
+  /** The first position behind its last. Throws ERR_BLOCK_DAMAGED where the newest block does not tell. */
+  end(): number {
+    const last = this.last()
+    return last < 0 ? this.firstPosition : last + this.block(last).header.rowCount
+  }
+
   /** The bytes filed under a position, unchecked. */
   bytes(base: number): Uint8Array | undefined {
     return this.#read(() => readValue(this.#database, keyOf(base)))
@@ -47,10 +120,10 @@ export class Segment {
    * Blocks from the one with the row at `from` on, up to the row before `end`, their headers checked. None is passed over: throws
    * ERR_BLOCK_DAMAGED naming the first that should be there and is not, since a damaged page of LMDB can lose keys in silence.
    */
-  *blocks(from: number, end: number): Generator<BlockReader> {
+  *walk(from: number, end: number): Generator<BlockReader> {
     // A read transaction from earlier in this turn would not see what was appended since.
     this.#database.resetReadTxn()
-    let next = Math.max(0, this.atOrBefore(from))
+    let next = Math.max(this.firstPosition, this.atOrBefore(from))
     while (next < end) {
       const bases = this.bases(next, end - 1, BASES_PER_STEP)
       if (bases.length === 0) throw this.#missing(next)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { messageOf } from '#base/errors.js'
 import { Damage } from '#journal/bytes.js'
 import type { EventType } from '#journal/journal.js'
+import type { SealedEntry } from './manifest.js'
 import { positionOrder } from './row-order.js'
 import { hashRows } from './rows-hash.js'
 import { type SegmentFile, segmentDamaged, segmentFromBytes } from './segment-file.js'
@@ -61,16 +62,6 @@ export interface SegmentFault {
   readonly what: string
 }
 
-/** What the manifest says that a file must be. */
-export interface ExpectedSegment {
-  readonly firstPosition: number
-  readonly endPosition: number
-  readonly previousHash: Uint8Array
-  readonly lastHash: Uint8Array
-  readonly rowsHash: Uint8Array
-  readonly fileHash: Uint8Array
-}
-
 /**
  * Checks all of a sealed file and names each damaged block; goes on behind it. When nothing else is wrong, the rows and the file are held against what
  * the manifest says of them. `between` is called after each block.
@@ -78,7 +69,7 @@ export interface ExpectedSegment {
 export async function checkSegmentFile(
   open: () => SegmentFile,
   types: readonly EventType[],
-  expected: ExpectedSegment | undefined,
+  expected: SealedEntry | undefined,
   between: () => Promise<void> = async () => {},
 ): Promise<SegmentFault[]> {
   const faults: SegmentFault[] = []
@@ -117,11 +108,11 @@ export async function checkSegmentFile(
   }
 }
 
-function compare(file: SegmentFile, rowsHash: Uint8Array, expected: ExpectedSegment): SegmentFault[] {
+function compare(file: SegmentFile, rowsHash: Uint8Array, expected: SealedEntry): SegmentFault[] {
   const { header } = file
   const fault = (what: string): SegmentFault => ({ block: undefined, what })
   const faults: SegmentFault[] = []
-  const isSame = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
+  const isSame = (hash: Uint8Array, hex: string) => Buffer.from(hash).toString('hex') === hex
   if (header.firstPosition !== expected.firstPosition || header.endPosition !== expected.endPosition)
     faults.push(fault('it has other positions than the manifest says'))
   if (!isSame(header.previousHash, expected.previousHash) || !isSame(header.lastHash, expected.lastHash))

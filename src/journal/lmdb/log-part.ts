@@ -1,0 +1,21 @@
+import type { BlockEntry } from '#journal/block-entry.js'
+import type { BlockReader } from '#journal/block-reader.js'
+import type { BlockRange, EventType } from '#journal/journal.js'
+import type { LogState } from '#journal/log-state.js'
+
+/** A segment as readers see it, sealed or not. All that read throw ERR_BLOCK_DAMAGED, ERR_SEGMENT_DAMAGED or ERR_SEGMENT_UNREADABLE. */
+export interface LogPart {
+  readonly name: string
+  readonly firstPosition: number
+  /** Keeps what it reads from open, whatever becomes of the segment, until `release`. */
+  retain(): void
+  release(): void
+  /** Blocks below `end` that the range asks for, as Journal.blocks gives them, headers checked. */
+  blocks(range: BlockRange, end: number, state: LogState): AsyncIterable<BlockReader>
+  /** Blocks that are not clustered with rows at or after `from` and below `to`, in order of position. */
+  ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array>
+  /** The directory up to `end`. */
+  entries(end: number): readonly BlockEntry[]
+  /** A block of the directory, all of it checked. */
+  readBlock(id: number): Uint8Array | undefined
+}

@@ -1,0 +1,63 @@
+import { type Clock, systemClock } from '#base/clock.js'
+import type { Segment } from './segment.js'
+
+export interface SealPolicyOptions {
+  readonly segmentRowsMax?: number
+  readonly segmentBytesMax?: number
+  readonly segmentAgeMs?: number
+  readonly clock?: Clock
+  readonly isReadOnly: boolean
+}
+
+const ROWS_MAX_DEFAULT = 1_000_000
+const BYTES_MAX_DEFAULT = 64 * 2 ** 20
+const AGE_MS_DEFAULT = 3_600_000
+/** How often an idle log is looked at. */
+const LOOK_EVERY_MS_MAX = 60_000
+
+/** When the active segment has had enough. */
+export class SealPolicy {
+  readonly #rowsMax: number
+  readonly #bytesMax: number
+  readonly #ageMs: number
+  readonly #clock: Clock
+  readonly #timer: NodeJS.Timeout | undefined
+  #bytes = 0
+  /** When the oldest row was stored, microseconds since 1970; infinity while there is none. */
+  #oldest = Infinity
+
+  /** `look` is called now and then, so that a log without appends is sealed as well. */
+  constructor(options: SealPolicyOptions, look: () => void) {
+    this.#rowsMax = options.segmentRowsMax ?? ROWS_MAX_DEFAULT
+    this.#bytesMax = options.segmentBytesMax ?? BYTES_MAX_DEFAULT
+    this.#ageMs = options.segmentAgeMs ?? AGE_MS_DEFAULT
+    this.#clock = options.clock ?? systemClock
+    if (!options.isReadOnly && this.#ageMs < Infinity) this.#timer = setInterval(look, Math.min(this.#ageMs, LOOK_EVERY_MS_MAX)).unref()
+  }
+
+  /** A block is being stored. */
+  stored(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#oldest === Infinity) this.#oldest = this.#clock.nowMicros()
+  }
+
+  /** A new active segment: empty, or as it was found at opening. */
+  began(found?: Segment, end?: number): void {
+    this.#bytes = 0
+    this.#oldest = Infinity
+    if (found === undefined || end === undefined) return
+    for (const { bytes, acceptedMin } of found.entries(end)) {
+      this.#bytes += bytes
+      if (acceptedMin < this.#oldest) this.#oldest = acceptedMin
+    }
+  }
+
+  isDue(rowCount: number): boolean {
+    if (rowCount === 0) return false
+    return rowCount >= this.#rowsMax || this.#bytes >= this.#bytesMax || this.#clock.nowMicros() - this.#oldest >= this.#ageMs * 1000
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+}

@@ -1,0 +1,92 @@
+import { rm } from 'node:fs/promises'
+import type { BlockEntry } from '#journal/block-entry.js'
+import type { BlockReader } from '#journal/block-reader.js'
+import { isWanted } from '#journal/block-range.js'
+import type { BlockRange, EventType } from '#journal/journal.js'
+import type { LogState } from '#journal/log-state.js'
+import type { SealedEntry } from '#journal/segments/manifest.js'
+import { orderedBlocks } from '#journal/segments/ordered-blocks.js'
+import { openSegmentFile, type SegmentFile } from '#journal/segments/segment-file.js'
+import type { LogPart } from './log-part.js'
+
+/** A sealed segment of a log: opened when something of it is first read, and closed when it is dropped and nobody reads it any more. */
+export class SealedSegment implements LogPart {
+  readonly entry: SealedEntry
+  readonly path: string
+  #file: SegmentFile | undefined
+  #readers = 0
+  #isDropped = false
+
+  constructor(entry: SealedEntry, path: string) {
+    this.entry = entry
+    this.path = path
+  }
+
+  get name(): string {
+    return this.entry.segment
+  }
+
+  get firstPosition(): number {
+    return this.entry.firstPosition
+  }
+
+  get endPosition(): number {
+    return this.entry.endPosition
+  }
+
+  get file(): SegmentFile {
+    this.#file ??= openSegmentFile(this.path, this.name)
+    return this.#file
+  }
+
+  retain(): void {
+    this.#readers++
+  }
+
+  release(): void {
+    this.#readers--
+    if (this.#isDropped && this.#readers === 0) this.close()
+  }
+
+  async *blocks(range: BlockRange, _end: number, state: LogState): AsyncGenerator<BlockReader> {
+    const { file } = this
+    if (range.entity === undefined) {
+      for (const [id, entry] of file.footer.blocks.entries()) if (isWanted(entry, range, state)) yield file.block(id)
+      return
+    }
+    const index = state.entities.findId(range.entity)
+    const run = index < 0 ? undefined : file.find(state.entities.shardOf(index), state.entities.numberOf(index))
+    if (run === undefined) return
+    const last = file.blockAt(run.rank + run.rowCount - 1)
+    for (let id = file.blockAt(run.rank); id <= last; id++) {
+      const entry = file.footer.blocks[id]
+      if (entry !== undefined && isWanted(entry, range, state)) yield file.block(id)
+    }
+  }
+
+  ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array> {
+    return orderedBlocks(this.file, types, range)
+  }
+
+  entries(): readonly BlockEntry[] {
+    return this.file.entries()
+  }
+
+  readBlock(id: number): Uint8Array | undefined {
+    return this.file.footer.blocks[id] === undefined ? undefined : this.file.block(id).check().bytes
+  }
+
+  /** Takes the file away. Whoever reads it goes on until it lets go. */
+  async drop(): Promise<void> {
+    // Opened, so that a reader that has not begun yet can.
+    if (this.#readers > 0) void this.file
+    this.#isDropped = true
+    await rm(this.path, { force: true })
+    if (this.#readers === 0) this.close()
+  }
+
+  close(): void {
+    this.#file?.close()
+    this.#file = undefined
+  }
+}

@@ -1,0 +1,39 @@
+import { move, transferableSymbol, valueSymbol } from 'piscina'
+import { messageOf } from '#base/errors.js'
+import { type ReadBack, type ReadBackTask, readBack } from './check-segment.js'
+import { type SealedBytes, type SealTask, sealSegment } from './seal-segment.js'
+
+/** What a thread may be asked for: bytes in, bytes out. */
+export type SegmentTask = ({ readonly kind: 'seal' } & SealTask) | ({ readonly kind: 'read-back' } & ReadBackTask)
+
+/** A sealed file in one piece of memory. */
+export type SealedFile = Omit<SealedBytes, 'pieces'> & { readonly bytes: Uint8Array<ArrayBuffer> }
+
+/** Errors lose what they are on their way out of a thread, so that they go as a value. */
+export type SegmentAnswer =
+  | ({ readonly kind: 'sealed' } & SealedFile)
+  | ({ readonly kind: 'read-back' } & ReadBack)
+  | { readonly kind: 'failed'; readonly why: string }
+
+/** Does what is asked for, in whatever thread. */
+export function runSegmentTask(task: SegmentTask): SegmentAnswer {
+  try {
+    if (task.kind === 'read-back') return { kind: 'read-back', ...readBack(task) }
+    const { pieces, ...known } = sealSegment(task)
+    const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+    let at = 0
+    for (const piece of pieces) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    return { kind: 'sealed', ...known, bytes }
+  } catch (error) {
+    return { kind: 'failed', why: messageOf(error) }
+  }
+}
+
+/** What piscina calls in its threads. Memory is handed over, not copied. */
+export default function inThread(task: SegmentTask): unknown {
+  const answer = runSegmentTask(task)
+  return answer.kind === 'sealed' ? move({ [transferableSymbol]: [answer.bytes.buffer], [valueSymbol]: answer } as never) : answer
+}
