@@ -31,7 +31,7 @@ export interface RunningRetention {
   stop(): Promise<void>
 }
 
-const LOOK_EVERY_MS = 1000
+const LOOK_EVERY_MS = 250
 
 /** Keeps the log within its policy for as long as the plant runs. Undefined without a limit: then there is nothing to do. */
 export function startRetention(options: LogRetentionOptions): RunningRetention | undefined {

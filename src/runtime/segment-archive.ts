@@ -6,14 +6,14 @@ import { pipeline } from 'node:stream/promises'
 import { MillraceError, messageOf } from '#base/errors.js'
 
 /**
- * Puts a copy of a sealed segment into another directory, made when it is not there, and reads it back. Durable when it resolves; a crash leaves at most a
+ * Puts a copy of a sealed segment into another directory, made when it is not there and its parent is, and reads it back. Durable when it resolves; a crash leaves at most a
  * file that ends in `.part`. A whole copy that is there already is left alone. Throws ERR_ARCHIVE.
  */
 export async function archiveSegment(file: string, name: string, archive: string): Promise<void> {
   const target = join(archive, name)
   const draft = `${target}.part`
   try {
-    await mkdir(archive, { recursive: true, mode: 0o700 })
+    if (!(await exists(archive))) await mkdir(archive, { mode: 0o700 })
     const wanted = await hashOf(file)
     if ((await exists(target)) && wanted.equals(await hashOf(target))) return
     await copyFile(file, draft)
