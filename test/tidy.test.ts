@@ -29,6 +29,7 @@ const ROOMS: Rooms = {
     serving: ['base', 'bus', 'schema', 'journal'],
     shards: ['base', 'bus', 'journal'],
     reading: ['base', 'schema', 'entity', 'journal', 'journal/query'],
+    export: ['base', 'schema', 'journal', 'journal/query'],
     processes: ['base', 'shm'],
     recovery: [...UP_TO_PROCESSES, 'journal/in-memory'],
     ingest: ['base', 'bus', 'schema', 'entity', 'shards'],
@@ -42,12 +43,13 @@ const ROOMS: Rooms = {
     // Programs put rooms together that runtime composed for them. What they must not know is the data path and the disk: shm, actors,
     // serving, shards and the journal's adapters are missing here.
     apps: [
-      ...['base', 'bus', 'schema', 'entity', 'journal', 'reading', 'processes', 'recovery', 'ingest', 'targets', 'drills', 'plant', 'runtime'],
+      ...['base', 'bus', 'schema', 'entity', 'journal', 'reading', 'export', 'processes', 'recovery', 'ingest', 'targets', 'drills', 'plant', 'runtime'],
       ...['index.ts', 'journal.ts', 'testing.ts'],
     ],
   },
   modules: {
     lmdb: ['src/journal/lmdb/', 'test/', 'bench/'],
+    'hyparquet-writer': ['src/export/'],
     child_process: ['src/processes/', 'apps/cli/', 'native/', '.ci/', 'test/', 'bench/', 'examples/'],
   },
   addon: ['src/shm/', 'native/', '.ci/', 'test/'],

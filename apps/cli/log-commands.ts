@@ -11,4 +11,28 @@ export const LOG_COMMANDS: readonly Command[] = [
     hasJson: true,
     load: async () => (await import('./log-verify.js')).runLogVerify,
   },
+  {
+    name: 'log export',
+    summary: 'Write rows of the log as Parquet, CSV or JSON lines',
+    options: [
+      DATA_OPTION,
+      ['--out <path>', 'a file (.parquet, .csv, .jsonl), or a folder with a file for each event type'],
+      ['--format <format>', 'parquet, csv or jsonl, where the name does not say'],
+      ['--entity <id>', 'one entity, or a pattern such as press/*'],
+      ['--event <name>', 'events of this name'],
+      ['--from <position>', 'from this position of the log'],
+      ['--to <position>', 'up to this position'],
+      ['--since <time>', 'that happened at or after this time'],
+      ['--until <time>', 'that happened at or before this time'],
+      ['--where <comparison...>', 'rows for which it holds, such as temperature>90'],
+      ['--receipts', 'also rows of commands that stored no event'],
+      ['--force', 'replace what an export left there before'],
+    ],
+    examples: [
+      ['log export --format parquet --out ./export', 'everything, a Parquet file for each event type'],
+      ['log export --event Sampled --since 2026-11-01 --out sampled.csv', 'one event type as a file'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./log-export.js')).runLogExport,
+  },
 ]

@@ -2,6 +2,7 @@ import type { EntityId } from '#base/ids.js'
 import type { Finding, Journal, Row } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { queryRows, type RowQuery } from '#reading/row-query.js'
+import { blockMethods } from './block-service.js'
 import { packExact } from './exact-pack.js'
 import { subscriptionMethods } from './subscription-service.js'
 
@@ -26,6 +27,7 @@ const ROWS_PER_ITEM = 512
 export function journalMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
   return {
     ...subscriptionMethods(journal),
+    ...blockMethods(journal),
     summary: (): JournalSummary => summarise(journal),
     async *rows(args: unknown, signal: AbortSignal) {
       let rows: Row[] = []

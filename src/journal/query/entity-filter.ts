@@ -31,10 +31,10 @@ export function entityFilterOf(entity: string | undefined, head: (entity: Entity
 /** Whether the entities of a shard match a pattern, by number. Each name is looked at once. */
 export class PatternMatches {
   readonly #pattern: RegExp
-  readonly #journal: Journal
+  readonly #journal: Pick<Journal, 'entityName'>
   readonly #shards = new Map<number, Uint8Array>()
 
-  constructor(pattern: RegExp, journal: Journal) {
+  constructor(pattern: RegExp, journal: Pick<Journal, 'entityName'>) {
     this.#pattern = pattern
     this.#journal = journal
   }

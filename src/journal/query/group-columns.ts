@@ -57,7 +57,7 @@ const utf8 = new TextDecoder()
  */
 export class GroupColumns {
   readonly group = new RowGroup()
-  readonly #journal: Journal
+  readonly #journal: Pick<Journal, 'entityName'>
   readonly #counts: ScanCounts
   #reader: BlockReader | undefined
   #clustered: BlockPositions | undefined
@@ -80,7 +80,7 @@ export class GroupColumns {
   #lastNumber = -1
   #lastName: EntityId = '/'
 
-  constructor(journal: Journal, counts: ScanCounts) {
+  constructor(journal: Pick<Journal, 'entityName'>, counts: ScanCounts) {
     this.#journal = journal
     this.#counts = counts
   }

@@ -20,17 +20,20 @@ import { type TypeRows, typeRowsOf } from './type-rows.js'
  */
 export type Visit = (columns: GroupColumns, picks: Uint32Array | undefined, count: number) => void
 
+/** Where blocks and the names of entities come from: a journal, here or elsewhere. */
+type BlockSource = Pick<Journal, 'readBlock' | 'entityName'>
+
 /** Reads blocks as a plan says and finds the rows in them that match. Serves one block at a time. */
 export class Scan {
   readonly counts: ScanCounts
-  readonly #journal: Journal
+  readonly #journal: BlockSource
   readonly #resolved: ResolvedQuery
   readonly #pace: Pace
   readonly #columns: GroupColumns
   readonly #patterns: PatternMatches | undefined
   #picks = new Uint32Array(0)
 
-  constructor(journal: Journal, resolved: ResolvedQuery, counts: ScanCounts, pace: Pace) {
+  constructor(journal: BlockSource, resolved: ResolvedQuery, counts: ScanCounts, pace: Pace) {
     this.counts = counts
     this.#journal = journal
     this.#resolved = resolved
