@@ -1,16 +1,20 @@
 import { exactJson } from '#base/exact-json.js'
 import { MillraceError } from '#base/errors.js'
 import { type EntityId, parseEntityId } from '#base/ids.js'
+import { isoMicros, parseMicros } from '#base/micros.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import type { PlantPlace } from '#runtime/plant-session.js'
-import type { Run } from './command.js'
-import { numberOption } from './number-option.js'
-import { placeOf } from './place.js'
+import type { Options, Run } from './command.js'
+import { numberOption, usageError } from './number-option.js'
+import { placeOf, textOption } from './place.js'
 
-/** Prints an entity's state, folded from the log with the plant's own code, now or as of a version. */
+/** Versions are 32 bits; a whole number beyond is a time in microseconds. */
+const VERSION_MAX = 2 ** 32 - 1
+
+/** Prints an entity's state, folded from the log with the plant's own code, now or as of a version or a time. */
 export const runGet: Run = async ([id = ''], options, output) => {
   const place = placeOf(options)
-  const version = numberOption(options, 'version', 1)
+  const asOf = asOfOption(options)
   const { type } = parseEntityId(id)
   // The log's reader is a process of its own and starts while the plant's code is loaded here.
   const opening = JournalAccess.open(place.dataDirectory)
@@ -21,8 +25,11 @@ export const runGet: Run = async ([id = ''], options, output) => {
       const known = definition.entities.map(({ name }) => name).join(', ')
       throw notFound('the plant has no such entity type', { type }, `it has ${known}`)
     }
-    const found = await readEntityState(access, model, id as EntityId, version)
+    const version = asOf?.kind === 'time' ? await access.versionAt(id as EntityId, asOf.micros) : asOf?.version
+    const isTooEarly = asOf?.kind === 'time' && version === undefined
+    const found = isTooEarly ? undefined : await readEntityState(access, model, id as EntityId, version)
     if (found === undefined) {
+      if (isTooEarly) await throwTooEarly(access, id as EntityId, asOf.micros)
       const some = await access.entities(`${type}/`, 3)
       throw notFound(
         'there is no such entity in the log',
@@ -39,6 +46,30 @@ export const runGet: Run = async ([id = ''], options, output) => {
   } finally {
     const access = await opening.catch(() => undefined)
     access?.leave()
+  }
+}
+
+/** `--version n`, or `--as-of` a version or a time. Throws ERR_USAGE. */
+function asOfOption(options: Options): { kind: 'version'; version: number } | { kind: 'time'; micros: number } | undefined {
+  const version = numberOption(options, 'version', 1)
+  const text = textOption(options, 'asOf')
+  if (text === undefined) return version === undefined ? undefined : { kind: 'version', version }
+  if (version !== undefined) throw usageError('--version and --as-of are two answers', { '--as-of': text }, 'leave out one')
+  if (/^\d+$/.test(text) && Number(text) <= VERSION_MAX) return { kind: 'version', version: numberOption(options, 'asOf', 1) as number }
+  const micros = parseMicros(text)
+  if (micros === undefined)
+    throw usageError('neither a version nor a time', { '--as-of': text }, 'write 17, 2026-01-31T12:00:00Z or microseconds since 1970')
+  return { kind: 'time', micros }
+}
+
+/** Throws ERR_NOT_FOUND when the entity has rows, all of them later. */
+async function throwTooEarly(access: JournalAccess, entity: EntityId, micros: number): Promise<void> {
+  for await (const { accepted } of access.query({ entity, receipts: true, limit: 1 })) {
+    throw notFound(
+      'the entity had no row then',
+      { entity, asOf: isoMicros(micros) },
+      `its first row was accepted at ${isoMicros(accepted)}`,
+    )
   }
 }
 

@@ -30,6 +30,11 @@ export class Output {
     this.#isColor = process.stdout.isTTY && (options.env['NO_COLOR'] ?? '') === '' && options.env['TERM'] !== 'dumb'
   }
 
+  /** Whether stdout is read by a person on a terminal. */
+  get isTerminal(): boolean {
+    return process.stdout.isTTY
+  }
+
   /** One line of result. False when the reader is behind: await `drained` before the next many. */
   line(text = ''): boolean {
     return process.stdout.write(`${text}\n`)

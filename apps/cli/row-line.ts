@@ -1,6 +1,7 @@
 import { exactJson } from '#base/exact-json.js'
+import { isoMicros } from '#base/micros.js'
 import type { Row } from '#journal/index.js'
-import { isoMicros, presentRow } from '#reading/row-query.js'
+import { presentRow } from '#reading/row-query.js'
 import type { Output } from './output.js'
 
 /** One row for a person: `17  press/press-1  v3  2026-01-01T…Z  Sampled {"temperature":95}`. */

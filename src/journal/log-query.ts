@@ -41,7 +41,7 @@ export interface LogQuery {
   /** At most so many rows: the first ones. */
   readonly limit?: number
   /** The newest so many rows instead, still in global order. Not with aggregates. */
-  readonly last?: number
+  readonly newest?: number
 }
 
 /** One row of a result: values by the names of its columns. What a row lacks is left out; an aggregate of no value is null. */

@@ -3,15 +3,16 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
-import type { EventType, Row, Snapshot } from '#journal/index.js'
+import type { EventType, LogQuery, Row, Snapshot } from '#journal/index.js'
 import { callControl, ControlClient, streamControl } from '#processes/control-client.js'
 import { startToolProcess, type ToolProcess } from '#processes/tool-process.js'
 import type { EntityRows } from '#reading/entity-state.js'
-import type { RowQuery } from '#reading/row-query.js'
+import { type RowQuery, rowOf, wholeRows } from '#reading/row-query.js'
 import type { SubscriptionState } from '#reading/subscription-registry.js'
 import { dataPaths } from './data-directory.js'
 import { unpackExact } from './exact-pack.js'
 import type { JournalSummary, VerifyItem } from './journal-service.js'
+import type { QueryItem } from './query-service.js'
 import { programEntry } from './package-root.js'
 
 /** How long a tool waits for the journal of a running plant, which may just be replaced. */
@@ -66,12 +67,31 @@ export class JournalAccess implements EntityRows {
     return (await callControl(this.#socket, 'summary')) as JournalSummary
   }
 
+  /** Runs a query and gives what it answers, item by item. Leaving the loop ends the query. */
+  async *ask(query: LogQuery): AsyncGenerator<QueryItem<readonly (readonly unknown[])[]>> {
+    for await (const item of streamControl(this.#socket, 'query', query)) {
+      const one = item as QueryItem
+      yield one.kind === 'rows' ? { kind: 'rows', rows: unpackExact(one.rows) } : one
+    }
+  }
+
+  /** The whole rows that match, in global order. */
   async *query(query: RowQuery): AsyncGenerator<Row> {
-    for await (const item of streamControl(this.#socket, 'rows', query)) yield* unpackExact<readonly Row[]>(item as string)
+    for await (const item of this.ask(wholeRows(query))) if (item.kind === 'rows') yield* item.rows.map(rowOf)
   }
 
   rows(entity: EntityId, from: number): AsyncIterable<Row> {
     return this.query({ entity, from, receipts: true })
+  }
+
+  /**
+   * The version that the entity had at a time: that of its newest row that was accepted by then, undefined when there was none. By `accepted` and not `at`: late
+   * rows come after rows that happened after them, so only what the plant had taken by then is a state that the entity ever was in, and it stays
+   * the answer whatever comes in late.
+   */
+  async versionAt(entity: EntityId, acceptedMax: number): Promise<number | undefined> {
+    for await (const row of this.query({ entity, acceptedUntil: acceptedMax, newest: 1, receipts: true })) return row.version
+    return undefined
   }
 
   async snapshot(entity: EntityId, versionMax: number): Promise<Snapshot | undefined> {

@@ -1,9 +1,8 @@
 import type { EntityId } from '#base/ids.js'
-import type { Finding, Journal, Row } from '#journal/index.js'
+import type { Finding, Journal, LogQuery } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
-import { queryRows, type RowQuery } from '#reading/row-query.js'
-import { blockMethods } from './block-service.js'
 import { packExact } from './exact-pack.js'
+import { queryItems } from './query-service.js'
 import { subscriptionMethods } from './subscription-service.js'
 
 /** What the log holds, in numbers. */
@@ -19,27 +18,14 @@ export type VerifyItem =
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
   | { readonly kind: 'finding'; readonly finding: Finding }
 
-const ROWS_PER_ITEM = 512
-
 /**
  * What the journal answers on its control socket. Rows and snapshots travel as exact-pack.ts has them.
  */
 export function journalMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
   return {
     ...subscriptionMethods(journal),
-    ...blockMethods(journal),
     summary: (): JournalSummary => summarise(journal),
-    async *rows(args: unknown, signal: AbortSignal) {
-      let rows: Row[] = []
-      for await (const row of queryRows(journal, args as RowQuery)) {
-        rows.push(row)
-        if (rows.length < ROWS_PER_ITEM) continue
-        if (signal.aborted) return
-        yield packExact(rows)
-        rows = []
-      }
-      if (rows.length > 0) yield packExact(rows)
-    },
+    query: (args: unknown, signal: AbortSignal) => queryItems(journal, args as LogQuery, signal),
     snapshot(args: unknown) {
       const { entity, versionMax } = args as { entity: EntityId; versionMax: number }
       return packExact(journal.snapshot(entity, versionMax))

@@ -5,7 +5,7 @@ export function askSlowly(rows: readonly Row[], types: readonly EventType[], que
   const matching = rows.filter((row) => isAsked(row, types, query))
   if (query.aggregates !== undefined) return groupsOf(matching, query)
   const wanted = query.columns ?? ['position', 'entity', 'version', 'event', 'at', 'data']
-  const given = query.last === undefined ? matching.slice(0, query.limit) : matching.slice(Math.max(0, matching.length - query.last))
+  const given = query.newest === undefined ? matching.slice(0, query.limit) : matching.slice(Math.max(0, matching.length - query.newest))
   return given.map((row) => Object.fromEntries(wanted.map((name) => [name, valueOf(row, name)]).filter(([, value]) => value !== undefined)))
 }
 

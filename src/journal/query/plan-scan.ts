@@ -62,7 +62,7 @@ export function planScan(query: LogQuery, directory: readonly BlockEntry[], sche
     events: [...[...resolved.types.values()].map(nameOf), ...(resolved.wantsReceipts ? ['receipt'] : [])],
     decoded: decodedColumns(resolved),
     conditions: plannedConditions(resolved),
-    order: resolved.aggregates.length > 0 ? 'groups' : query.last === undefined ? 'position' : 'newest first',
+    order: resolved.aggregates.length > 0 ? 'groups' : query.newest === undefined ? 'position' : 'newest first',
   }
   return { resolved, units, shown }
 }

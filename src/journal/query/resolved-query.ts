@@ -40,7 +40,7 @@ export interface NamedColumn {
 }
 
 /** So many of the newest rows are kept at once. */
-export const LAST_MAX = 65_536
+export const NEWEST_MAX = 65_536
 
 const DEFAULT_COLUMNS = ['position', 'entity', 'version', 'event', 'at', 'data'] as const
 const TIME_COLUMN = 'time'
@@ -145,7 +145,7 @@ const NUMBERS = [
   'acceptedSince',
   'acceptedUntil',
   'limit',
-  'last',
+  'newest',
   'everyMicros',
 ] as const
 const LISTS = ['where', 'columns', 'aggregates', 'by'] as const
@@ -166,7 +166,7 @@ function checkShape(query: LogQuery): void {
     if (value !== undefined && !(Array.isArray(value) && value.every((one) => typeof one === 'string')))
       throw queryError(`${name} is not a list of texts`, { [name]: value }, `write it as ['…']`)
   }
-  const { aggregates = [], by = [], columns, everyMicros, last } = query
+  const { aggregates = [], by = [], columns, everyMicros, newest } = query
   if (aggregates.length === 0 && (by.length > 0 || everyMicros !== undefined))
     throw queryError(
       'groups need something to work out of them',
@@ -179,13 +179,13 @@ function checkShape(query: LogQuery): void {
       { columns: columns.join(',') },
       'use first(…) or last(…) of a column',
     )
-  if (aggregates.length > 0 && last !== undefined) throw queryError('groups have no order of their own', { last }, 'leave out last')
+  if (aggregates.length > 0 && newest !== undefined) throw queryError('groups have no order of their own', { newest }, 'leave out newest')
   if (everyMicros !== undefined && !(Number.isSafeInteger(everyMicros) && everyMicros > 0))
     throw queryError('a time bucket is a whole number of microseconds', { everyMicros }, 'give at least 1')
-  if (last !== undefined && !(Number.isSafeInteger(last) && last >= 0 && last <= LAST_MAX))
-    throw queryError('last is a whole number', { last }, `give at most ${LAST_MAX}`)
-  if (last !== undefined && query.limit !== undefined)
-    throw queryError('a query gives the first rows or the last ones, not both', { limit: query.limit, last }, 'leave out one')
+  if (newest !== undefined && !(Number.isSafeInteger(newest) && newest >= 0 && newest <= NEWEST_MAX))
+    throw queryError('newest is a whole number', { newest }, `give at most ${NEWEST_MAX}`)
+  if (newest !== undefined && query.limit !== undefined)
+    throw queryError('a query gives the first rows or the newest ones, not both', { limit: query.limit, newest }, 'leave out one')
   const names = new Set<string>()
   for (const name of [...(columns ?? []), ...by, ...aggregates]) {
     if (names.has(name)) throw queryError(`${name} is there twice`, { name }, 'leave out one')

@@ -60,7 +60,7 @@ class LogQueryRun implements QueryRun {
     this.#signal?.throwIfAborted()
     const { aggregates, query } = this.#plan.resolved
     if (aggregates.length > 0) yield await this.#groups()
-    else if (query.last !== undefined) yield* this.#newest(query.last)
+    else if (query.newest !== undefined) yield* this.#newest(query.newest)
     else yield* this.#oldest(query.limit ?? Infinity)
   }
 

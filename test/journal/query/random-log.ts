@@ -183,7 +183,7 @@ const shared = {
   event: optional(fc.constantFrom('Sampled', 'press.Sampled', 'Alarm')),
   where: optional(fc.array(PRESS_WHERE, { maxLength: 2 })),
 }
-const end = fc.oneof(fc.record({ limit: optional(fc.nat(9)) }), fc.record({ last: optional(fc.nat(9)) }))
+const end = fc.oneof(fc.record({ limit: optional(fc.nat(9)) }), fc.record({ newest: optional(fc.nat(9)) }))
 const distinct = (from: readonly string[], maxLength: number) => fc.uniqueArray(fc.constantFrom(...from), { minLength: 1, maxLength })
 
 /** Questions to such a log; some make no sense. */
