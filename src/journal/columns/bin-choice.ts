@@ -3,7 +3,7 @@ import { bitsOf } from './bits.js'
 /** More bins would cost more in the header than they save, and make the table of states long. */
 export const BINS_MAX = 256
 const CUTS = 128
-const SAMPLE = 4096
+const SAMPLE = 2048
 /** What a bin takes in the header: lowest value, width, weight. */
 const BIN_BITS = 30
 
@@ -24,7 +24,7 @@ export class BinChoice {
 
   /**
    * Chooses where bins begin, so that the values take few bits: their bin's number by its frequency (as entropy coding makes it), the distance
-   * from its lowest number in the bits that the farthest takes. Looks at a sample of at most 4,096. Returns an estimate of the bits of `total`
+   * from its lowest number in the bits that the farthest takes. Looks at a sample of at most 2,048. Returns an estimate of the bits of `total`
    * numbers, of which these are `count`.
    */
   choose(values: Float64Array, count: number, total: number): number {

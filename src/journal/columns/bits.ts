@@ -12,17 +12,22 @@ const TWO_24 = 0x1000000
 /** Writes numbers of any width one behind the other, the lowest bit first, into bytes whose lowest bit comes first. */
 export class BitWriter {
   #out: ByteWriter | undefined
+  #bytes: Uint8Array = new Uint8Array(0)
+  #at = 0
   #pending = 0
   #pendingBits = 0
 
-  begin(out: ByteWriter): this {
+  /** Nothing else may write to `out` before `end`; at most `bitsMax` bits are to come. */
+  begin(out: ByteWriter, bitsMax: number): this {
+    this.#at = out.reserve(Math.ceil(bitsMax / 8) + 4)
+    this.#bytes = out.bytes
     this.#out = out
     this.#pending = 0
     this.#pendingBits = 0
     return this
   }
 
-  /** The lowest `width` bits of a whole number below 2^53. */
+  /** The lowest `width` bits of a whole number below 2^53, which has no others. */
   write(value: number, width: number): void {
     let rest = value
     let left = width
@@ -36,22 +41,20 @@ export class BitWriter {
 
   /** Fills the last byte up with zeros. */
   end(): void {
-    if (this.#pendingBits > 0) (this.#out as ByteWriter).u8(this.#pending & 0xff)
+    if (this.#pendingBits > 0) this.#bytes[this.#at++] = this.#pending
+    ;(this.#out as ByteWriter).length = this.#at
     this.#out = undefined
   }
 
   #write24(value: number, width: number): void {
-    const out = this.#out as ByteWriter
     // At most 7 bits wait, so that 24 more fit into 31.
     let pending = this.#pending | (value << this.#pendingBits)
     let bits = this.#pendingBits + width
-    let at = out.reserve(4)
     while (bits >= 8) {
-      out.bytes[at++] = pending & 0xff
+      this.#bytes[this.#at++] = pending
       pending >>>= 8
       bits -= 8
     }
-    out.length = at
     this.#pending = pending
     this.#pendingBits = bits
   }

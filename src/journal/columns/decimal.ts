@@ -15,6 +15,9 @@ import { DELTA_OF_DELTA, type Order, type Packing, PLAIN, type WholeNumberReader
  * those of the quotient plus `steps`. A far value is anything else: NaN, infinities, -0, what has too many digits.
  */
 const EXPONENT_MAX = 22
+/** Digits are asked of so many values. */
+const DIGITS_VALUES = 100
+const SINGLE_DIGITS_MAX = 10
 const STEPS_MAX = 2 ** 40
 /** What a patch costs, about. */
 const NEAR_BYTES = 2.5
@@ -42,7 +45,7 @@ export class DecimalWriter {
   }
 
   /** The fewest digits behind the point that say exactly what the value is; -1 when no whole number of up to 53 bits does. */
-  digitsOf(value: number): number {
+  #digitsOf(value: number): number {
     for (let exponent = 0; exponent <= EXPONENT_MAX; exponent++) {
       const power = POWERS[exponent] as number
       const whole = Math.round(value * power)
@@ -50,6 +53,38 @@ export class DecimalWriter {
       if (whole / power === value) return whole === 0 && Object.is(value, -0) ? -1 : exponent
     }
     return -1
+  }
+
+  /** How many digits to try: what all of a sample get by with, what nearly all do, and what most do. Empty when few do. */
+  exponentsOf(values: Float64Array, count: number): number[] {
+    const digits: number[] = []
+    const step = Math.max(1, count / DIGITS_VALUES)
+    let asked = 0
+    for (let index = 0; index < count; index += step, asked++) {
+      const own = this.#digitsOf(values[Math.floor(index)] as number)
+      if (own >= 0) digits.push(own)
+    }
+    if (digits.length < asked / 4) return []
+    digits.sort((a, b) => a - b)
+    const at = (part: number): number => digits[Math.floor((digits.length - 1) * part)] as number
+    return [...new Set([at(0.98), at(1), at(0.8)])]
+  }
+
+  /** The power of ten that nearly all of the singles are whole multiples of, as singles. */
+  powerOfSingles(single: Float32Array, count: number): number {
+    const digits: number[] = []
+    for (let index = 0; index < count; index += Math.max(1, count / DIGITS_VALUES)) {
+      const value = single[Math.floor(index)] as number
+      let exponent = 0
+      while (
+        exponent < SINGLE_DIGITS_MAX &&
+        Math.fround(Math.round(value * (POWERS[exponent] as number)) / (POWERS[exponent] as number)) !== value
+      )
+        exponent++
+      digits.push(exponent)
+    }
+    digits.sort((a, b) => a - b)
+    return POWERS[digits[Math.floor((digits.length - 1) * 0.98)] ?? 0] as number
   }
 
   /** Turns the first `count` doubles, in `values` and as words in `words`, into what `estimate` and `write` are about. */
@@ -109,7 +144,7 @@ export class DecimalWriter {
     this.#endSection(out)
     if (this.#near > 0) {
       this.#indexes(this.#nearIndexes, this.#near, out)
-      this.#numbers.write(this.#steps, this.#near, PLAIN, 'entropy', section)
+      this.#numbers.write(this.#steps, this.#near, PLAIN, 'short', section)
       this.#endSection(out)
     }
     if (this.#far === 0) return true
@@ -123,7 +158,7 @@ export class DecimalWriter {
   }
 
   #indexes(indexes: Float64Array, count: number, out: ByteWriter): void {
-    this.#numbers.write(indexes, count, 1, 'entropy', this.#section)
+    this.#numbers.write(indexes, count, 1, 'short', this.#section)
     this.#endSection(out)
   }
 

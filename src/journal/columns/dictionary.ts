@@ -1,26 +1,30 @@
-/**
- * Numbers the different values of a column in order of first appearance, by their bits. Open addressing in memory of its own, which
- * grows with the limit.
- */
-export class ValueDictionary {
-  /** Different values so far. */
-  count = 0
-  /** By number, as words: low, then high. */
-  words = new Uint32Array(0)
-  /** By index of the column: the number of its value. */
-  numbers = new Uint32Array(0)
-  #slots = new Int32Array(0)
+import { ColumnBuffer } from './column-buffer.js'
 
-  /** Numbers `count` values given as words, low first. Returns false as soon as there are more than `limit` different ones. */
+/**
+ * The different values of a wide column, by their bits, and for each value its index among these. In ascending order, so that indexes are near
+ * each other where values are; in order of first appearance when a NaN or -0 is among them. Open addressing in memory that is kept.
+ */
+export class SortedDictionary {
+  /** Different values. */
+  count = 0
+  readonly values = new ColumnBuffer()
+  /** Whole numbers, by index of the column. */
+  readonly indexes = new ColumnBuffer()
+  #slots = new Int32Array(0)
+  #words = new Uint32Array(0)
+  #ranks = new Uint32Array(0)
+
+  /** Takes `count` values given as words, low first. Returns false as soon as there are more than `limit` different ones. */
   fill(words: Uint32Array, count: number, limit: number): boolean {
-    const slotCount = 2 ** Math.ceil(Math.log2(2 * limit + 2))
+    const slotCount = slotsFor(limit)
     if (this.#slots.length < slotCount) {
       this.#slots = new Int32Array(slotCount)
-      this.words = new Uint32Array(slotCount)
+      this.#words = new Uint32Array(slotCount)
+      this.#ranks = new Uint32Array(slotCount)
     }
-    if (this.numbers.length < count) this.numbers = new Uint32Array(2 * count)
     const slots = this.#slots.fill(-1)
-    const own = this.words
+    const own = this.#words
+    const indexes = this.indexes.fit(count).wide
     const mask = slots.length - 1
     this.count = 0
     for (let index = 0; index < count; index++) {
@@ -39,9 +43,36 @@ export class ValueDictionary {
         own[2 * number] = low
         own[2 * number + 1] = high
       }
-      this.numbers[index] = number
+      indexes[index] = number
     }
+    this.#sort(count)
     return true
+  }
+
+  #sort(count: number): void {
+    const different = this.count
+    const values = this.values.fit(different)
+    const ranks = this.#ranks
+    values.words.set(this.#words.subarray(0, 2 * different))
+    const found = new Float64Array(this.#words.buffer, 0, different)
+    for (let number = 0; number < different; number++) {
+      const value = found[number] as number
+      if (value !== value || (value === 0 && this.#words[2 * number + 1] !== 0)) return
+    }
+    const sorted = values.wide.subarray(0, different).sort()
+    for (let number = 0; number < different; number++) {
+      const value = found[number] as number
+      let low = 0
+      let high = different - 1
+      while (low < high) {
+        const middle = (low + high) >> 1
+        if ((sorted[middle] as number) < value) low = middle + 1
+        else high = middle
+      }
+      ranks[number] = low
+    }
+    const indexes = this.indexes.wide
+    for (let index = 0; index < count; index++) indexes[index] = ranks[indexes[index] as number] as number
   }
 }
 
@@ -55,7 +86,7 @@ export class StringDictionary {
 
   /** As ValueDictionary.fill, of value i from `starts[i]` to `starts[i + 1]` of `bytes`. */
   fill(bytes: Uint8Array, starts: Uint32Array, count: number, limit: number): boolean {
-    const slotCount = 2 ** Math.ceil(Math.log2(2 * limit + 2))
+    const slotCount = slotsFor(limit)
     if (this.#slots.length < slotCount) {
       this.#slots = new Int32Array(slotCount)
       this.first = new Uint32Array(slotCount)
@@ -99,4 +130,8 @@ function hashOf(low: number, high: number): number {
   hash ^= hash >>> 15
   hash = Math.imul(hash, 0xc2b2ae35)
   return hash ^ (hash >>> 13)
+}
+
+function slotsFor(limit: number): number {
+  return 2 ** Math.ceil(Math.log2(2 * limit + 2))
 }

@@ -14,9 +14,11 @@ import {
 } from './column-chunk.js'
 import { ColumnBuffer } from './column-buffer.js'
 import { DecimalWriter } from './decimal.js'
-import { ValueDictionary } from './dictionary.js'
+import { SortedDictionary } from './dictionary.js'
 import { CODEC_NONE, compress } from './last-stage.js'
-import { ORDERS, type Packing, PLAIN, WholeNumberWriter } from './whole-numbers.js'
+import { Sampler } from './sampler.js'
+import { countRuns, runLengthBytes, writeRuns } from './run-length.js'
+import { DELTA, DELTA_OF_DELTA, type Order, type Packing, PLAIN, WholeNumberWriter } from './whole-numbers.js'
 import { XorWriter } from './xor.js'
 
 /** One chunk's data as it goes to disk. `data` is the trial's until the next one. */
@@ -28,292 +30,236 @@ export interface Encoded {
   readonly rawBytes: number
 }
 
-const ENCODING_OF_ORDER = [ENCODING_PACKED, ENCODING_DELTA, ENCODING_DELTA_OF_DELTA] as const
-/** Trials look at runs of so many neighbours, so that differences show. */
-const SAMPLE_RUNS = 4
-const SAMPLE_RUN_VALUES = 512
-const SAMPLE_VALUES = SAMPLE_RUNS * SAMPLE_RUN_VALUES
-const DICTIONARY_MAX = 1 << 14
-/** Digits are asked of so many values of the sample. */
-const DIGITS_VALUES = 128
-/** States take three times as long to read as plain bits, and a last stage as long again: each must save as much as this. */
-const ENTROPY_WORTH = 0.95
-const LAST_STAGE_WORTH = 0.9
-const LAST_STAGE_VALUES_MIN = 64
-
-type Writer = (packing: Packing, out: ByteWriter) => boolean
-
-/** A way to encode a chunk with what it would take, by its sample. */
+/** A way to encode the chunk at hand, with the bytes that it would take by the sample. */
 interface Trial {
   readonly encoding: number
   readonly estimate: number
-  readonly write: Writer
-  /** Whether `packing` makes a difference. */
-  readonly isPacked: boolean
+  readonly order: Order
+  /** Of decimals. */
+  readonly exponent: number
 }
 
-/** Tries encodings on a sample of a chunk, then encodes with the one that promised to be smallest. */
+const ENCODING_OF_ORDER = [ENCODING_PACKED, ENCODING_DELTA, ENCODING_DELTA_OF_DELTA] as const
+const DICTIONARY_MAX = 1 << 14
+/** What a last stage must save to be worth undoing it. */
+const LAST_STAGE_WORTH = 0.9
+const LAST_STAGE_VALUES_MIN = 64
+const LAST_STAGE_SAMPLE = 1024
+/** A sample shows less of what repeats than the chunk has: a last stage is tried when it is not worse than this on the sample. */
+const LAST_STAGE_PROMISING = 1.15
+/** A dictionary is tried when this part of a sample, or less, is different. */
+const DIFFERENT_PART = 0.85
+
+/** Tries encodings on a sample of a chunk, then encodes with the one that promises to be smallest. */
 export class NumberTrials {
   readonly #numbers = new WholeNumberWriter()
   readonly #decimals = new DecimalWriter(this.#numbers)
   readonly #xor = new XorWriter()
-  readonly #dictionary = new ValueDictionary()
-  readonly #sample = new ColumnBuffer()
+  readonly #dictionary = new SortedDictionary()
+  readonly #sampler = new Sampler()
+  readonly #indexSampler = new Sampler()
   readonly #whole = new ColumnBuffer()
-  readonly #different = new ColumnBuffer()
-  readonly #ranks = new Uint32Array(DICTIONARY_MAX)
-  readonly #best = new ByteWriter(4096)
+  readonly #out = new ByteWriter(4096)
   readonly #other = new ByteWriter(4096)
-  readonly #third = new ByteWriter(4096)
+  readonly #nested = new ByteWriter(4096)
+  #nestedEncoding = 0
 
-  /** Encodes the first `count` wide values of `staged`. At least one. */
+  /** Encodes the first `count` wide values of `staged`. At least one. Without `isTried` in a way that is known to be cheap. */
   wide(staged: ColumnBuffer, count: number, kind: WideKind, isTried: boolean): Encoded {
-    const { words, wide, bytes } = staged
-    let runs = 1
-    let isWhole = true
-    for (let index = 0; index < count; index++) {
-      if (index > 0 && (words[2 * index] !== words[2 * index - 2] || words[2 * index + 1] !== words[2 * index - 1])) runs++
-      const value = wide[index] as number
-      if (isWhole && !(Number.isSafeInteger(value) && (value !== 0 || words[2 * index + 1] === 0))) isWhole = false
-    }
+    const { words, bytes } = staged
+    const runs = countRuns(words, count, 2)
     if (runs === 1) return plain(ENCODING_CONSTANT, bytes.subarray(0, 8))
-    const raw = bytes.subarray(0, count * 8)
-    const trials: Trial[] = [{ encoding: ENCODING_RAW, estimate: raw.length, isPacked: false, write: (_, out) => copied(raw, out) }]
-    trials.push(this.#runLength(words, count, runs, 2))
-    if (!isTried) return this.#smallest(trials, count)
-    const { wide: sample, words: sampleWords } = this.#sampleOf(staged, count)
-    const sampled = Math.min(count, SAMPLE_VALUES)
-    if (isWhole) this.#wholeTrials(trials, sample, sampled, wide, count)
+    const trials = [trial(ENCODING_RAW, 8 * count), trial(ENCODING_RUN_LENGTH, runLengthBytes(runs, 2))]
+    if (!isTried) return this.#smallest(trials, staged, count, 2)
+    const sample = this.#sampler.take(staged, count)
+    const { count: sampled } = this.#sampler
+    const isWhole = isAllWhole(staged, count)
+    if (isWhole) this.#wholeTrials(trials, sample.wide, sampled, count)
     else {
-      this.#decimalTrials(trials, sample, sampleWords, sampled, wide, words, count)
-      if (kind === 'f64') this.#xorTrial(trials, sampleWords, sampled, words, count)
+      this.#decimalTrials(trials, sample, sampled, count)
+      if (kind === 'f64' && leastOf(trials) > 5 * count) this.#xorTrial(trials, sample.words, sampled, count)
     }
-    this.#dictionaryTrial(trials, words, wide, count, isWhole)
-    return this.#smallest(trials, count)
+    this.#dictionaryTrial(trials, sample.words, sampled, words, count, isWhole)
+    return this.#smallest(trials, staged, count, 2)
   }
 
-  /** Encodes the first `count` narrow values of `staged`. At least one. */
+  /** Encodes the first `count` narrow values of `staged`. At least one. Without `isTried` in a way that is known to be cheap. */
   narrow(staged: ColumnBuffer, count: number, kind: NarrowKind, isTried: boolean): Encoded {
-    const { words, signed, single, bytes } = staged
-    let runs = 1
-    for (let index = 1; index < count; index++) if (words[index] !== words[index - 1]) runs++
+    const { words, signed, bytes } = staged
+    const runs = countRuns(words, count, 1)
     if (runs === 1) return plain(ENCODING_CONSTANT, bytes.subarray(0, 4))
-    const raw = bytes.subarray(0, count * 4)
-    const trials: Trial[] = [{ encoding: ENCODING_RAW, estimate: raw.length, isPacked: false, write: (_, out) => copied(raw, out) }]
-    trials.push(this.#runLength(words, count, runs, 1))
-    if (!isTried) return this.#smallest(trials, count)
+    const trials = [trial(ENCODING_RAW, 4 * count), trial(ENCODING_RUN_LENGTH, runLengthBytes(runs, 1))]
+    if (!isTried) return this.#smallest(trials, staged, count, 1)
     const whole = this.#whole.fit(count)
+    if (kind === 'f32' && this.#singles(staged.single, count)) {
+      this.#decimalTrials(trials, this.#sampler.take(whole, count), this.#sampler.count, count)
+      if (leastOf(trials) < 3 * count) return this.#smallest(trials, staged, count, 1, whole)
+    }
     const values = kind === 'signed' ? signed : words
     for (let index = 0; index < count; index++) whole.wide[index] = values[index] as number
-    const sampled = Math.min(count, SAMPLE_VALUES)
-    this.#wholeTrials(trials, this.#sampleOf(whole, count).wide, sampled, whole.wide, count)
-    if (kind === 'f32') this.#singleTrials(trials, single, count)
-    return this.#smallest(trials, count)
+    const numbersOnly = trials.filter(({ encoding }) => encoding !== ENCODING_DECIMAL)
+    this.#wholeTrials(numbersOnly, this.#sampler.take(whole, count).wide, this.#sampler.count, count)
+    return this.#smallest(numbersOnly, staged, count, 1, whole)
   }
 
-  #sampleOf(values: ColumnBuffer, count: number): ColumnBuffer {
-    if (count <= SAMPLE_VALUES) return values
-    const sample = this.#sample.fit(SAMPLE_VALUES)
-    const step = (count - SAMPLE_RUN_VALUES) / (SAMPLE_RUNS - 1)
-    for (let run = 0; run < SAMPLE_RUNS; run++) {
-      const start = Math.floor(run * step)
-      sample.bytes.set(values.bytes.subarray(8 * start, 8 * (start + SAMPLE_RUN_VALUES)), 8 * run * SAMPLE_RUN_VALUES)
+  #wholeTrials(trials: Trial[], sample: Float64Array, sampled: number, count: number): void {
+    const of = (order: Order): number => {
+      const estimate = this.#numbers.estimate(sample, sampled, count, order)
+      trials.push(trial(ENCODING_OF_ORDER[order], estimate, order))
+      return estimate
     }
-    return sample
+    // Second differences are wilder than first ones, unless first ones are calmer than values.
+    if (of(PLAIN) > of(DELTA)) of(DELTA_OF_DELTA)
   }
 
-  #wholeTrials(trials: Trial[], sample: Float64Array, sampled: number, values: Float64Array, count: number): void {
-    for (const order of ORDERS)
-      trials.push({
-        encoding: ENCODING_OF_ORDER[order],
-        estimate: this.#numbers.estimate(sample, sampled, count, order),
-        isPacked: true,
-        write: (packing, out) => this.#numbers.write(values, count, order, packing, out),
-      })
-  }
-
-  #decimalTrials(
-    trials: Trial[],
-    sample: Float64Array,
-    sampleWords: Uint32Array,
-    sampled: number,
-    values: Float64Array,
-    words: Uint32Array,
-    count: number,
-  ): void {
-    for (const exponent of this.#exponents(sample, sampled)) {
-      this.#decimals.prepare(sample, sampleWords, sampled, exponent)
-      for (const order of ORDERS) {
+  #decimalTrials(trials: Trial[], sample: ColumnBuffer, sampled: number, count: number): void {
+    let best: Order = PLAIN
+    for (const [rank, exponent] of this.#decimals.exponentsOf(sample.wide, sampled).entries()) {
+      this.#decimals.prepare(sample.wide, sample.words, sampled, exponent)
+      const of = (order: Order): number => {
         const estimate = this.#decimals.estimate(sampled, count, order)
-        const write: Writer = (packing, out) => {
-          this.#decimals.prepare(values, words, count, exponent)
-          return this.#decimals.write(words, count, order, packing, out)
-        }
-        trials.push({ encoding: ENCODING_DECIMAL, estimate, isPacked: true, write })
+        trials.push(trial(ENCODING_DECIMAL, estimate, order, exponent))
+        return estimate
+      }
+      if (rank > 0) of(best)
+      else {
+        const isCalm = of(PLAIN) > of(DELTA)
+        if (isCalm) of(DELTA_OF_DELTA)
+        best = isCalm ? DELTA : PLAIN
       }
     }
   }
 
-  /** How many digits to try: what nearly all values of the sample get by with, and what most do. */
-  #exponents(sample: Float64Array, sampled: number): number[] {
-    const digits: number[] = []
-    const step = Math.max(1, sampled / DIGITS_VALUES)
-    for (let index = 0; index < sampled; index += step) {
-      const own = this.#decimals.digitsOf(sample[Math.floor(index)] as number)
-      if (own >= 0) digits.push(own)
-    }
-    if (digits.length * step < sampled / 4) return []
-    digits.sort((a, b) => a - b)
-    const at = (part: number): number => digits[Math.floor((digits.length - 1) * part)] as number
-    return [...new Set([at(1), at(0.98), at(0.8)])]
-  }
-
-  #singleTrials(trials: Trial[], single: Float32Array, count: number): void {
-    const doubles = this.#different.fit(count)
-    const digits: number[] = []
-    for (let index = 0; index < count; index += Math.max(1, count / DIGITS_VALUES)) {
-      const value = single[Math.floor(index)] as number
-      if (value === value) digits.push(this.#digitsOfSingle(value))
-    }
-    digits.sort((a, b) => a - b)
-    const power = 10 ** Math.max(0, digits[Math.floor((digits.length - 1) * 0.98)] ?? 0)
+  /** Puts doubles that round to the singles into #whole, short decimal ones where there are any. False when a NaN would lose its bits on the way. */
+  #singles(single: Float32Array, count: number): boolean {
+    const { wide } = this.#whole
+    const power = this.#decimals.powerOfSingles(single, count)
     for (let index = 0; index < count; index++) {
       const value = single[index] as number
-      // A NaN would lose its bits on the way through a double.
-      if (value !== value) return
+      if (value !== value) return false
       const near = Math.round(value * power) / power
-      doubles.wide[index] = Math.fround(near) === value && near !== 0 ? near : value
+      wide[index] = Math.fround(near) === value && near !== 0 ? near : value
     }
-    const sampled = Math.min(count, SAMPLE_VALUES)
-    const { wide, words } = this.#sampleOf(doubles, count)
-    this.#decimalTrials(trials, wide, words, sampled, doubles.wide, doubles.words, count)
+    return true
   }
 
-  #digitsOfSingle(value: number): number {
-    for (let exponent = 0; exponent < 12; exponent++) {
-      const power = 10 ** exponent
-      if (Math.fround(Math.round(value * power) / power) === value) return exponent
-    }
-    return 0
-  }
-
-  #xorTrial(trials: Trial[], sampleWords: Uint32Array, sampled: number, words: Uint32Array, count: number): void {
+  #xorTrial(trials: Trial[], sampleWords: Uint32Array, sampled: number, count: number): void {
     const out = this.#other.clear()
     this.#xor.write(sampleWords, sampled, out)
-    const write: Writer = (_, into) => {
-      this.#xor.write(words, count, into)
-      return true
-    }
-    trials.push({ encoding: ENCODING_XOR, estimate: (out.length * count) / sampled, isPacked: false, write })
+    trials.push(trial(ENCODING_XOR, (out.length * count) / sampled))
   }
 
-  /** Values in ascending order, so that indexes are near where values are. */
-  #dictionaryTrial(trials: Trial[], words: Uint32Array, values: Float64Array, count: number, isWhole: boolean): void {
+  #dictionaryTrial(trials: Trial[], sampleWords: Uint32Array, sampled: number, words: Uint32Array, count: number, isWhole: boolean): void {
     const dictionary = this.#dictionary
+    if (!dictionary.fill(sampleWords, sampled, Math.floor(sampled * DIFFERENT_PART))) return
     if (!dictionary.fill(words, count, Math.min(DICTIONARY_MAX, count >> 2))) return
-    const { count: differentCount, numbers } = dictionary
-    const order = Array.from({ length: differentCount }, (_, number) => number)
-    const known = new Float64Array(dictionary.words.buffer, 0, differentCount)
-    order.sort((a, b) => (known[a] as number) - (known[b] as number) || a - b)
-    const ranks = this.#ranks
-    for (const [rank, number] of order.entries()) ranks[number] = rank
-    const indexes = this.#whole.fit(count).wide
-    for (let index = 0; index < count; index++) indexes[index] = ranks[numbers[index] as number] as number
-    const sorted = this.#different.fit(differentCount)
-    for (const [rank, number] of order.entries()) {
-      sorted.words[2 * rank] = dictionary.words[2 * number] as number
-      sorted.words[2 * rank + 1] = dictionary.words[2 * number + 1] as number
+    const { count: differentCount, values } = dictionary
+    const trialsOfValues = [trial(ENCODING_RAW, 8 * differentCount)]
+    const sampler = this.#indexSampler
+    const sample = sampler.take(values, differentCount)
+    if (isWhole) this.#wholeTrials(trialsOfValues, sample.wide, sampler.count, differentCount)
+    else this.#decimalTrials(trialsOfValues, sample, sampler.count, differentCount)
+    for (const candidate of trialsOfValues.sort(byEstimate)) {
+      this.#nestedEncoding = candidate.encoding
+      if (this.#write(candidate, values, differentCount, 2, 'short', this.#nested.clear())) break
     }
-    const nested = this.#nested(sorted, differentCount, isWhole)
-    const write: Writer = (packing, out) => {
-      out.varint(differentCount)
-      out.u8(nested.encoding)
-      out.varint(nested.bytes.length)
-      out.copy(nested.bytes)
-      return this.#numbers.write(indexes, count, PLAIN, packing, out)
-    }
-    const sampled = Math.min(count, SAMPLE_VALUES)
-    const sample = this.#sampleOf(this.#whole, count).wide
-    const estimate = nested.bytes.length + this.#numbers.estimate(sample, sampled, count, PLAIN)
-    trials.push({ encoding: ENCODING_DICTIONARY, estimate, isPacked: true, write })
+    const estimate = this.#nested.length + this.#numbers.estimate(sampler.take(dictionary.indexes, count).wide, sampler.count, count, PLAIN)
+    trials.push(trial(ENCODING_DICTIONARY, estimate))
   }
 
-  #nested(values: ColumnBuffer, count: number, isWhole: boolean): { encoding: number; bytes: Uint8Array } {
-    const trials: Trial[] = []
-    const raw = values.bytes.subarray(0, count * 8)
-    trials.push({ encoding: ENCODING_RAW, estimate: raw.length, isPacked: false, write: (_, out) => copied(raw, out) })
-    const sampled = Math.min(count, SAMPLE_VALUES)
-    const { wide, words } = this.#sampleOf(values, count)
-    if (isWhole) this.#wholeTrials(trials, wide, sampled, values.wide, count)
-    else this.#decimalTrials(trials, wide, words, sampled, values.wide, values.words, count)
-    trials.sort((a, b) => a.estimate - b.estimate)
-    const best = trials.find(({ write }) => write('entropy', this.#third.clear())) as Trial
-    return { encoding: best.encoding, bytes: new Uint8Array(this.#third.written()) }
+  /** Encodes with the most promising one that can be. `whole`: the values as doubles, if `staged` has narrow ones. */
+  #smallest(trials: Trial[], staged: ColumnBuffer, count: number, wordsPerValue: 1 | 2, whole = staged): Encoded {
+    for (const candidate of trials.sort(byEstimate)) {
+      const out = this.#out.clear()
+      const values = candidate.encoding === ENCODING_RAW || candidate.encoding === ENCODING_RUN_LENGTH ? staged : whole
+      if (this.#write(candidate, values, count, wordsPerValue, 'short', out))
+        return this.#finish(candidate, values, count, wordsPerValue, out)
+    }
+    throw new Error('raw values can always be written')
   }
 
-  #runLength(words: Uint32Array, count: number, runs: number, wordsPerValue: 1 | 2): Trial {
-    const isLast = (index: number): boolean => {
-      if (index + 1 === count) return true
-      const at = index * wordsPerValue
-      return words[at] !== words[at + wordsPerValue] || (wordsPerValue === 2 && words[at + 1] !== words[at + 3])
+  #write(candidate: Trial, values: ColumnBuffer, count: number, wordsPerValue: 1 | 2, packing: Packing, out: ByteWriter): boolean {
+    const { words, wide, bytes } = values
+    switch (candidate.encoding) {
+      case ENCODING_RAW:
+        out.copy(bytes, 0, 4 * wordsPerValue * count)
+        return true
+      case ENCODING_RUN_LENGTH:
+        writeRuns(words, count, wordsPerValue, out)
+        return true
+      case ENCODING_XOR:
+        this.#xor.write(words, count, out)
+        return true
+      case ENCODING_DECIMAL:
+        this.#decimals.prepare(wide, words, count, candidate.exponent)
+        return this.#decimals.write(words, count, candidate.order, packing, out)
+      case ENCODING_DICTIONARY:
+        out.varint(this.#dictionary.count)
+        out.u8(this.#nestedEncoding)
+        out.varint(this.#nested.length)
+        out.copy(this.#nested.bytes, 0, this.#nested.length)
+        return this.#numbers.write(this.#dictionary.indexes.wide, count, PLAIN, packing, out)
+      default:
+        return this.#numbers.write(wide, count, candidate.order, packing, out)
     }
-    const write: Writer = (_, out) => {
-      out.varint(runs)
-      let length = 0
-      for (let index = 0; index < count; index++) {
-        length++
-        if (!isLast(index)) continue
-        out.varint(length)
-        length = 0
-      }
-      for (let index = 0; index < count; index++) {
-        if (!isLast(index)) continue
-        for (let word = 0; word < wordsPerValue; word++) out.u32(words[index * wordsPerValue + word] as number)
-      }
-      return true
-    }
-    return { encoding: ENCODING_RUN_LENGTH, estimate: runs * (4 * wordsPerValue + 1.5), isPacked: false, write }
   }
 
-  /** Encodes with the two most promising ones, and keeps the smaller. */
-  #smallest(trials: readonly Trial[], count: number): Encoded {
-    const promising = trials.filter(({ estimate }) => estimate < Infinity).sort((a, b) => a.estimate - b.estimate)
-    let best: Encoded | undefined
-    for (const trial of promising.slice(0, 3)) {
-      const encoded = this.#encode(trial, count)
-      if (encoded === undefined || (best !== undefined && encoded.data.length >= best.data.length)) continue
-      this.#best.clear()
-      this.#best.copy(encoded.data)
-      best = { ...encoded, data: this.#best.written() }
-    }
-    return best as Encoded
-  }
-
-  #encode(trial: Trial, count: number): Encoded | undefined {
-    const out = this.#other.clear()
-    if (!trial.write('entropy', out)) return undefined
-    let best = plain(trial.encoding, out.written())
-    const third = this.#third.clear()
-    if (trial.isPacked && trial.write('bits', third) && out.length > third.length * ENTROPY_WORTH)
-      best = plain(trial.encoding, new Uint8Array(third.written()))
-    if (count < LAST_STAGE_VALUES_MIN) return best
+  /** Takes a last stage behind whole bytes where that is worth it. */
+  #finish(candidate: Trial, values: ColumnBuffer, count: number, wordsPerValue: 1 | 2, out: ByteWriter): Encoded {
+    const { encoding } = candidate
+    const isPacked = encoding !== ENCODING_RAW && encoding !== ENCODING_RUN_LENGTH && encoding !== ENCODING_XOR
+    const best = plain(encoding, out.written())
+    if (count < LAST_STAGE_VALUES_MIN || !this.#isPromising(candidate, values, count, isPacked, best.data.length)) return best
     let source = best.data
-    if (trial.isPacked) {
-      third.clear()
-      trial.write('bytes', third)
-      source = third.written()
+    if (isPacked) {
+      const other = this.#other.clear()
+      this.#write(candidate, values, count, wordsPerValue, 'bytes', other)
+      source = other.written()
     }
     const compressed = compress(source, best.data.length * LAST_STAGE_WORTH, false)
-    if (compressed === undefined) return best
-    return { encoding: trial.encoding, codec: compressed.codec, data: compressed.bytes, rawBytes: source.length }
+    return compressed === undefined ? best : { encoding, codec: compressed.codec, data: compressed.bytes, rawBytes: source.length }
   }
+
+  /** May a last stage bring the chunk below what it has without? Tries it on neighbours from the middle. */
+  #isPromising(candidate: Trial, values: ColumnBuffer, count: number, isPacked: boolean, bytes: number): boolean {
+    if (!isPacked || count <= 2 * LAST_STAGE_SAMPLE) return true
+    const start = (count - LAST_STAGE_SAMPLE) >> 1
+    const other = this.#other.clear()
+    const middle = (column: ColumnBuffer): Float64Array => column.wide.subarray(start, start + LAST_STAGE_SAMPLE)
+    if (candidate.encoding === ENCODING_DICTIONARY)
+      this.#numbers.write(middle(this.#dictionary.indexes), LAST_STAGE_SAMPLE, PLAIN, 'bytes', other)
+    else if (candidate.encoding === ENCODING_DECIMAL) {
+      const words = values.words.subarray(2 * start, 2 * (start + LAST_STAGE_SAMPLE))
+      this.#decimals.prepare(middle(values), words, LAST_STAGE_SAMPLE, candidate.exponent)
+      this.#decimals.write(words, LAST_STAGE_SAMPLE, candidate.order, 'bytes', other)
+    } else this.#numbers.write(middle(values), LAST_STAGE_SAMPLE, candidate.order, 'bytes', other)
+    const compressed = compress(other.written(), other.length + 1, false)
+    return compressed !== undefined && compressed.bytes.length * (count / LAST_STAGE_SAMPLE) < bytes * LAST_STAGE_PROMISING
+  }
+}
+
+function trial(encoding: number, estimate: number, order: Order = PLAIN, exponent = 0): Trial {
+  return { encoding, estimate, order, exponent }
+}
+
+function byEstimate(a: Trial, b: Trial): number {
+  return a.estimate - b.estimate
+}
+
+function leastOf(trials: readonly Trial[]): number {
+  return trials.reduce((least, { estimate }) => Math.min(least, estimate), Infinity)
 }
 
 function plain(encoding: number, data: Uint8Array): Encoded {
   return { encoding, codec: CODEC_NONE, data, rawBytes: data.length }
 }
 
-function copied(bytes: Uint8Array, out: ByteWriter): true {
-  out.copy(bytes)
+function isAllWhole(values: ColumnBuffer, count: number): boolean {
+  const { wide, words } = values
+  for (let index = 0; index < count; index++) {
+    const value = wide[index] as number
+    // -0 has the highest bit and nothing else.
+    if (!(Number.isSafeInteger(value) && (value !== 0 || words[2 * index + 1] === 0))) return false
+  }
   return true
 }

@@ -20,8 +20,8 @@ const SAFE = Number.MAX_SAFE_INTEGER
 /** Differences of numbers up to this are exact, and differences of these too. */
 const NEAR = 2 ** 51
 
-/** How packed numbers stand: by how frequent they are, in the same bits, or in the same whole bytes, for a last stage to work on. */
-export type Packing = 'entropy' | 'bits' | 'bytes'
+/** Packed to be short, or in whole bytes for a last stage to work on. */
+export type Packing = 'short' | 'bytes'
 
 export class WholeNumberWriter {
   readonly #packed = new PackedWriter()
@@ -40,9 +40,8 @@ export class WholeNumberWriter {
     if (order > PLAIN) out.f64(values[0] as number)
     if (order === DELTA_OF_DELTA) out.f64(this.#firstDifference)
     out.f64(this.#lowest)
-    const left = count - order
-    if (packing === 'entropy') this.#packed.entropyCoded(this.#steps, left, out)
-    else this.#packed.fixedWidth(this.#steps, left, packing === 'bits' ? 1 : 8, out)
+    if (packing === 'short') this.#packed.write(this.#steps, count - order, out)
+    else this.#packed.writeBytes(this.#steps, count - order, out)
     return true
   }
 

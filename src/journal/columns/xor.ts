@@ -16,7 +16,7 @@ export class XorWriter {
 
   /** Writes `count` values, given as words: of each the low one first. At least one. */
   write(words: Uint32Array, count: number, out: ByteWriter): void {
-    const bits = this.#bits.begin(out)
+    const bits = this.#bits.begin(out, count * (2 + 12 + 64))
     writeWindow(bits, words[0] as number, words[1] as number, 0, 64)
     let windowLeading = 65
     let windowTrailing = 65
