@@ -4,6 +4,14 @@ import { DATA_OPTION } from './place.js'
 /** The commands that look after the log's files. */
 export const LOG_COMMANDS: readonly Command[] = [
   {
+    name: 'log segments',
+    summary: 'Show the files of the log, their size, and which subscriptions need them',
+    options: [DATA_OPTION],
+    examples: [['log segments --data ./data', 'what is sealed, and how much room it takes']],
+    hasJson: true,
+    load: async () => (await import('./log-segments.js')).runLogSegments,
+  },
+  {
     name: 'log verify',
     summary: 'Check the whole log: every checksum, the chain, every row',
     options: [DATA_OPTION],

@@ -14,6 +14,7 @@ import { unpackExact } from './exact-pack.js'
 import type { JournalSummary, VerifyItem } from './journal-service.js'
 import type { QueryItem } from './query-service.js'
 import { programEntry } from './package-root.js'
+import type { SegmentReport } from './segment-service.js'
 
 /** How long a tool waits for the journal of a running plant, which may just be replaced. */
 const JOURNAL_BACK_WITHIN_MS = 10_000
@@ -112,6 +113,10 @@ export class JournalAccess implements EntityRows {
 
   async subscriptions(): Promise<readonly SubscriptionState[]> {
     return (await callControl(this.#socket, 'subscriptions')) as SubscriptionState[]
+  }
+
+  async segments(): Promise<SegmentReport> {
+    return (await callControl(this.#socket, 'segments')) as SegmentReport
   }
 
   async *verify(): AsyncGenerator<VerifyItem> {

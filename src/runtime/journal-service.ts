@@ -1,8 +1,10 @@
 import type { EntityId } from '#base/ids.js'
 import type { Finding, Journal, LogQuery } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
+import { blockMethods } from './block-service.js'
 import { packExact } from './exact-pack.js'
 import { queryItems } from './query-service.js'
+import { segmentMethods } from './segment-service.js'
 import { subscriptionMethods } from './subscription-service.js'
 
 /** What the log holds, in numbers. */
@@ -24,6 +26,8 @@ export type VerifyItem =
 export function journalMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
   return {
     ...subscriptionMethods(journal),
+    ...segmentMethods(journal),
+    ...blockMethods(journal),
     summary: (): JournalSummary => summarise(journal),
     query: (args: unknown, signal: AbortSignal) => queryItems(journal, args as LogQuery, signal),
     snapshot(args: unknown) {
