@@ -4,10 +4,11 @@ import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import { assert } from '#base/assert.js'
 import { MillraceError, messageOf } from '#base/errors.js'
+import { ByteWriter } from '#journal/bytes.js'
 import type { EventType } from '#journal/journal.js'
 import type { SealedEntry } from '#journal/segments/manifest.js'
 import { sealedName } from '#journal/segments/opening-plan.js'
-import type { SegmentAnswer, SegmentTask } from '#journal/segments/seal-thread.js'
+import type { PackedBlocks, SegmentAnswer, SegmentTask } from '#journal/segments/seal-thread.js'
 import { diskFailed } from './environment.js'
 import type { ManifestStore } from './manifest-store.js'
 import type { Segment } from './segment.js'
@@ -27,8 +28,11 @@ export interface SealerOptions {
 }
 
 const PIECE_BYTES = 1 << 20
-/** Blocks read before other work gets its turn. */
-const BLOCKS_PER_STEP = 2
+/** Bytes of blocks read before other work gets its turn; looking one up costs about as much as reading so many. */
+const TURN_BYTES = 1 << 19
+const TURN_BYTES_PER_BLOCK = 1 << 13
+/** Blocks travel to the thread in pieces of about so many bytes. */
+const PACK_BYTES = 1 << 22
 const THREAD_IDLE_MS = 10_000
 
 /**
@@ -67,9 +71,9 @@ export class Sealer {
 
   async #seal(segment: Segment, end: number, name: string, draft: string): Promise<SealedEntry> {
     const { directory, manifest, onStep, types } = this.#options
-    const blocks = await this.#blocks(segment, end)
+    const packed = await this.#blocks(segment, end)
     this.#step('read')
-    const sealed = await this.#run({ kind: 'seal', segment: segment.name, blocks, types: types() })
+    const sealed = await this.#run({ kind: 'seal', segment: segment.name, packed, types: types() })
     assert(sealed.kind === 'sealed', 'a segment that is to be sealed comes back as a file')
     assert(sealed.firstPosition === segment.firstPosition && sealed.endPosition === end, 'a sealed file has the positions of its segment')
     this.#step('encoded')
@@ -100,13 +104,27 @@ export class Sealer {
     return entry
   }
 
-  async #blocks(segment: Segment, end: number): Promise<Uint8Array[]> {
-    const blocks: Uint8Array[] = []
-    for (const { bytes } of segment.walk(segment.firstPosition, end)) {
-      blocks.push(bytes.slice())
-      if (blocks.length % BLOCKS_PER_STEP === 0) await this.#turn()
+  async #blocks(segment: Segment, end: number): Promise<PackedBlocks[]> {
+    const packed: PackedBlocks[] = []
+    const packer = new ByteWriter(PACK_BYTES)
+    let ends: number[] = []
+    let bytesInTurn = 0
+    const close = (): void => {
+      if (ends.length > 0) packed.push({ bytes: new Uint8Array(packer.written()), ends })
+      packer.clear()
+      ends = []
     }
-    return blocks
+    for (const { bytes } of segment.walk(segment.firstPosition, end)) {
+      if (packer.length + bytes.length > PACK_BYTES) close()
+      packer.copy(bytes)
+      ends.push(packer.length)
+      bytesInTurn += bytes.length + TURN_BYTES_PER_BLOCK
+      if (bytesInTurn < TURN_BYTES) continue
+      bytesInTurn = 0
+      await this.#turn()
+    }
+    close()
+    return packed
   }
 
   async #write(path: string, bytes: Uint8Array): Promise<void> {
@@ -165,7 +183,7 @@ export class Sealer {
       maxThreads: 1,
       idleTimeout: THREAD_IDLE_MS,
     })
-    const arrays = task.kind === 'seal' ? task.blocks : [task.bytes]
+    const arrays = task.kind === 'seal' ? task.packed.map(({ bytes }) => bytes) : [task.bytes]
     try {
       return await this.#pool.run(task, { transferList: arrays.map((bytes) => bytes.buffer as ArrayBuffer) })
     } catch (error) {

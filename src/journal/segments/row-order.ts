@@ -53,15 +53,21 @@ export function positionOrder(rows: SegmentRows, first: number): Uint32Array | u
   return order
 }
 
-/** A group is closed at the first entity behind which it has so many rows. */
-export const GROUP_ROWS = 4096
-/** An entity with more rows than this has some to itself, so that the newest of them decode without the rest. */
-export const GROUP_ROWS_MAX = 16_384
-/** A block is closed behind the group in which it reaches so many rows. */
-export const BLOCK_ROWS = 32_768
+/** How large groups and blocks become, in rows. */
+export interface CutLimits {
+  /** A group is closed at the first entity behind which it has so many. */
+  readonly groupRows: number
+  /** An entity with more than this has groups to itself, so that the newest of its rows decode without the rest. */
+  readonly groupRowsMax: number
+  /** A block is closed behind the group in which it reaches so many. */
+  readonly blockRows: number
+}
+
+export const CUT_LIMITS: CutLimits = { groupRows: 4096, groupRowsMax: 16_384, blockRows: 32_768 }
 
 /** Where blocks, and in them groups, begin and end in the clustered order: per block the start, then the end of each group. */
-export function cutBlocks(rows: SegmentRows, order: Uint32Array): number[][] {
+export function cutBlocks(rows: SegmentRows, order: Uint32Array, limits: CutLimits): number[][] {
+  const { groupRows, groupRowsMax, blockRows } = limits
   const { shard, entity, rowCount } = rows
   const blocks: number[][] = []
   let ends = [0]
@@ -70,7 +76,7 @@ export function cutBlocks(rows: SegmentRows, order: Uint32Array): number[][] {
     if (end === start) return
     ends.push(end)
     start = end
-    if (end - (ends[0] as number) < BLOCK_ROWS) return
+    if (end - (ends[0] as number) < blockRows) return
     blocks.push(ends)
     ends = [end]
   }
@@ -78,9 +84,9 @@ export function cutBlocks(rows: SegmentRows, order: Uint32Array): number[][] {
     const own = order[from] as number
     let to = from + 1
     while (to < rowCount && entity[order[to] as number] === entity[own] && shard[order[to] as number] === shard[own]) to++
-    if (to - start > GROUP_ROWS_MAX) close(from)
-    while (to - start > GROUP_ROWS_MAX) close(start + GROUP_ROWS_MAX)
-    if (to - start >= GROUP_ROWS) close(to)
+    if (to - start > groupRowsMax) close(from)
+    while (to - start > groupRowsMax) close(start + groupRowsMax)
+    if (to - start >= groupRows) close(to)
     from = to
   }
   close(rowCount)

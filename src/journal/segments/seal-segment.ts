@@ -6,7 +6,7 @@ import { ByteWriter, Damage } from '#journal/bytes.js'
 import type { EventType } from '#journal/journal.js'
 import { Marks } from '#journal/marks.js'
 import { BlockEncoder } from './block-encoder.js'
-import { clusteredOrder, cutBlocks, positionOrder } from './row-order.js'
+import { CUT_LIMITS, type CutLimits, clusteredOrder, cutBlocks, positionOrder } from './row-order.js'
 import { hashRows } from './rows-hash.js'
 import {
   PART_ENTITIES,
@@ -28,6 +28,8 @@ export interface SealTask {
   /** In order of position, without gaps. */
   readonly blocks: readonly Uint8Array[]
   readonly types: readonly EventType[]
+  /** How large groups and blocks become, when not as usual: for tests. */
+  readonly cut?: CutLimits
 }
 
 export interface SealedBytes {
@@ -45,7 +47,7 @@ export interface SealedBytes {
  * Turns the blocks of a segment into the file of a sealed one. Checks them on the way, the chain among them; throws ERR_BLOCK_DAMAGED where a check fails. Pure: bytes in, bytes
  * out, in any thread.
  */
-export function sealSegment({ segment, blocks, types }: SealTask): SealedBytes {
+export function sealSegment({ segment, blocks, types, cut = CUT_LIMITS }: SealTask): SealedBytes {
   const readers = blocks.map((bytes) => new BlockReader(bytes, segment))
   const rows = new SegmentRows(types).fit(readers.reduce((sum, { header }) => sum + header.rowCount, 0))
   const marks = new Marks()
@@ -75,9 +77,9 @@ export function sealSegment({ segment, blocks, types }: SealTask): SealedBytes {
   const origins = Uint32Array.from(readers, (reader) => reader.header.rowCount)
   const pieces = [
     writeSegmentHeader(header),
-    ...encodeBody(rows, { firstPosition, origins, marks: [...marks], rowsHash }, newEntities(readers)),
+    ...encodeBody(rows, { firstPosition, origins, marks: [...marks], rowsHash, cut }, newEntities(readers)),
   ]
-  const acceptedMax = Math.max(...readers.map((reader) => reader.header.acceptedMax))
+  const acceptedMax = readers.reduce((max, reader) => Math.max(max, reader.header.acceptedMax), -Infinity)
   return { pieces, ...header, rowsHash, acceptedMax }
 }
 
@@ -86,6 +88,7 @@ interface Known {
   readonly origins: Uint32Array
   readonly marks: readonly BlockMark[]
   readonly rowsHash: Uint8Array
+  readonly cut: CutLimits
 }
 
 function encodeBody(rows: SegmentRows, known: Known, names: Uint8Array): Uint8Array[] {
@@ -95,12 +98,13 @@ function encodeBody(rows: SegmentRows, known: Known, names: Uint8Array): Uint8Ar
   const blocks: SegmentBlock[] = []
   const zones = new ByteWriter(4096)
   let offset = SEGMENT_HEADER_BYTES
-  for (const ends of cutBlocks(rows, order)) {
+  for (const ends of cutBlocks(rows, order, known.cut)) {
     const { bytes, ...entry } = encoder.encode(order, ends)
     const types: ReadonlyMap<number, TypeZones> = zonesOf(rows, order.subarray(ends[0], ends.at(-1)))
     writeZones(types, zones)
     blocks.push({ ...entry, offset, bytes: bytes.length })
-    pieces.push(bytes.slice())
+    // A Buffer's `slice` is no copy.
+    pieces.push(new Uint8Array(bytes))
     offset += bytes.length
   }
   const parts = new Map([

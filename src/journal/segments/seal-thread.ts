@@ -3,8 +3,17 @@ import { messageOf } from '#base/errors.js'
 import { type ReadBack, type ReadBackTask, readBack } from './check-segment.js'
 import { type SealedBytes, type SealTask, sealSegment } from './seal-segment.js'
 
+/** Blocks on their way to a thread, many in one piece of memory. */
+export interface PackedBlocks {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Where each ends. */
+  readonly ends: readonly number[]
+}
+
 /** What a thread may be asked for: bytes in, bytes out. */
-export type SegmentTask = ({ readonly kind: 'seal' } & SealTask) | ({ readonly kind: 'read-back' } & ReadBackTask)
+export type SegmentTask =
+  | ({ readonly kind: 'seal'; readonly packed: readonly PackedBlocks[] } & Omit<SealTask, 'blocks'>)
+  | ({ readonly kind: 'read-back' } & ReadBackTask)
 
 /** A sealed file in one piece of memory. */
 export type SealedFile = Omit<SealedBytes, 'pieces'> & { readonly bytes: Uint8Array<ArrayBuffer> }
@@ -19,7 +28,9 @@ export type SegmentAnswer =
 export function runSegmentTask(task: SegmentTask): SegmentAnswer {
   try {
     if (task.kind === 'read-back') return { kind: 'read-back', ...readBack(task) }
-    const { pieces, ...known } = sealSegment(task)
+    const { packed, ...rest } = task
+    const blocks = packed.flatMap(({ bytes, ends }) => ends.map((end, index) => bytes.subarray(index === 0 ? 0 : ends[index - 1], end)))
+    const { pieces, ...known } = sealSegment({ ...rest, blocks })
     const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
     let at = 0
     for (const piece of pieces) {

@@ -65,10 +65,13 @@ async function logOf(seed: string, batches: number): Promise<Journal & { stored:
 }
 
 function sealed(journal: Journal & { stored: { blocks: Uint8Array[] } }): { file: SegmentFile; bytes: Uint8Array } {
-  const { pieces } = sealSegment({ segment: 'memory', blocks: journal.stored.blocks, types: journal.eventTypes })
+  const { pieces } = sealSegment({ segment: 'memory', blocks: journal.stored.blocks, types: journal.eventTypes, cut: CUT })
   const bytes = new Uint8Array(Buffer.concat(pieces))
   return { file: segmentFromBytes(bytes, 'sealed'), bytes }
 }
+
+/** Small enough for entities over several groups and blocks. */
+const CUT = { groupRows: 40, groupRowsMax: 60, blockRows: 200 }
 
 const sortedByPosition = (rows: readonly Row[]) => [...rows].sort((a, b) => a.position - b.position)
 
