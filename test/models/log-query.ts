@@ -1,12 +1,15 @@
 import type { EventType, LogQuery, Row } from '#journal/index.js'
+import type { FieldSchema } from '#schema/index.js'
 
 /** What LogQuery asks, answered by a filter over all rows in plain code: the specification of `query`. `rows` are all rows of the log in global order. */
 export function askSlowly(rows: readonly Row[], types: readonly EventType[], query: LogQuery): Record<string, unknown>[] {
   const matching = rows.filter((row) => isAsked(row, types, query))
-  if (query.aggregates !== undefined) return groupsOf(matching, query)
+  if (query.aggregates !== undefined) return groupsOf(matching, types, query)
   const wanted = query.columns ?? ['position', 'entity', 'version', 'event', 'at', 'data']
   const given = query.newest === undefined ? matching.slice(0, query.limit) : matching.slice(Math.max(0, matching.length - query.newest))
-  return given.map((row) => Object.fromEntries(wanted.map((name) => [name, valueOf(row, name)]).filter(([, value]) => value !== undefined)))
+  return given.map((row) =>
+    Object.fromEntries(wanted.map((name) => [name, valueOf(row, name, types)]).filter(([, value]) => value !== undefined)),
+  )
 }
 
 const SHARED = new Set([
@@ -18,9 +21,17 @@ function isShared(name: string): boolean {
   return !name.startsWith('data.') && SHARED.has(name.replace(/^row\./, ''))
 }
 
-function valueOf(row: Row, name: string): unknown {
+function valueOf(row: Row, name: string, types: readonly EventType[]): unknown {
   const bare = name.replace(/^(row|data)\./, '')
-  return isShared(name) ? (row as unknown as Record<string, unknown>)[bare] : row.data[bare]
+  if (isShared(name)) return (row as unknown as Record<string, unknown>)[bare]
+  return row.data[bare] ?? fieldsOf(row.typeNumber, types).find((field) => field.name === bare)?.defaultValue
+}
+
+/** Of the event that the row is of, those that it got later included. */
+function fieldsOf(typeNumber: number, types: readonly EventType[]): FieldSchema[] {
+  const type = types.find(({ number }) => number === typeNumber)
+  const shapes = types.filter(({ entity, event, number }) => entity === type?.entity && event === type?.event && number >= typeNumber)
+  return shapes.sort((a, b) => a.number - b.number).flatMap(({ fields }) => fields)
 }
 
 function isAsked(row: Row, types: readonly EventType[], query: LogQuery): boolean {
@@ -34,8 +45,8 @@ function isAsked(row: Row, types: readonly EventType[], query: LogQuery): boolea
   if (row.accepted < (query.acceptedSince ?? -Infinity) || row.accepted > (query.acceptedUntil ?? Infinity)) return false
   const named = [...(query.columns ?? []), ...(query.aggregates ?? []).map((text) => /\((.*)\)/.exec(text)?.[1] ?? '')]
   const fields = named.filter((name) => name !== '' && !isShared(name)).map((name) => name.replace(/^data\./, ''))
-  if (fields.length > 0 && !fields.some((name) => type?.fields.some((field) => field.name === name) === true)) return false
-  return (query.where ?? []).every((text) => isMatch(row, type, text))
+  if (fields.length > 0 && !fields.some((name) => fieldsOf(row.typeNumber, types).some((field) => field.name === name))) return false
+  return (query.where ?? []).every((text) => isMatch(row, types, text))
 }
 
 function isLike(entity: string, pattern: string): boolean {
@@ -51,11 +62,13 @@ function isLike(entity: string, pattern: string): boolean {
   return true
 }
 
-function isMatch(row: Row, type: EventType | undefined, text: string): boolean {
+function isMatch(row: Row, types: readonly EventType[], text: string): boolean {
   const [, name = '', operator = '', literal = ''] = /^(\S+) (\S+) (.*)$/.exec(text) ?? []
-  const left = valueOf(row, name)
+  const left = valueOf(row, name, types)
   if (left === undefined) return false
-  const kind = isShared(name) ? undefined : type?.fields.find((field) => field.name === name.replace(/^data\./, ''))?.kind
+  const kind = isShared(name)
+    ? undefined
+    : fieldsOf(row.typeNumber, types).find((field) => field.name === name.replace(/^data\./, ''))?.kind
   let right: unknown = literal.replaceAll(/^"|"$/g, '')
   if (typeof left === 'number') right = kind === 'f32' ? Math.fround(Number(literal)) : Number(literal)
   if (typeof left === 'boolean') right = literal === 'true'
@@ -67,14 +80,14 @@ function isMatch(row: Row, type: EventType | undefined, text: string): boolean {
   return operator === '>' ? a > b : a >= b
 }
 
-function groupsOf(rows: readonly Row[], query: LogQuery): Record<string, unknown>[] {
+function groupsOf(rows: readonly Row[], types: readonly EventType[], query: LogQuery): Record<string, unknown>[] {
   const groups = new Map<string, { key: Record<string, unknown>; rows: Row[] }>()
   if (query.by === undefined && query.everyMicros === undefined) groups.set('', { key: {}, rows: [] })
   for (const row of rows) {
     const key: Record<string, unknown> = {}
     if (query.everyMicros !== undefined) key['time'] = Math.floor(row.at / query.everyMicros) * query.everyMicros
     for (const name of query.by ?? []) {
-      const value = valueOf(row, name)
+      const value = valueOf(row, name, types)
       // NaN is a group, and 0 and -0 are one.
       key[name] = value === 0 ? 0 : value
     }
@@ -87,7 +100,7 @@ function groupsOf(rows: readonly Row[], query: LogQuery): Record<string, unknown
   return found.slice(0, query.limit).map(({ key, rows: own }) => {
     const result: Record<string, unknown> = {}
     for (const [name, value] of Object.entries(key)) if (value !== undefined) result[name] = value
-    for (const text of query.aggregates ?? []) result[text] = aggregate(own, text)
+    for (const text of query.aggregates ?? []) result[text] = aggregate(own, types, text)
     return result
   })
 }
@@ -103,10 +116,10 @@ function compareKeys(a: readonly unknown[], b: readonly unknown[]): number {
   return 0
 }
 
-function aggregate(rows: readonly Row[], text: string): unknown {
+function aggregate(rows: readonly Row[], types: readonly EventType[], text: string): unknown {
   const [, kind, name = ''] = /^(\w+)\((.*)\)$/.exec(text) ?? []
   if (name === '') return rows.length
-  const there = rows.map((row) => valueOf(row, name)).filter((value) => value !== undefined)
+  const there = rows.map((row) => valueOf(row, name, types)).filter((value) => value !== undefined)
   if (kind === 'first') return there[0] ?? null
   if (kind === 'last') return there.at(-1) ?? null
   const values = there.filter((value) => !Number.isNaN(value))
