@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 
-const MOSQUITTO = '/usr/sbin/mosquitto'
+export const MOSQUITTO = '/usr/sbin/mosquitto'
 const AEDES = fileURLToPath(new URL('./children/aedes-broker.mjs', import.meta.url))
 const READY_WITHIN_MS = 10_000
 
@@ -48,7 +48,7 @@ function endWithTest(child: ChildProcess): void {
   })
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -56,7 +56,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function accepts(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     const answer = (isThere: boolean) => {

@@ -15,16 +15,17 @@ fields:
 
 /**
  * Writes press.map.yaml and plant.mjs, a plant of presses as a user would write it over the compiled package, and answers the plant's path. With
- * `mqtt` options it listens to a broker.
+ * `mqtt` options it listens to a broker, with those of a `target` it publishes to one.
  */
-export function writePressPlant(directory: string, mqtt?: object): string {
+export function writePressPlant(directory: string, mqtt?: object, target?: object): string {
   const entry = pathToFileURL(join(packageRoot(), 'dist', 'src', 'index.js')).href
   writeFileSync(join(directory, 'press.map.yaml'), MAP)
   const file = join(directory, 'plant.mjs')
   const sources = mqtt === undefined ? '[]' : `[mqtt(${JSON.stringify({ map: './press.map.yaml', ...mqtt })})]`
+  const targets = target === undefined ? '[]' : `[mqttTarget(${JSON.stringify(target)})]`
   writeFileSync(
     file,
-    `import { defineEntity, definePlant, f64, i64, mqtt } from '${entry}'
+    `import { defineEntity, definePlant, f64, i64, mqtt, mqttTarget } from '${entry}'
 
 const Press = defineEntity({
   name: 'press',
@@ -40,7 +41,7 @@ const Press = defineEntity({
   apply: { Sampled: (state) => void state.count++ },
 })
 
-export default definePlant({ entities: [Press], sources: ${sources} })
+export default definePlant({ entities: [Press], sources: ${sources}, targets: ${targets} })
 `,
   )
   return file
