@@ -1,7 +1,7 @@
 import { isMillraceError, messageOf } from '#base/errors.js'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import type { Finding, Journal } from '#journal/journal.js'
-import { openLmdbJournal } from '#journal/lmdb/index.js'
+import { openLmdbJournal, verifyFiles } from '#journal/lmdb/index.js'
 import { carryOut } from './journal-worker.js'
 import { JournalWork, rowText, snapshotBytes, WORK_TYPES } from './journal-work.js'
 import { serveOrders } from './measuring-process.js'
@@ -67,9 +67,9 @@ class Judge {
       if (!isMillraceError(error)) found.wrong.push(`not an error of ours: ${error instanceof Error ? error.stack : messageOf(error)}`)
     }
     try {
-      if (journal !== undefined && !order.isWriting) {
+      if (!order.isWriting) {
         const findings: Finding[] = []
-        for await (const finding of journal.verify()) findings.push(finding)
+        for await (const finding of journal?.verify() ?? verifyFiles(order.directory)) findings.push(finding)
         damaged = findings.filter(({ severity }) => severity === 'damaged')
       }
     } catch (error) {

@@ -17,6 +17,17 @@ interface OpenDamage {
   to: number | undefined
 }
 
+/** Where the blocks begin that are checked, when those before were sealed or dropped. */
+export interface VerifyStart {
+  readonly position: number
+  /** Of the block before, or undefined when it is not known. */
+  readonly lastHash: Uint8Array | undefined
+  /** The version of an entity's newest row before, 0 when it has none, undefined when that is not known. */
+  versionBefore(shard: number, number: number): number | undefined
+}
+
+const WHOLE_LOG: VerifyStart = { position: 0, lastHash: new Uint8Array(HASH_BYTES), versionBefore: () => 0 }
+
 /**
  * Checks a log block by block, in order of position: checksums, chain, positions without gaps, and every entity's versions without gaps. Whether
  * every value can be decoded is for row-check.ts. Names the entities whose rows are lost as exactly as the damage allows: by their own rows when those columns are
@@ -24,20 +35,24 @@ interface OpenDamage {
  */
 export class LogVerifier {
   readonly #heads: readonly EntityHead[]
+  readonly #start: VerifyStart
   readonly #names: (string | undefined)[][] = []
   readonly #versions: number[][] = []
   readonly #group = new RowGroup()
   readonly #open: OpenDamage[] = []
   #found: Finding[] = []
-  #nextPosition = 0
+  #nextPosition: number
   /** Undefined when the block before is damaged, so that nothing can be said about the chain. */
-  #lastHash: Uint8Array | undefined = new Uint8Array(HASH_BYTES)
+  #lastHash: Uint8Array | undefined
   /** The block before has an unreadable header, so where it ends is not known. */
   #isEndUnknown = false
 
   /** `heads`: what is known from elsewhere of where entities are; used for names and to see rows missing at the end. */
-  constructor(heads: readonly EntityHead[]) {
+  constructor(heads: readonly EntityHead[], start: VerifyStart = WHOLE_LOG) {
     this.#heads = heads
+    this.#start = start
+    this.#nextPosition = start.position
+    this.#lastHash = start.lastHash
   }
 
   /** Where the next block should begin. */
@@ -84,7 +99,7 @@ export class LogVerifier {
     if (endPosition !== undefined && endPosition > this.#nextPosition && !this.#isEndUnknown) this.#gap(segment, endPosition)
     const unexplained: string[] = []
     for (const { shard, number, entity, version } of this.#heads) {
-      if (version <= (this.#versions[shard]?.[number] ?? 0)) continue
+      if (version <= (this.#versions[shard]?.[number] ?? this.#start.versionBefore(shard, number) ?? version)) continue
       if (!this.#blame(shard, number, entity)) unexplained.push(entity)
     }
     if (unexplained.length > 0) this.#add(segment, undefined, 'the newest rows of entities are missing', unexplained)
@@ -161,7 +176,7 @@ export class LogVerifier {
       for (const end = row + rowCount; row < end; row++) {
         const number = numbers[row] as number
         const version = versions[row] as number
-        const last = seen[number] ?? 0
+        const last = seen[number] ?? this.#start.versionBefore(shard, number) ?? version - 1
         hit.add(this.#name(shard, number))
         if (version <= last)
           this.#add(segment, header.basePosition, `version ${version} comes after version ${last}`, [this.#name(shard, number)])

@@ -12,15 +12,24 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { RootDatabase } from 'lmdb'
 import { MillraceError, messageOf } from '#base/errors.js'
-import { whyPagesAreWrong } from './page-check.js'
+import { walkPages } from './page-check.js'
+import { PlainDatabase } from './plain-database.js'
 
 /** The file of an environment that holds data; the other one, lock.mdb, holds none. */
 export const DATA_FILE = 'data.mdb'
 
 export type Key = Uint8Array
-export type Database = RootDatabase<Buffer, Key>
+
+/** As much of LMDB's database as a log uses. */
+export interface Database {
+  getBinary(key: Key): Buffer | undefined
+  getKeys(range: { readonly start?: Key; readonly end?: Key; readonly reverse?: boolean; readonly limit?: number }): Iterable<Key>
+  put(key: Key, value: Buffer): Promise<boolean>
+  remove(key: Key): Promise<boolean>
+  resetReadTxn(): void
+  close(): Promise<void>
+}
 
 export interface EnvironmentOptions {
   readonly isReadOnly: boolean
@@ -31,9 +40,9 @@ export interface EnvironmentOptions {
 /**
  * Opens an LMDB environment with binary keys and values, without LMDB's caches and without overlapping sync, so that nothing unsynced can
  * ever be seen and a resolved put is on disk. When it is there already, its file is synced before anything in it is looked at: what a
- * killed predecessor wrote may be visible and not durable. Then its pages are walked (page-check.ts), since LMDB would die of a wrong one. A new
- * environment appears under its name as a whole, and its name is durable. Makes directory and files 0700 and 0600; creates nothing but lock.mdb
- * when read-only. Throws ERR_SEGMENT_UNREADABLE, and ERR_DISK_FULL when there is no room for what it must create.
+ * killed predecessor wrote may be visible and not durable. Then its pages are walked (page-check.ts), since LMDB would die of a wrong one; for reading
+ * only, LMDB is left out altogether (plain-database.ts). A new environment appears under its name as a whole, and its name is durable. Makes directory
+ * and files 0700 and 0600; creates nothing when read-only. Throws ERR_SEGMENT_UNREADABLE, and ERR_DISK_FULL when there is no room for what it must create.
  */
 export async function openEnvironment(directory: string, options: EnvironmentOptions): Promise<Database> {
   const { isReadOnly, mapBytes } = options
@@ -41,12 +50,20 @@ export async function openEnvironment(directory: string, options: EnvironmentOpt
   if (!existsSync(directory) && !isReadOnly) await createEnvironment(directory)
   if (!existsSync(file)) throw unreadable(file, 'it is not there')
   syncFile(file)
-  const wrong = whyPagesAreWrong(file)
+  if (isReadOnly) return openPlain(file)
+  const { wrong } = walkPages(file)
   if (wrong !== undefined) throw unreadable(file, wrong)
-  return openChecked(directory, isReadOnly, mapBytes)
+  return openWithLmdb(directory, mapBytes)
 }
 
-async function openChecked(directory: string, isReadOnly: boolean, mapBytes: number): Promise<Database> {
+function openPlain(file: string): Database {
+  const database = new PlainDatabase(file)
+  if (database.wrong === undefined) return database
+  void database.close()
+  throw unreadable(file, database.wrong)
+}
+
+async function openWithLmdb(directory: string, mapBytes: number): Promise<Database> {
   makeLockRoom(directory)
   const { open } = await import('lmdb')
   try {
@@ -58,13 +75,12 @@ async function openChecked(directory: string, isReadOnly: boolean, mapBytes: num
       cache: false,
       compression: false,
       overlappingSync: false,
-      readOnly: isReadOnly,
       mapSize: mapBytes,
       maxReaders: READERS_MAX,
       maxDbs: 1,
       ...UNDECLARED_OPTIONS,
     })
-    if (!isReadOnly) for (const name of [DATA_FILE, LOCK_FILE]) chmodSync(join(directory, name), 0o600)
+    for (const name of [DATA_FILE, LOCK_FILE]) chmodSync(join(directory, name), 0o600)
     return database
   } catch (error) {
     throw unreadable(join(directory, DATA_FILE), messageOf(error), error)
@@ -76,7 +92,7 @@ async function createEnvironment(directory: string): Promise<void> {
   const draft = `${directory}.new`
   rmSync(draft, { recursive: true, force: true })
   makeDirectory(draft)
-  const database = await openChecked(draft, false, DRAFT_MAP_BYTES)
+  const database = await openWithLmdb(draft, DRAFT_MAP_BYTES)
   await database.close()
   syncFile(join(draft, DATA_FILE))
   syncDirectory(draft)

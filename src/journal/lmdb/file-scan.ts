@@ -88,7 +88,8 @@ export class FileScan {
   }
 }
 
-function isIntact(block: Uint8Array): boolean {
+/** Whether every checksum in a block is right. */
+export function isIntact(block: Uint8Array): boolean {
   try {
     new BlockReader(block).check()
     return true

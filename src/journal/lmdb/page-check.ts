@@ -17,6 +17,7 @@ const MAGIC = 0xbeefc0de
 const VERSION = 2
 const HEADER_BYTES = 24
 const NODE_BYTES = 8
+const META_BYTES = 144
 const LARGE_BYTES = 24
 const BRANCH = 1
 const LEAF = 2
@@ -31,19 +32,47 @@ const NO_ROOT = 2 ** 64
 const PAGE_BYTES_MAX = 65_536
 const DEPTH_MAX = 32
 
-/** What is wrong with the pages of a file, in words, or undefined. Pages that belong to nothing do no harm. Throws only what the file system throws. */
-export function whyPagesAreWrong(file: string): string | undefined {
+/** A value in a file, found without LMDB: its key, and where it lies. */
+export interface PlainValue {
+  readonly key: Uint8Array
+  readonly offset: number
+  readonly bytes: number
+}
+
+export interface PageWalkResult {
+  /** In words; undefined when nothing is. Pages that belong to nothing do no harm. */
+  readonly wrong: string | undefined
+  /** All values up to where something was wrong, in order of their keys. */
+  readonly values: readonly PlainValue[]
+  /** Number of the transaction that was looked at, or -1. */
+  readonly transaction: number
+}
+
+/** Walks all pages of a file's newest state. Throws only what the file system throws. */
+export function walkPages(file: string): PageWalkResult {
   const descriptor = openSync(file, 'r')
   try {
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
+      const before = newestTransaction(descriptor)
       const walk = new PageWalk(descriptor)
       const wrong = walk.run()
+      const { values, transaction } = walk
       // A writer that went on meanwhile has used pages anew.
-      if (wrong === undefined || walk.newestTransaction() === walk.transaction) return wrong
+      const isSettled = newestTransaction(descriptor) === before
+      if (wrong === undefined || isSettled || attempt === ATTEMPTS) return { wrong, values, transaction }
     }
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** The number of the newest transaction in a file, or -1 where its meta pages are not to be found. */
+export function newestTransaction(descriptor: number): number {
+  const meta = Buffer.alloc(HEADER_BYTES + META_BYTES)
+  if (readSync(descriptor, meta, 0, meta.length, 0) < meta.length) return -1
+  const first = number64(meta, 152)
+  const pageBytes = meta.readUInt32LE(FREE_TREE)
+  return readSync(descriptor, meta, 0, meta.length, pageBytes) < meta.length ? -1 : Math.max(first, number64(meta, 152))
 }
 
 class Wrong extends Error {}
@@ -75,6 +104,7 @@ class PageWalk {
   #leafPages = 0
   #overflowPages = 0
   #entries = 0
+  readonly values: PlainValue[] = []
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor
@@ -83,11 +113,6 @@ class PageWalk {
 
   get transaction(): number {
     return this.#meta?.transaction ?? -1
-  }
-
-  newestTransaction(): number {
-    if (this.#meta === undefined) return -1
-    return Math.max(...[0, 1].map((page) => number64(this.#bytes(page * this.#pageBytes, HEADER_BYTES + 144), 152)))
   }
 
   run(): string | undefined {
@@ -104,12 +129,12 @@ class PageWalk {
   }
 
   #metas(): Meta {
-    const first = this.#bytes(0, HEADER_BYTES + 144)
+    const first = this.#bytes(0, HEADER_BYTES + META_BYTES)
     const pageBytes = first.readUInt32LE(FREE_TREE)
     if (pageBytes < 512 || pageBytes > PAGE_BYTES_MAX || (pageBytes & (pageBytes - 1)) !== 0)
       throw new Wrong('its first page does not begin an LMDB file')
     this.#pageBytes = pageBytes
-    const metas = [first, this.#bytes(pageBytes, HEADER_BYTES + 144)].map((bytes, page) => readMeta(bytes, page, pageBytes))
+    const metas = [first, this.#bytes(pageBytes, HEADER_BYTES + META_BYTES)].map((bytes, page) => readMeta(bytes, page, pageBytes))
     const [even, odd] = metas as [Meta, Meta]
     const isFresh = even.transaction === 0 && odd.transaction === 0
     if (!isFresh && (even.transaction % 2 !== 0 || odd.transaction % 2 !== 1 || Math.abs(even.transaction - odd.transaction) !== 1))
@@ -170,7 +195,7 @@ class PageWalk {
           throw new Wrong(`${where} has keys out of order`)
         before = key
       }
-      if (isLeaf) used += this.#leafNode(node, keyBytes, where, tree)
+      if (isLeaf) used += this.#leafNode(node, keyBytes, page * this.#pageBytes + HEADER_BYTES + start, where, tree)
       else {
         used += even(NODE_BYTES + keyBytes)
         children.push({ page: node.readUInt32LE(0) + node.readUInt16LE(4) * 2 ** 32, key: isFirstOfBranch ? from : key })
@@ -181,7 +206,7 @@ class PageWalk {
   }
 
   /** Answers how many bytes of the page it takes. */
-  #leafNode(node: Buffer, keyBytes: number, where: string, { name, take }: WalkedTree): number {
+  #leafNode(node: Buffer, keyBytes: number, nodeOffset: number, where: string, { name, take }: WalkedTree): number {
     this.#entries++
     const flags = node.readUInt16LE(4)
     const valueBytes = node.readUInt32LE(0)
@@ -189,6 +214,7 @@ class PageWalk {
     const bytes = NODE_BYTES + keyBytes + (isLarge ? LARGE_BYTES : valueBytes)
     if ((flags !== 0 && !isLarge) || bytes > node.length) throw new Wrong(`${where} has a value that is too long, or of an unknown kind`)
     let value = node.subarray(NODE_BYTES + keyBytes, bytes)
+    let offset = nodeOffset + NODE_BYTES + keyBytes
     if (isLarge) {
       const [page, pages] = [number64(value, 0), number64(value, 16)]
       if (pages < Math.ceil((HEADER_BYTES + valueBytes) / this.#pageBytes)) throw new Wrong(`${where} has a large value with too few pages`)
@@ -198,9 +224,12 @@ class PageWalk {
       if (number64(header, 0) !== page || header.readUInt16LE(18) !== OVERFLOW || header.readUInt32LE(20) !== pages)
         throw new Wrong(`${where} has a large value on page ${page}, which has the header of another`)
       this.#bytes((page + pages) * this.#pageBytes - 1, 1)
-      if (take !== undefined) value = this.#bytes(page * this.#pageBytes + HEADER_BYTES, valueBytes)
+      offset = page * this.#pageBytes + HEADER_BYTES
+      if (take !== undefined) value = this.#bytes(offset, valueBytes)
     }
-    take?.(value)
+    if (take === undefined)
+      this.values.push({ key: new Uint8Array(node.subarray(NODE_BYTES, NODE_BYTES + keyBytes)), offset, bytes: valueBytes })
+    else take(value)
     return even(bytes)
   }
 
@@ -240,6 +269,7 @@ interface WalkedTree {
 }
 
 const WORDS = { branchPages: 'inner pages', leafPages: 'leaves', overflowPages: 'pages of large values', entries: 'entries' }
+const ATTEMPTS = 10
 /** LMDB gives free pages at the end of the file numbers before it writes them. */
 const UNWRITTEN_PAGES_MAX = 1 << 20
 
