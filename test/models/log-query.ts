@@ -24,7 +24,8 @@ function isShared(name: string): boolean {
 function valueOf(row: Row, name: string, types: readonly EventType[]): unknown {
   const bare = name.replace(/^(row|data)\./, '')
   if (isShared(name)) return (row as unknown as Record<string, unknown>)[bare]
-  return row.data[bare] ?? fieldsOf(row.typeNumber, types).find((field) => field.name === bare)?.defaultValue
+  if (Object.hasOwn(row.data, bare)) return row.data[bare]
+  return fieldsOf(row.typeNumber, types).find((field) => field.name === bare && field.defaultValue !== undefined)?.defaultValue
 }
 
 /** Of the event that the row is of, those that it got later included. */

@@ -65,6 +65,7 @@ export class GroupColumns {
   #groupIndex = 0
   #rows: TypeRows | undefined
   #type: EventType | undefined
+  #stored: EventType | undefined
   readonly #decoded = new Set<number>()
   readonly #shared = new Map<SharedName, Float64Array>()
   readonly #sharedKnown = new Set<SharedName>()
@@ -101,10 +102,11 @@ export class GroupColumns {
     this.#runEnd = 0
   }
 
-  /** Points at the rows of one event type of the group. */
-  select(rows: TypeRows, type: EventType): void {
+  /** Points at the rows of one event type of the group: as queries see it, and as it was stored, which is what `data` gives. */
+  select(rows: TypeRows, type: EventType, stored: EventType): void {
     this.#rows = rows
     this.#type = type
+    this.#stored = stored
   }
 
   get rows(): TypeRows {
@@ -236,22 +238,25 @@ export class GroupColumns {
   }
 
   field(index: number): FieldValues {
-    const { number } = this.type
-    const key = number * 1024 + index
+    return this.#open(index, this.type)
+  }
+
+  #open(index: number, type: EventType): FieldValues {
+    const key = (type.number * 2 + (type === this.#type ? 0 : 1)) * 1024 + index
     let field = this.#fields.get(key)
     if (field === undefined) this.#fields.set(key, (field = new FieldValues()))
     if (this.#openFields.has(key)) return field
     const { section } = this.rows
     if (section === undefined) throw new Damage('a receipt has no fields')
-    this.#counts.valuesScanned += field.open(section, index, this.type, this.group.blockReader)
+    this.#counts.valuesScanned += field.open(section, index, type, this.group.blockReader)
     this.#openFields.add(key)
     return field
   }
 
   #dataReader(): (pick: number) => unknown {
-    const { fields, number } = this.type
-    if (number === RECEIPT_TYPE) return () => ({})
-    const columns = fields.map(({ name }, index) => ({ name, field: this.field(index) }))
+    const type = this.#stored as EventType
+    if (type.number === RECEIPT_TYPE) return () => ({})
+    const columns = type.fields.map(({ name }, index) => ({ name, field: this.#open(index, type) }))
     return (pick) => {
       const data: Record<string, unknown> = {}
       for (const { name, field } of columns) {

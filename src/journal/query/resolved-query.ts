@@ -5,6 +5,7 @@ import { type Aggregate, aggregateOf } from './aggregate-spec.js'
 import { type ColumnRef, classOf, columnOf, queryError, SHARED_COLUMNS, sharedColumn } from './columns.js'
 import { boundOf, type Condition, conditionOf } from './condition.js'
 import type { EntityFilter } from './entity-filter.js'
+import { seenTypes } from './seen-types.js'
 
 /** What of the log a query is read against. Plain data. */
 export interface QuerySchema {
@@ -21,8 +22,9 @@ export interface ResolvedQuery {
   /** Positions from `from` up to and without `to`. */
   readonly from: number
   readonly to: number
-  /** Event types that may have matching rows, by number. */
+  /** Event types that may have matching rows, by number: as queries see them (seen-types.ts), and as they were stored. */
   readonly types: ReadonlyMap<number, EventType>
+  readonly stored: ReadonlyMap<number, EventType>
   readonly wantsReceipts: boolean
   /** All but the range of positions and the entity. */
   readonly conditions: readonly Condition[]
@@ -49,7 +51,7 @@ const TIME_COLUMN = 'time'
 export function resolveQuery(query: LogQuery, schema: QuerySchema): ResolvedQuery {
   checkShape(query)
   const { entity } = schema
-  const candidates = candidateTypes(query, schema)
+  const candidates = candidateTypes(query, { ...schema, eventTypes: seenTypes(schema.eventTypes) })
   const conditions = [...boundsOf(query), ...(query.where ?? []).map((text) => conditionOf(text, candidates))]
   const aggregates = (query.aggregates ?? []).map((text) => aggregateOf(text, candidates))
   const isAggregated = aggregates.length > 0
@@ -71,6 +73,7 @@ export function resolveQuery(query: LogQuery, schema: QuerySchema): ResolvedQuer
     from: query.from ?? 0,
     to: Math.min(schema.endPosition, (query.to ?? Infinity) + 1),
     types: new Map(wanted.types.map((type) => [type.number, type])),
+    stored: new Map(schema.eventTypes.map((type) => [type.number, type])),
     wantsReceipts: query.receipts === true && query.event === undefined && wanted.allowsReceipts,
     conditions,
     columns,

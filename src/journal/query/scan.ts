@@ -64,7 +64,7 @@ export class Scan {
   #group(reader: BlockReader, index: number, entry: BlockEntry, from: number, to: number, visit: Visit): void {
     const columns = this.#columns
     columns.open(reader, index)
-    const { types, wantsReceipts } = this.#resolved
+    const { types, stored, wantsReceipts } = this.#resolved
     const ruledOut = new Set(columns.group.sections.filter((section) => !this.#mayMatch(section)).map(({ typeNumber }) => typeNumber))
     const wanted = (type: number): boolean => (type === RECEIPT_TYPE ? wantsReceipts : types.has(type) && !ruledOut.has(type))
     const found = typeRowsOf(columns.group, wanted)
@@ -75,7 +75,7 @@ export class Scan {
     this.counts.groupsRead++
     const range = this.#rowRange(columns, entry, from, to)
     for (const rows of found) {
-      columns.select(rows, types.get(rows.typeNumber) ?? RECEIPTS)
+      columns.select(rows, types.get(rows.typeNumber) ?? RECEIPTS, stored.get(rows.typeNumber) ?? RECEIPTS)
       this.#rows(columns, rows, range, visit)
     }
   }
