@@ -139,10 +139,11 @@ export class LogSegments {
   /** Seals what waits, one after the other, in the background. */
   sealNext(): void {
     if (this.#sealing !== undefined || this.#isClosed) return
-    const index = this.#unsealed.findIndex((segment, at) => at < this.#unsealed.length - 1 && !this.#failed.has(segment))
-    const segment = this.#unsealed[index]
+    const segment = this.#unsealed.find((one, at) => at < this.#unsealed.length - 1 && !this.#failed.has(one))
     if (segment === undefined) return
-    const end = (this.#unsealed[index + 1] as Segment).firstPosition
+    // The next one may be sealed already.
+    const all = this.all
+    const end = (all[all.indexOf(segment) + 1] as LogPart).firstPosition
     this.#sealing = this.#seal(segment, end).then(() => {
       this.#sealing = undefined
       this.sealNext()

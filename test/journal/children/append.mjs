@@ -1,5 +1,5 @@
 /**
- * Appends to the log in argv[2] under the term argv[3] until it is killed, and says on stdout how many appends are acknowledged, one line
+ * Appends to the log in argv[2], which seals its segments beside that, under the term argv[3] until it is killed, and says on stdout how many appends are acknowledged, one line
  * per batch. Each append is one row whose value counts up over all terms, from argv[4].
  */
 import { createCodec } from '../../../dist/src/schema/index.js'
@@ -8,7 +8,7 @@ import { shardOfId } from '../../../dist/src/base/ids.js'
 
 const [directory, termText, firstText] = process.argv.slice(2)
 const term = Number(termText)
-const journal = await openLmdbJournal({ directory, headsEveryRows: 500 })
+const journal = await openLmdbJournal({ directory, headsEveryRows: 500, segmentRowsMax: 700 })
 const field = (name, kind) => ({ name, kind, isOptional: false })
 const [type] = await journal.register([{ entity: 'press', event: 'Counted', fields: [field('value', 'f64'), field('state', 'label')] }])
 const codec = createCodec(type.fields)
