@@ -95,10 +95,10 @@ export class ReplayRow {
     return this.#context.bytes(COLUMN_OUTCOME, this.index)
   }
   get correlation(): string {
-    return utf8.decode(this.#context.bytes(COLUMN_CORRELATION, this.index))
+    return this.#context.text(COLUMN_CORRELATION, this.index)
   }
   get causation(): string {
-    return utf8.decode(this.#context.bytes(COLUMN_CAUSATION, this.index))
+    return this.#context.text(COLUMN_CAUSATION, this.index)
   }
   get accepted(): number {
     return this.#context.columns?.accepted[this.index] as number
@@ -217,6 +217,11 @@ class ReplayContext {
     const text = utf8.decode(bytes)
     this.#sourceTexts[number] = text
     return text
+  }
+
+  text(column: number, index: number): string {
+    const bytes = this.bytes(column, index)
+    return bytes.length === 0 ? '' : utf8.decode(bytes)
   }
 
   /** A copy, so that what is kept of a row does not keep its block. */

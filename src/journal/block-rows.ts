@@ -17,38 +17,64 @@ export interface RowFilter {
   readonly to?: number
   readonly entity?: { readonly shard: number; readonly number: number }
   readonly shards?: ReadonlySet<number>
-  /** Event name; receipts have none. */
-  readonly event?: string
+  /** Event name, or several; receipts have none. */
+  readonly event?: string | readonly string[]
+  /** Which entities, asked once for each run of rows of one. */
+  readonly entities?: (entity: EntityId) => boolean
 }
 
 /** The rows of a block as objects: by (shard, entity, version), which is the order of position unless it is clustered. The slow way: for queries, tests and tools. Throws ERR_BLOCK_DAMAGED. */
 export function rowsOf(block: Uint8Array, names: BlockNames, filter: RowFilter = {}, segment?: string): Row[] {
+  return [...rowRunsOf(block, names, filter, segment)].flatMap(({ rows }) => rows)
+}
+
+/** Rows of one shard, and how many were looked at for them. */
+export interface RowRun {
+  readonly rows: readonly Row[]
+  readonly lookedCount: number
+}
+
+/** As rowsOf, shard by shard, so that others get a turn while a large block is decoded. Each is decoded when it is asked for. */
+export function* rowRunsOf(block: Uint8Array, names: BlockNames, filter: RowFilter = {}, segment?: string): Generator<RowRun> {
   const replay = new BlockReplay(block, names.eventTypes, segment)
-  const rows: Row[] = []
-  const { from = 0, to = Infinity, entity, event } = filter
+  const { from = 0, to = Infinity, entity, entities } = filter
+  const eventNames = typeof filter.event === 'string' ? [filter.event] : filter.event
   const wanted =
-    event === undefined ? undefined : new Set(names.eventTypes.filter((type) => type.event === event).map((type) => type.number))
+    eventNames === undefined
+      ? undefined
+      : new Set(names.eventTypes.filter((type) => eventNames.includes(type.event)).map((type) => type.number))
+  const eventOf = new Map(names.eventTypes.map((type) => [type.number, type.event]))
   let last = -1
   for (const { shard } of replay.header.shards) {
     if (shard === last || filter.shards?.has(shard) === false || (entity !== undefined && entity.shard !== shard)) continue
     last = shard
+    const rows: Row[] = []
+    let lookedCount = 0
+    // Rows of an entity stand together.
+    let number = -1
+    let name: EntityId | undefined
+    let isWanted = false
     const take = (row: ReplayRow): void => {
+      lookedCount++
       if (entity !== undefined && row.entityNumber !== entity.number) return
       if (wanted?.has(row.typeNumber) === false) return
       if (row.position < from || row.position >= to) return
-      rows.push(toRow(row, names))
+      if (row.entityNumber !== number) {
+        number = row.entityNumber
+        name = names.entityName(shard, number)
+        if (name === undefined) throw new Error(`entity ${number} of shard ${shard} has no name`)
+        isWanted = entities === undefined || entities(name)
+      }
+      if (isWanted) rows.push(toRow(row, name as EntityId, row.typeNumber === RECEIPT_TYPE ? undefined : eventOf.get(row.typeNumber)))
     }
     replay.forEachRow(shard, take, entity?.number)
+    yield { rows, lookedCount }
   }
-  return rows
 }
 
-function toRow(row: ReplayRow, names: BlockNames): Row {
+function toRow(row: ReplayRow, entity: EntityId, event: string | undefined): Row {
   const { position, version, typeNumber, at, accepted, isLate, source, correlation, causation, term, appendNumber, outcomeKind, outcome } =
     row
-  const entity = names.entityName(row.shard, row.entityNumber)
-  if (entity === undefined) throw new Error(`entity ${row.entityNumber} of shard ${row.shard} has no name`)
-  const event = typeNumber === RECEIPT_TYPE ? undefined : names.eventTypes.find((type) => type.number === typeNumber)?.event
   const sequence = source === '' ? undefined : row.sequence
   const data = row.data()
   return {
