@@ -1,0 +1,138 @@
+import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { assert } from '#base/assert.js'
+import type { FieldKind } from '#schema/index.js'
+import { loadRival } from './rivals.js'
+import { type SizeData, type SizeRow, type SizeType, TERM } from './size-rows.js'
+
+/** How the rows were laid out as Parquet, and what that took. */
+export interface ParquetSize {
+  readonly layout: string
+  readonly bytes: number
+}
+
+/** What is used of @duckdb/node-api. */
+interface DuckDb {
+  readonly DuckDBInstance: { create(path: string): Promise<{ connect(): Promise<Connection> }> }
+  readonly DuckDBDataChunk: { create(types: readonly unknown[]): { setColumns(columns: readonly (readonly unknown[])[]): void } }
+  readonly [type: string]: unknown
+}
+
+interface Connection {
+  run(sql: string): Promise<unknown>
+  runAndReadAll(sql: string): Promise<{ getRows(): unknown[][] }>
+  createAppender(table: string): Promise<{ appendDataChunk(chunk: unknown): void; closeSync(): void }>
+  closeSync(): void
+}
+
+interface Column {
+  readonly name: string
+  readonly type: string
+  readonly valueOf: (row: SizeRow) => unknown
+}
+
+const SQL_TYPES: Readonly<Record<FieldKind, string>> = {
+  ...{ f64: 'DOUBLE', f32: 'FLOAT', i32: 'INTEGER', i64: 'BIGINT', bool: 'BOOLEAN' },
+  ...{ label: 'VARCHAR', text: 'VARCHAR', time: 'BIGINT', json: 'VARCHAR' },
+}
+
+/** Times are microseconds in a BIGINT: what Parquet makes of a TIMESTAMP too. What a row has not is NULL, as one would have it in a table. */
+const SHARED: readonly Column[] = [
+  { name: 'entity', type: 'VARCHAR', valueOf: (row) => row.entity },
+  { name: 'version', type: 'INTEGER', valueOf: (row) => row.version },
+  { name: 'event', type: 'VARCHAR', valueOf: (row) => row.type.event },
+  { name: 'at', type: 'BIGINT', valueOf: (row) => BigInt(row.at) },
+  { name: 'accepted', type: 'BIGINT', valueOf: (row) => BigInt(row.accepted) },
+  { name: 'flags', type: 'INTEGER', valueOf: () => 0 },
+  { name: 'source', type: 'VARCHAR', valueOf: (row) => row.source },
+  { name: 'sequence', type: 'BIGINT', valueOf: (row) => BigInt(row.sequence) },
+  { name: 'outcome_kind', type: 'INTEGER', valueOf: () => 1 },
+  { name: 'outcome', type: 'VARCHAR', valueOf: () => null },
+  { name: 'correlation', type: 'VARCHAR', valueOf: () => null },
+  { name: 'causation', type: 'VARCHAR', valueOf: () => null },
+  { name: 'term', type: 'INTEGER', valueOf: () => TERM },
+  { name: 'append_number', type: 'INTEGER', valueOf: (row) => row.appendNumber },
+]
+
+const ORDERS = { 'as taken in': 'append_number', 'by entity': 'entity, version' }
+/** The newer version of the format has encodings that the default one lacks. */
+const VERSIONS = ['V1', 'V2']
+const ROWS_PER_CHUNK = 2048
+
+/**
+ * Writes the rows as Parquet with zstd in every layout that is tried (one table or one per event type, two orders, two versions of the
+ * format) and tells the sizes, smallest first. DuckDB reads each back and must count the same rows.
+ */
+export async function parquetSizes(data: SizeData, folder: string): Promise<ParquetSize[]> {
+  const duckDb = loadRival('@duckdb/node-api') as DuckDb
+  const connection = await (await duckDb.DuckDBInstance.create(':memory:')).connect()
+  mkdirSync(folder, { recursive: true })
+  const found: ParquetSize[] = []
+  try {
+    const tables = data.types.map((type, index) => ({
+      name: `type_${index}`,
+      columns: [...SHARED, ...fieldColumns([type])],
+      types: [type],
+    }))
+    const all = { name: 'everything', columns: [...SHARED, ...fieldColumns(data.types)], types: data.types }
+    for (const { name, columns, types } of tables.length > 1 ? [...tables, all] : tables)
+      await fill(duckDb, connection, name, columns, types.length === 1 ? data.rows.filter((row) => row.type === types[0]) : data.rows)
+    for (const [order, by] of Object.entries(ORDERS))
+      for (const version of VERSIONS) {
+        const write = async (table: string): Promise<{ bytes: number; rows: number }> => {
+          const path = join(folder, `${table}.parquet`)
+          await connection.run(
+            `COPY (SELECT * FROM ${table} ORDER BY ${by}) TO '${path}' (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION ${version})`,
+          )
+          const counted = await connection.runAndReadAll(`SELECT count(*) FROM '${path}'`)
+          return { bytes: statSync(path).size, rows: Number(counted.getRows()[0]?.[0]) }
+        }
+        const apart = []
+        for (const { name } of tables) apart.push(await write(name))
+        const layouts = [{ layout: data.types.length > 1 ? 'a file per event type' : 'a file', parts: apart }]
+        if (tables.length > 1) layouts.push({ layout: 'one file', parts: [await write(all.name)] })
+        for (const { layout, parts } of layouts) {
+          assert(sum(parts, 'rows') === data.rows.length, 'Parquet holds as many rows as there are')
+          found.push({ layout: `${layout}, ${order}, ${version}`, bytes: sum(parts, 'bytes') })
+        }
+      }
+  } finally {
+    connection.closeSync()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return found.sort((a, b) => a.bytes - b.bytes)
+}
+
+/** Fields of one name and kind share a column. */
+function fieldColumns(types: readonly SizeType[]): Column[] {
+  const columns = new Map<string, Column>()
+  for (const field of types.flatMap((type) => type.fields)) {
+    const valueOf = (row: SizeRow): unknown =>
+      row.type.fields.some(({ name, kind }) => name === field.name && kind === field.kind) ? (row.data[field.name] ?? null) : null
+    columns.set(`${field.name} ${field.kind}`, { name: `${field.name}_${field.kind}`, type: SQL_TYPES[field.kind], valueOf })
+  }
+  return [...columns.values()]
+}
+
+async function fill(
+  duckDb: DuckDb,
+  connection: Connection,
+  table: string,
+  columns: readonly Column[],
+  rows: readonly SizeRow[],
+): Promise<void> {
+  await connection.run(`CREATE TABLE ${table} (${columns.map(({ name, type }) => `"${name}" ${type}`).join(', ')})`)
+  const appender = await connection.createAppender(table)
+  const types = columns.map(({ type }) => duckDb[type])
+  for (let start = 0; start < rows.length; start += ROWS_PER_CHUNK) {
+    const some = rows.slice(start, start + ROWS_PER_CHUNK)
+    const chunk = duckDb.DuckDBDataChunk.create(types)
+    chunk.setColumns(columns.map(({ valueOf }) => some.map(valueOf)))
+    appender.appendDataChunk(chunk)
+  }
+  appender.closeSync()
+}
+
+function sum(parts: readonly { bytes: number; rows: number }[], what: 'bytes' | 'rows'): number {
+  return parts.reduce((total, part) => total + part[what], 0)
+}
