@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest'
 import { describeIngest, INGEST_SMOKE, measureIngest } from '../../bench/ingest.js'
 
-test('the ingest benchmark sends through both doors and finds each command in the log once', async () => {
+test('the ingest benchmark sends from devices and through both doors and finds each command in the log once', async () => {
   const result = await measureIngest(INGEST_SMOKE)
+
+  expect(result.eventsPerSecond).toBeGreaterThan(0)
+  expect(result.events).toBeGreaterThan(0)
+  expect(result.processes).toBe(4)
+  expect(result.halfLoad.ackP99Ms).toBeGreaterThanOrEqual(result.halfLoad.ackP50Ms)
+  for (const ns of [result.nsPerEvent.gateway, result.nsPerEvent.worker, result.nsPerEvent.journal]) expect(ns).toBeGreaterThan(0)
 
   for (const { commandsPerSecond, pacedPerSecond, ackMs } of [result.stream, result.http]) {
     expect(commandsPerSecond).toBeGreaterThan(0)
