@@ -81,6 +81,21 @@ const ROWS = {
       `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms`,
       `an empty Node program: ${reference.medianMs} ms`,
     ]),
+  'journal-read': ({
+    columnValuesPerSecond,
+    replayEventsPerSecond,
+    lastHundredMs,
+    lastHundredP99Ms,
+    coldOpenMs,
+    isCold,
+    events,
+    entities,
+  }) => [
+    [`One column of a range of a log of ${count(events)} events`, `${millions(columnValuesPerSecond)} values/s`, ''],
+    ['Its events replayed into `apply`', `${millions(replayEventsPerSecond)} events/s`, ''],
+    [`The newest hundred events of one of its ${count(entities)} entities`, `p50 ${lastHundredMs} ms, p99 ${lastHundredP99Ms} ms`, ''],
+    [`Opening it${isCold ? ', nothing of it in memory' : ''}`, `${Math.round(coldOpenMs)} ms`, ''],
+  ],
   cli: ({ commands, events }) => {
     const empty = commands.find(({ name }) => name.startsWith('node')).medianMs
     return commands

@@ -14,15 +14,15 @@ export interface Bench<Options, Result extends object> {
   readonly describe: (result: Result) => string
   /** False makes the exit code 1: a budget is exceeded. */
   readonly isGood?: (result: Result) => boolean
-  /** Options of its own, each with a value. */
+  /** Options of its own. */
   readonly flags?: Readonly<Record<`--${string}`, BenchFlag<Options>>>
 }
 
 export interface BenchFlag<Options> {
-  /** What the value is, for the usage: "N". */
-  readonly value: string
+  /** What the value is, for the usage: "N". Undefined: the option has none. */
+  readonly value?: string
   readonly help: string
-  /** The options that it makes of others; undefined when the value is none that it can use. */
+  /** The options that it makes of others; undefined when the value is none that it can use. Without one it is ''. */
   readonly apply: (options: Options, value: string) => Options | undefined
 }
 
@@ -68,6 +68,7 @@ function wantedOf<Options, Result extends object>(bench: Bench<Options, Result>,
     else if (arg === '--json') isJson = true
     else if (arg === '--save') isSaved = true
     else if (arg === '--note' && args[index + 1] !== undefined) note = args[++index]
+    else if (flag !== undefined && flag.value === undefined) own.push(applied(arg, flag, ''))
     else if (flag !== undefined && args[index + 1] !== undefined) own.push(applied(arg, flag, args[++index] as string))
     else throw usageError(`what is ${arg}?`, usageOf(bench))
   }
@@ -79,13 +80,16 @@ function wantedOf<Options, Result extends object>(bench: Bench<Options, Result>,
 function applied<Options>(name: string, flag: BenchFlag<Options>, value: string): (options: Options) => Options {
   return (options) => {
     const changed = flag.apply(options, value)
-    if (changed === undefined) throw usageError(`${name} takes ${flag.value}, not ${value}`, flag.help)
+    if (changed === undefined) throw usageError(`${name} takes ${flag.value ?? 'no value'}, not ${value}`, flag.help)
     return changed
   }
 }
 
 function usageOf<Options, Result extends object>({ flags = {} }: Bench<Options, Result>): string {
-  return [USAGE, ...Object.entries(flags).map(([name, { value, help }]) => `${name} ${value} (${help})`)].join(', ')
+  return [
+    USAGE,
+    ...Object.entries(flags).map(([name, { value, help }]) => `${name}${value === undefined ? '' : ` ${value}`} (${help})`),
+  ].join(', ')
 }
 
 function usageError(fact: string, next: string): MillraceError {
