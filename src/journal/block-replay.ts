@@ -45,12 +45,14 @@ export class BlockReplay {
     return this.#reader.header
   }
 
-  /** The rows of one shard by (entity number, version). The row is valid until `each` returns. With `entity` only groups that may have rows of that number. */
-  forEachRow(shard: number, each: (row: ReplayRow) => void, entity?: number): void {
+  /** The rows of one shard by (entity number, version). The row is valid until `each` returns. Decodes only groups that may have what is wanted. */
+  forEachRow(shard: number, each: (row: ReplayRow) => void, wanted: GroupFilter = {}): void {
+    const { entity, rankMin = 0, rankMax = Infinity } = wanted
     for (const group of this.header.groups) {
       let start = 0
       for (const { shard: own, rowCount, entityMin, entityMax } of group.shards) {
-        if (own === shard && (entity === undefined || (entity >= entityMin && entity <= entityMax))) {
+        const isIn = group.rank <= rankMax && group.rank + group.rowCount > rankMin
+        if (own === shard && isIn && (entity === undefined || (entity >= entityMin && entity <= entityMax))) {
           this.#context.open(this.#reader, group)
           this.#context.each(shard, start, start + rowCount, each)
         }
@@ -60,6 +62,15 @@ export class BlockReplay {
       }
     }
   }
+}
+
+/** Which groups of a block may have what is wanted. */
+export interface GroupFilter {
+  /** Number of an entity. */
+  readonly entity?: number
+  /** Ranks of rows within the block. */
+  readonly rankMin?: number
+  readonly rankMax?: number
 }
 
 /** One row as BlockReplay passes by. Strings, bytes and data are decoded when asked for and may be kept; the row itself may not. */

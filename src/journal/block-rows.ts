@@ -1,6 +1,6 @@
 import type { EntityId } from '#base/ids.js'
 import { RECEIPT_TYPE } from './append-frame.js'
-import { BlockReplay, type ReplayRow } from './block-replay.js'
+import { BlockReplay, type GroupFilter, type ReplayRow } from './block-replay.js'
 import type { EventType, Row } from './journal.js'
 
 /** Where names come from that a block does not hold. */
@@ -16,6 +16,10 @@ export interface RowFilter {
   readonly from?: number
   readonly to?: number
   readonly entity?: { readonly shard: number; readonly number: number }
+  readonly versionMin?: number
+  /** Ranks within the block: only groups that have some are decoded. */
+  readonly rankMin?: number
+  readonly rankMax?: number
   readonly shards?: ReadonlySet<number>
   /** Event name, or several; receipts have none. */
   readonly event?: string | readonly string[]
@@ -37,7 +41,8 @@ export interface RowRun {
 /** As rowsOf, shard by shard, so that others get a turn while a large block is decoded. Each is decoded when it is asked for. */
 export function* rowRunsOf(block: Uint8Array, names: BlockNames, filter: RowFilter = {}, segment?: string): Generator<RowRun> {
   const replay = new BlockReplay(block, names.eventTypes, segment)
-  const { from = 0, to = Infinity, entity, entities } = filter
+  const { from = 0, to = Infinity, entity, entities, versionMin = 0, rankMin = 0, rankMax = Infinity } = filter
+  const groups: GroupFilter = { rankMin, rankMax, ...(entity === undefined ? {} : { entity: entity.number }) }
   const eventNames = typeof filter.event === 'string' ? [filter.event] : filter.event
   const wanted =
     eventNames === undefined
@@ -57,7 +62,7 @@ export function* rowRunsOf(block: Uint8Array, names: BlockNames, filter: RowFilt
     const take = (row: ReplayRow): void => {
       lookedCount++
       if (entity !== undefined && row.entityNumber !== entity.number) return
-      if (wanted?.has(row.typeNumber) === false) return
+      if (row.version < versionMin || wanted?.has(row.typeNumber) === false) return
       if (row.position < from || row.position >= to) return
       if (row.entityNumber !== number) {
         number = row.entityNumber
@@ -67,7 +72,7 @@ export function* rowRunsOf(block: Uint8Array, names: BlockNames, filter: RowFilt
       }
       if (isWanted) rows.push(toRow(row, name as EntityId, row.typeNumber === RECEIPT_TYPE ? undefined : eventOf.get(row.typeNumber)))
     }
-    replay.forEachRow(shard, take, entity?.number)
+    replay.forEachRow(shard, take, groups)
     yield { rows, lookedCount }
   }
 }

@@ -102,7 +102,8 @@ function generate(
   const valueOf = (field: FieldSchema, index: number): string => {
     if (index >= storedCount) return defaultOf(field, index)
     const value = storedValue(field, index)
-    return field.isOptional
+    // A row in a sealed block may lack a field that was declared after it was stored.
+    return field.isOptional || field.defaultValue !== undefined
       ? `(r${index}.column.presence === undefined || r${index}.column.presence[row] === 1 ? ${value} : ${defaultOf(field, index)})`
       : value
   }

@@ -63,6 +63,8 @@ export interface Journal {
   blocks(range: BlockRange): AsyncIterable<Uint8Array>
   /** As `blocks`, but in order of position and never clustered: those of sealed segments are put together again, without chain, marks and new entities. */
   orderedBlocks(range: PositionRange): AsyncIterable<Uint8Array>
+  /** The newest rows of an entity, at most `count`, in order of version. Reads only the blocks, and decodes only the groups, that have them. */
+  lastRows(entity: EntityId, count: number): Promise<readonly Row[]>
   /** Rows in global order, as readRows gives them (read-rows.ts). */
   read(range: RowRange): AsyncIterable<Row>
   /**

@@ -375,8 +375,10 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
       const more = { all: await rowsOf(journal), some: await rowsOf(journal, 100), entities: await byEntity(journal) }
       const again = await adapter.crash(journal)
       const crashed = { all: await rowsOf(again), some: await rowsOf(again, 100), entities: await byEntity(again) }
+      const newest = await again.lastRows('press/press-4', 5)
       await again.seal()
       await again.seal()
+      const newestSealed = await Promise.all([5, 1, 1000].map((count) => again.lastRows('press/press-4', count)))
       const twice = { all: await rowsOf(again), some: await rowsOf(again, 100), entities: await byEntity(again) }
 
       expect(sealed).toEqual(before)
@@ -384,6 +386,10 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
       expect(more.all.map((row) => row.position)).toEqual(more.all.map((_, index) => index))
       expect(crashed).toEqual(more)
       expect(twice).toEqual(more)
+      const own = of(more.all, 'press/press-4')
+      expect(newest).toEqual(own.slice(-5))
+      expect(newestSealed).toEqual([own.slice(-5), own.slice(-1), own])
+      expect(await again.lastRows('press/unheard-of', 5)).toEqual([])
       expect(await collect(again.verify())).toEqual([])
       await again.close()
     })

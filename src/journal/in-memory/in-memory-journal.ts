@@ -4,6 +4,7 @@ import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'
 import { type BlockEntry, entryOf } from '#journal/block-entry.js'
 import { readHeader } from '#journal/block-format.js'
+import { rowsOf } from '#journal/block-rows.js'
 import { BlockReader } from '#journal/block-reader.js'
 import { isWanted } from '#journal/block-range.js'
 import {
@@ -161,6 +162,15 @@ export class InMemoryJournal implements Journal {
       if (readHeader(block).basePosition >= to) return
       yield block
     }
+  }
+
+  async lastRows(entity: EntityId, count: number): Promise<readonly Row[]> {
+    const head = this.head(entity)
+    if (head === undefined) return []
+    const rows: Row[][] = []
+    const versionMin = head.version - count + 1
+    for await (const block of this.blocks({ from: 0, entity })) rows.push(rowsOf(block, this, { entity: head, versionMin }))
+    return rows.flat()
   }
 
   read(range: RowRange): AsyncIterable<Row> {

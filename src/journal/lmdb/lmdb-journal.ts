@@ -254,6 +254,27 @@ export class LmdbJournal implements Journal {
     }
   }
 
+  async lastRows(entity: EntityId, count: number): Promise<readonly Row[]> {
+    const head = this.head(entity)
+    if (head === undefined) return []
+    const found: Row[][] = []
+    const versionMin = Math.max(1, head.version - count + 1)
+    let next = head.version
+    const held = this.#segments.from(0, this.endPosition).reverse()
+    for (const { part } of held) part.retain()
+    try {
+      for (const { part, end } of held) {
+        if (next < versionMin) break
+        const rows = await part.lastRows(head, { versionMin, versionMax: next, end, names: this, state: this.#state })
+        if (rows.length > 0) found.push(rows)
+        next -= rows.length
+      }
+    } finally {
+      for (const { part } of held) part.release()
+    }
+    return found.reverse().flat()
+  }
+
   read(range: RowRange): AsyncIterable<Row> {
     return readRows(this, range)
   }

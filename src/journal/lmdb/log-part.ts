@@ -1,7 +1,17 @@
 import type { BlockEntry } from '#journal/block-entry.js'
 import type { BlockReader } from '#journal/block-reader.js'
-import type { BlockRange, EventType } from '#journal/journal.js'
+import type { BlockNames } from '#journal/block-rows.js'
+import type { BlockRange, EntityHead, EventType, Row } from '#journal/journal.js'
 import type { LogState } from '#journal/log-state.js'
+
+export interface WantedRows {
+  readonly versionMin: number
+  /** Rows of higher versions stand in later segments. */
+  readonly versionMax: number
+  readonly end: number
+  readonly names: BlockNames
+  readonly state: LogState
+}
 
 /** A segment as readers see it, sealed or not. All that read throw ERR_BLOCK_DAMAGED, ERR_SEGMENT_DAMAGED or ERR_SEGMENT_UNREADABLE. */
 export interface LogPart {
@@ -14,6 +24,8 @@ export interface LogPart {
   blocks(range: BlockRange, end: number, state: LogState): AsyncIterable<BlockReader>
   /** Blocks that are not clustered with rows at or after `from` and below `to`, in order of position. */
   ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array>
+  /** The rows of an entity between two versions that stand below `end`, in order of version. */
+  lastRows(entity: EntityHead, wanted: WantedRows): Promise<Row[]>
   /** The directory up to `end`. */
   entries(end: number): readonly BlockEntry[]
   /** A block of the directory, all of it checked. */

@@ -2,12 +2,13 @@ import { rm } from 'node:fs/promises'
 import type { BlockEntry } from '#journal/block-entry.js'
 import type { BlockReader } from '#journal/block-reader.js'
 import { isWanted } from '#journal/block-range.js'
-import type { BlockRange, EventType } from '#journal/journal.js'
+import { rowsOf } from '#journal/block-rows.js'
+import type { BlockRange, EntityHead, EventType, Row } from '#journal/journal.js'
 import type { LogState } from '#journal/log-state.js'
 import type { SealedEntry } from '#journal/segments/manifest.js'
 import { orderedBlocks } from '#journal/segments/ordered-blocks.js'
 import { openSegmentFile, type SegmentFile } from '#journal/segments/segment-file.js'
-import type { LogPart } from './log-part.js'
+import type { LogPart, WantedRows } from './log-part.js'
 
 /** A sealed segment of a log: opened when something of it is first read, and closed when it is dropped and nobody reads it any more. */
 export class SealedSegment implements LogPart {
@@ -62,6 +63,22 @@ export class SealedSegment implements LogPart {
       const entry = file.footer.blocks[id]
       if (entry !== undefined && isWanted(entry, range, state)) yield file.block(id)
     }
+  }
+
+  async lastRows({ shard, number }: EntityHead, { versionMin, versionMax, names }: WantedRows): Promise<Row[]> {
+    const { file } = this
+    const run = file.find(shard, number)
+    if (run === undefined) return []
+    const end = run.rank + run.rowCount
+    const start = Math.max(run.rank, end - (versionMax - versionMin + 1))
+    const rows: Row[][] = []
+    const last = file.blockAt(end - 1)
+    for (let id = file.blockAt(start); id <= last; id++) {
+      const first = file.ranks[id] as number
+      const filter = { entity: { shard, number }, versionMin, rankMin: start - first, rankMax: end - 1 - first }
+      rows.push(rowsOf(file.block(id).bytes, names, filter, this.name))
+    }
+    return rows.flat()
   }
 
   ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array> {

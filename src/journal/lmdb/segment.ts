@@ -5,11 +5,12 @@ import { type BlockEntry, entryOf } from '#journal/block-entry.js'
 import { isWanted } from '#journal/block-range.js'
 import { BlockReader, blockDamaged } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
-import type { BlockRange } from '#journal/journal.js'
+import { rowsOf } from '#journal/block-rows.js'
+import type { BlockRange, EntityHead, Row } from '#journal/journal.js'
 import type { LogState } from '#journal/log-state.js'
 import { firstPositionOf } from '#journal/segments/opening-plan.js'
 import { EntityBlocks } from './entity-blocks.js'
-import type { LogPart } from './log-part.js'
+import type { LogPart, WantedRows } from './log-part.js'
 import { type Database, diskFailed, type Key, readValue, unreadable } from './environment.js'
 
 /** A segment that is not sealed: blocks by base position in an LMDB environment. The newest of a log is the one being written. */
@@ -20,6 +21,8 @@ export class Segment implements LogPart {
   /** The directory as far as it was asked for. */
   #entries: BlockEntry[] = []
   #entitiesIn: EntityBlocks | undefined
+  readonly #cache = new Map<number, Uint8Array>()
+  #cacheBytes = 0
   #readers = 0
   #isRetired = false
 
@@ -66,6 +69,21 @@ export class Segment implements LogPart {
       const entry = entries[at]
       if (entry !== undefined && entry.endPosition > range.from) yield this.block(entry.id)
     }
+  }
+
+  async lastRows({ shard, number }: EntityHead, { versionMin, versionMax, end, names, state }: WantedRows): Promise<Row[]> {
+    const entries = this.entries(end)
+    this.#entitiesIn ??= new EntityBlocks(this)
+    const found: Row[][] = []
+    let left = versionMax - versionMin + 1
+    const blocks = await this.#entitiesIn.of(state.entities.at(shard, number), entries, state)
+    for (let index = blocks.length - 1; index >= 0 && left > 0; index--) {
+      const { id } = entries[blocks[index] as number] as BlockEntry
+      const rows = rowsOf(this.#cached(id), names, { entity: { shard, number }, versionMin }, this.name)
+      found.push(rows)
+      left -= rows.length
+    }
+    return found.reverse().flat()
   }
 
   async *ordered(range: { readonly from: number; readonly to: number }): AsyncGenerator<Uint8Array> {
@@ -134,6 +152,20 @@ export class Segment implements LogPart {
         next = base + reader.header.rowCount
       }
     }
+  }
+
+  /** The bytes of a block, kept for when rows of other entities are asked for: an entity has few in each block. */
+  #cached(id: number): Uint8Array {
+    let bytes = this.#cache.get(id)
+    if (bytes !== undefined) return bytes
+    bytes = this.block(id).bytes
+    if (this.#cacheBytes + bytes.length > CACHE_BYTES_MAX) {
+      this.#cache.clear()
+      this.#cacheBytes = 0
+    }
+    this.#cache.set(id, bytes)
+    this.#cacheBytes += bytes.length
+    return bytes
   }
 
   /** As BlockStore.put. LMDB begins to write in the next immediate, so what is to be done meanwhile comes in the one behind it. */
