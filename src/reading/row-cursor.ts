@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '#base/clock.js'
-import type { Journal, Row } from '#journal/index.js'
+import { type Journal, readRowRuns, type Row } from '#journal/index.js'
 import type { CompiledSelection } from './row-selection.js'
 import { checkStart } from './subscription-start.js'
 
@@ -16,11 +16,8 @@ export interface RowBatch {
 export const BATCH_ROWS_MAX = 512
 export const BATCH_BYTES_MAX = 1 << 20
 
-/** How long the cursor works before others of the process get a turn, and how long it keeps a place in the log that nobody reads on from. */
-const TURN_MS = 4
+/** How long a place in the log is kept that nobody reads on from. */
 const HOLD_MS = 1000
-/** Rows between two looks at the clock. */
-const ROWS_PER_LOOK = 64
 
 export interface RowCursorOptions {
   readonly journal: Journal
@@ -40,16 +37,17 @@ export interface RowCursorOptions {
 export class RowCursor {
   readonly #options: RowCursorOptions
   #position: number
-  #rows: AsyncIterator<Row> | undefined
-  /** Where the rows at hand end. */
+  #runs: AsyncIterator<readonly Row[]> | undefined
+  /** Read and not given out yet. */
+  #run: readonly Row[] = []
+  #index = 0
+  /** Where the runs end. */
   #end = 0
-  #turnStartMs: number
   #cancelRelease: Cancel = () => {}
 
   constructor(options: RowCursorOptions) {
     this.#options = options
     this.#position = options.from
-    this.#turnStartMs = options.clock.monotonicMs()
   }
 
   /** The first position that was not looked at. */
@@ -62,55 +60,57 @@ export class RowCursor {
    * ERR_SUBSCRIPTION_AHEAD where the log has not what comes next, ERR_BLOCK_DAMAGED where it cannot be read.
    */
   async next(): Promise<RowBatch> {
-    const { journal, selection, to = Infinity, name } = this.#options
+    const { journal, selection } = this.#options
     this.#cancelRelease()
     const rows: Row[] = []
     let bytes = 0
-    if (this.#rows === undefined) {
-      checkStart(journal, this.#position, name)
-      this.#end = Math.min(to, journal.endPosition)
-      if (this.#position >= this.#end) return { rows, next: this.#position, end: journal.endPosition }
-      this.#rows = journal.read({ from: this.#position, to: this.#end, ...selection.range })[Symbol.asyncIterator]()
-    }
     try {
-      await this.#turn()
-      for (let count = 1; rows.length < BATCH_ROWS_MAX && bytes < BATCH_BYTES_MAX; count++) {
-        const { done = false, value: row } = await this.#rows.next()
-        if (done) {
-          this.#rows = undefined
-          this.#position = this.#end
-          break
-        }
-        this.#position = row.position + 1
-        if (selection.matches(row)) {
+      while (rows.length < BATCH_ROWS_MAX && bytes < BATCH_BYTES_MAX) {
+        const row = this.#run[this.#index++]
+        if (row !== undefined) {
+          this.#position = row.position + 1
+          if (!selection.matches(row)) continue
           rows.push(row)
           bytes += bytesOf(row)
-        }
-        if (count % ROWS_PER_LOOK === 0) await this.#turn()
+        } else if (!(await this.#more())) break
       }
     } catch (error) {
       this.close()
       throw error
     }
-    if (this.#rows !== undefined) this.#cancelRelease = this.#options.clock.after(HOLD_MS, () => this.close())
+    if (this.#runs !== undefined) this.#cancelRelease = this.#options.clock.after(HOLD_MS, () => this.close())
     return { rows, next: this.#position, end: journal.endPosition }
   }
 
   /** Lets go of the place in the log. The cursor can still be read on from. */
   close(): void {
     this.#cancelRelease()
-    const rows = this.#rows
-    this.#rows = undefined
+    const runs = this.#runs
+    this.#runs = undefined
+    this.#run = []
+    this.#index = 0
     // What reading further would have thrown is thrown when it is read again.
-    void rows?.return?.()?.then(undefined, () => undefined)
+    void runs?.return?.()?.then(undefined, () => undefined)
   }
 
-  /** Lets the process do other things when it is time. */
-  async #turn(): Promise<void> {
-    const { clock } = this.#options
-    if (clock.monotonicMs() - this.#turnStartMs < TURN_MS) return
-    await new Promise((resolve) => setImmediate(resolve))
-    this.#turnStartMs = clock.monotonicMs()
+  /** The next run, or false at the end of the log. */
+  async #more(): Promise<boolean> {
+    const { journal, selection, to = Infinity, name } = this.#options
+    if (this.#runs === undefined) {
+      checkStart(journal, this.#position, name)
+      this.#end = Math.min(to, journal.endPosition)
+      if (this.#position >= this.#end) return false
+      this.#runs = readRowRuns(journal, { from: this.#position, to: this.#end, ...selection.range })
+    }
+    const { done = false, value } = await this.#runs.next()
+    if (done) {
+      this.close()
+      this.#position = Math.max(this.#position, this.#end)
+      return false
+    }
+    this.#run = value as readonly Row[]
+    this.#index = 0
+    return true
   }
 }
 

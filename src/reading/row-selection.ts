@@ -1,5 +1,5 @@
 import type { EntityId } from '#base/ids.js'
-import type { Row } from '#journal/index.js'
+import type { Row, RowRange } from '#journal/index.js'
 
 /** Which rows somebody wants: all conditions hold. Plain JSON, so that it crosses processes. */
 export interface RowSelection {
@@ -11,29 +11,24 @@ export interface RowSelection {
   readonly receipts?: boolean
 }
 
-/** A selection made ready: the part that the log can answer by itself, and the test for the rest. */
+/** A selection made ready: what of the log is read for it, and the test for the rest. */
 export interface CompiledSelection {
-  /** Narrows what is read; `matches` holds for what the log gives under it, or not. */
-  readonly range: { readonly entity?: EntityId; readonly event?: string }
+  readonly range: Pick<RowRange, 'entity' | 'entities' | 'event'>
+  /** For each row that was read: one without an event is left out unless it is wanted. */
   matches(row: Row): boolean
 }
 
 export function compileSelection(selection: RowSelection): CompiledSelection {
   const entities = listOf(selection.entity)
-  const events = listOf(selection.event)
+  const event = listOf(selection.event)
   const [entity] = entities ?? []
-  const [event] = events ?? []
-  const wanted = events === undefined ? undefined : new Set(events)
-  const matchesEntity = entities === undefined ? () => true : entityTest(entities)
+  const isOne = entities?.length === 1 && entity !== undefined && !entity.includes('*')
   return {
     range: {
-      ...(entities?.length === 1 && entity !== undefined && !entity.includes('*') ? { entity: entity as EntityId } : {}),
-      ...(events?.length === 1 && event !== undefined ? { event } : {}),
+      ...(isOne ? { entity: entity as EntityId } : entities === undefined ? {} : { entities: entityTest(entities) }),
+      ...(event === undefined ? {} : { event }),
     },
-    matches: (row) => {
-      if (row.event === undefined ? wanted !== undefined || selection.receipts !== true : wanted?.has(row.event) === false) return false
-      return matchesEntity(row.entity)
-    },
+    matches: (row) => row.event !== undefined || selection.receipts === true,
   }
 }
 
