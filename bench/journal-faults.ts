@@ -60,8 +60,8 @@ export interface JournalFaults {
 const IMAGES_PER_RECORD = 50
 /** Damage that is done to copies of one seed's log. */
 const DAMAGES_PER_LOG = 550
-const RECORDED_STEPS = 80
-const DAMAGED_STEPS = 24
+const RECORDED_STEPS = 60
+const DAMAGED_STEPS = 14
 const FOUND_SHOWN = 10
 
 /** Throws ERR_BENCH_FAILED where no library can be compiled and preloaded. */

@@ -10,7 +10,7 @@ const ENTITIES_SHOWN = 20
 /** Reads the whole log and checks everything there is to check; exit code 1 when something is damaged, naming segment, block and entities. */
 export const runLogVerify: Run = async (_args, options, output) => {
   const dataDirectory = dataDirectoryOf(options)
-  const access = await JournalAccess.open(dataDirectory)
+  const access = await JournalAccess.open(dataDirectory, { isForVerify: true })
   const findings: Finding[] = []
   let progress: ReturnType<Output['progress']> | undefined
   try {

@@ -54,14 +54,14 @@ export async function countDamage(options: DamageOptions): Promise<DamageCounts>
       ...Array.from({ length: options.bitFlips }, () => bitFlip(original, files, prng)),
       ...Array.from({ length: options.truncations }, () => truncation(original, files, prng)),
     ]
-    const endPosition = await judges.endPosition(original)
+    const extent = await judges.look(original)
     const counts = { wrongValues: 0, undetected: 0, deaths: 0, harmless: 0 }
     const found: string[] = []
     for (const [index, damage] of damages.entries()) {
       const copy = join(folder, 'copy')
       cpSync(original, copy, { recursive: true })
       damage.apply(join(copy, damage.file))
-      const verdict = await judges.judge(copy, endPosition)
+      const verdict = await judges.judge(copy, extent)
       if (options.isOneOverlooked === true && index === 0) verdict.undetected.push('overlooked, as was asked for')
       counts.deaths += verdict.deaths
       counts.wrongValues += Number(verdict.wrong.length > 0)
@@ -138,6 +138,11 @@ interface DamageVerdict {
   readonly isHarmless: boolean
 }
 
+interface Extent {
+  readonly firstPosition: number
+  readonly endPosition: number
+}
+
 /** A judge, and its successor whenever it dies of what it reads. */
 class Judges {
   readonly #setup: JudgeSetup
@@ -147,21 +152,22 @@ class Judges {
     this.#setup = setup
   }
 
-  /** Of the whole log, which must be found whole. */
-  async endPosition(directory: string): Promise<number> {
-    const { wrong, damaged, failed, rows } = await this.#order({ directory, isWriting: false, endPosition: 0, checkpoints: [] })
+  /** What the whole log has, which must be found whole. */
+  async look(directory: string): Promise<Extent> {
+    const order = { directory, isWriting: false, endPosition: 0, firstPosition: 0, laterFirstPositions: undefined, checkpoints: [] }
+    const { wrong, damaged, failed, rows, firstPosition } = await this.#order(order)
     if (wrong.length > 0 || failed !== undefined || damaged?.length !== 0)
       throw new Error(`the log is not whole to begin with: ${failed?.message ?? wrong.join()}`)
-    return rows
+    return { firstPosition, endPosition: firstPosition + rows }
   }
 
   /** Reads and verifies; where neither finds anything, appends and reads once more. */
-  async judge(directory: string, endPosition: number): Promise<DamageVerdict> {
+  async judge(directory: string, extent: Extent): Promise<DamageVerdict> {
     let deaths = 0
     const wrong: string[] = []
     const undetected: string[] = []
     const ask = async (more: Partial<JudgeOrder>): Promise<Judgement | undefined> => {
-      const order = { directory, isWriting: false, endPosition, checkpoints: [], ...more }
+      const order = { directory, isWriting: false, ...extent, laterFirstPositions: [], checkpoints: [], ...more }
       for (let attempt = 0; attempt < 2; attempt++) {
         try {
           const judgement = await this.#order(order)
@@ -182,13 +188,10 @@ class Judges {
     if (read?.failed !== undefined && !isNamed) undetected.push(`verify does not name it: ${read.failed.message}`)
     let isHarmless = read !== undefined && read.failed === undefined && !isNamed
     if (isHarmless) {
-      for (const order of [{ isWriting: true }, { isAfterWriting: true }]) {
-        const after = await ask(order)
-        if (after === undefined || after.failed !== undefined || (after.damaged?.length ?? 0) > 0) {
-          isHarmless = false
-          undetected.push(`only appending showed it: ${after?.failed?.message ?? after?.damaged?.[0]?.what ?? 'by death'}`)
-          break
-        }
+      const after = await ask({ isWriting: true })
+      if (after === undefined || after.failed !== undefined || (after.damaged?.length ?? 0) > 0) {
+        isHarmless = false
+        undetected.push(`only appending showed it: ${after?.failed?.message ?? after?.damaged?.[0]?.what ?? 'by death'}`)
       }
     }
     return { deaths, wrong, undetected, isHarmless }

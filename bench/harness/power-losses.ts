@@ -106,7 +106,7 @@ interface ImageVerdict {
   readonly said: readonly string[]
 }
 
-/** Opens the image twice: for reading as it is and after another boot of the machine, in either order; then for writing, and again for reading. */
+/** Opens the image twice, as it is and after another boot of the machine, in either order; the second time for writing. */
 async function judgeImage({ options, entries, rootInode, moment, prng, judge }: ImageToJudge): Promise<ImageVerdict> {
   const directory = join(options.folder, 'image')
   mkdirSync(directory, { mode: 0o700 })
@@ -119,7 +119,6 @@ async function judgeImage({ options, entries, rootInode, moment, prng, judge }: 
     const judgements = [await judge.order({ ...order, isWriting: false })]
     if (!isOtherBootFirst) changeBoot(entries, directory)
     judgements.push(await judge.order({ ...order, isWriting: true }))
-    judgements.push(await judge.order({ ...order, isWriting: false, isAfterWriting: true }))
     const failed = judgements.flatMap((one) => (one.failed === undefined ? [] : [`${one.failed.code}: ${one.failed.message}`]))
     const damaged = judgements.flatMap((one) => one.damaged ?? [])
     const missing = judgements.flatMap((one) => one.missing)
@@ -137,16 +136,25 @@ async function judgeImage({ options, entries, rootInode, moment, prng, judge }: 
   }
 }
 
-function acknowledgedBefore(entries: readonly DiskEntry[], moment: number): Pick<JudgeOrder, 'endPosition' | 'checkpoints'> {
-  let endPosition = 0
+function acknowledgedBefore(
+  entries: readonly DiskEntry[],
+  moment: number,
+): Pick<JudgeOrder, 'endPosition' | 'firstPosition' | 'laterFirstPositions' | 'checkpoints'> {
+  let [endPosition, firstPosition] = [0, 0]
   const checkpoints: [string, string][] = []
-  for (const entry of entries.slice(0, moment)) {
+  const laterFirstPositions: number[] = []
+  for (const [index, entry] of entries.entries()) {
     if (entry.kind !== 'acknowledge') continue
     const said = JSON.parse(entry.text) as Acknowledgement
+    if (index >= moment) {
+      laterFirstPositions.push(said.firstPosition)
+      continue
+    }
     endPosition = said.endPosition
+    firstPosition = said.firstPosition
     if (said.checkpoint !== undefined) checkpoints.push([said.checkpoint.name, said.checkpoint.value])
   }
-  return { endPosition, checkpoints }
+  return { endPosition, firstPosition, laterFirstPositions, checkpoints }
 }
 
 const PAGE_BYTES = 4096

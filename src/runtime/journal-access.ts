@@ -11,10 +11,11 @@ import { type RowQuery, rowOf, wholeRows } from '#reading/row-query.js'
 import type { SubscriptionState } from '#reading/subscription-registry.js'
 import { dataPaths } from './data-directory.js'
 import { unpackExact } from './exact-pack.js'
-import type { JournalSummary, VerifyItem } from './journal-service.js'
+import type { JournalSummary } from './journal-service.js'
 import type { QueryItem } from './query-service.js'
 import { programEntry } from './package-root.js'
 import type { SegmentReport } from './segment-service.js'
+import type { VerifyItem } from './verify-service.js'
 
 /** How long a tool waits for the journal of a running plant, which may just be replaced. */
 const JOURNAL_BACK_WITHIN_MS = 10_000
@@ -33,13 +34,14 @@ export class JournalAccess implements EntityRows {
     this.#reader = reader
   }
 
-  /** Throws ERR_NO_JOURNAL when there is no log. */
-  static async open(dataDirectory: string): Promise<JournalAccess> {
+  /** Throws ERR_NO_JOURNAL when there is no log, and why it cannot be opened, unless it is only to be verified. */
+  static async open(dataDirectory: string, { isForVerify = false } = {}): Promise<JournalAccess> {
     const paths = dataPaths(dataDirectory)
     requireLog(dataDirectory)
     const deadline = Date.now() + JOURNAL_BACK_WITHIN_MS
     while (await isPlantRunning(dataDirectory)) {
       if (await answers(paths.journalSocket)) return new JournalAccess(paths.journalSocket, undefined)
+      if (isForVerify) break
       if (Date.now() > deadline) throw journalAway(dataDirectory)
       await delay(LOOK_EVERY_MS)
     }
@@ -47,6 +49,12 @@ export class JournalAccess implements EntityRows {
     mkdirSync(paths.run, { recursive: true, mode: 0o700 })
     const socket = join(paths.run, `reader-${process.pid}.sock`)
     const reader = await startToolProcess({ entry: programEntry('journal', 'reader'), args: [dataDirectory, socket] })
+    if (!isForVerify) {
+      await callControl(socket, 'opened').catch(async (error: unknown) => {
+        await reader.close()
+        throw error
+      })
+    }
     return new JournalAccess(socket, reader)
   }
 

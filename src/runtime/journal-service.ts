@@ -1,11 +1,12 @@
 import type { EntityId } from '#base/ids.js'
-import type { Finding, Journal, LogQuery } from '#journal/index.js'
+import type { Journal, LogQuery } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { blockMethods } from './block-service.js'
 import { packExact } from './exact-pack.js'
 import { queryItems } from './query-service.js'
 import { segmentMethods } from './segment-service.js'
 import { subscriptionMethods } from './subscription-service.js'
+import { verifyItems } from './verify-service.js'
 
 /** What the log holds, in numbers. */
 export interface JournalSummary {
@@ -14,11 +15,6 @@ export interface JournalSummary {
   readonly storedBytes: number
   readonly shardCount: number
 }
-
-/** Of `verify`: progress in bytes or blocks, and what was found. */
-export type VerifyItem =
-  | { readonly kind: 'progress'; readonly done: number; readonly total: number }
-  | { readonly kind: 'finding'; readonly finding: Finding }
 
 /**
  * What the journal answers on its control socket. Rows and snapshots travel as exact-pack.ts has them.
@@ -44,18 +40,8 @@ export function journalMethods(journal: Journal): Readonly<Record<string, Contro
       }
       return found.slice(0, limit)
     },
-    async *verify(): AsyncGenerator<VerifyItem> {
-      let latest: VerifyItem | undefined
-      const progress = (done: number, total: number) => {
-        latest = { kind: 'progress', done, total }
-      }
-      for await (const finding of journal.verify(progress)) {
-        if (latest !== undefined) yield latest
-        latest = undefined
-        yield { kind: 'finding', finding }
-      }
-      if (latest !== undefined) yield latest
-    },
+    verify: () => verifyItems((progress) => journal.verify(progress)),
+    opened: () => true,
   }
 }
 
