@@ -30,6 +30,7 @@ const ROOMS: Rooms = {
     shards: ['base', 'bus', 'journal'],
     reading: ['base', 'schema', 'entity', 'journal', 'journal/query'],
     export: ['base', 'schema', 'journal', 'journal/query'],
+    backup: ['base', 'journal'],
     processes: ['base', 'shm'],
     recovery: [...UP_TO_PROCESSES, 'journal/in-memory'],
     ingest: ['base', 'bus', 'schema', 'entity', 'shards'],

@@ -43,4 +43,28 @@ export const LOG_COMMANDS: readonly Command[] = [
     hasJson: true,
     load: async () => (await import('./log-export.js')).runLogExport,
   },
+  {
+    name: 'log backup',
+    summary: 'Copy the log into a directory, also while the plant runs',
+    args: '<directory>',
+    options: [DATA_OPTION, ['--accept-damage', 'copy a damaged log as it is']],
+    examples: [
+      ['log backup /mnt/backup/press-hall', 'a first backup, or the one in that directory brought up to date'],
+      ['log backup "/mnt/backup/$(date +%F)" --json', 'a backup of its own for each day'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./log-backup.js')).runLogBackup,
+  },
+  {
+    name: 'log restore',
+    summary: 'Make a data directory of a backup, and verify it',
+    args: '<backup>',
+    options: [
+      ['--data <dir>', 'an empty or a new directory'],
+      ['--accept-damage', 'restore a backup of a damaged log as it is'],
+    ],
+    examples: [['log restore /mnt/backup/press-hall --data ./restored', 'then `millrace up plant.js --data ./restored`']],
+    hasJson: true,
+    load: async () => (await import('./log-restore.js')).runLogRestore,
+  },
 ]

@@ -2,6 +2,7 @@ import type { EntityId } from '#base/ids.js'
 import type { FieldSchema } from '#schema/index.js'
 import type { OutcomeKind } from './append-frame.js'
 import type { BlockEntry } from './block-entry.js'
+import type { FrozenLog } from './frozen-log.js'
 import type { LogQuery, QueryOptions, QueryRun } from './log-query.js'
 import type { RowRange } from './read-rows.js'
 import type { RetainedSegment } from './retention-plan.js'
@@ -111,6 +112,9 @@ export interface Journal {
 
   /** Reads everything there is and names all that is wrong. Never throws for damage. */
   verify(progress?: (done: number, total: number) => void): AsyncIterable<Finding>
+
+  /** The log as of now, for a copy of it; undefined where it is on no disk. Throws what reading the catalog throws. */
+  freeze?(): FrozenLog
 
   /** Bytes on disk, for status and reports; 0 in memory. */
   storedBytes(): number

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert } from '#base/assert.js'
-import { MillraceError } from '#base/errors.js'
+import { isMillraceError, MillraceError } from '#base/errors.js'
 import { crc32 } from '#base/hash.js'
 import { replaceFileSync } from './durable-file.js'
 
@@ -46,6 +46,16 @@ export class TermCounter {
       throw noTerm('ERR_TERM_DAMAGED', 'the term file is damaged', path)
     }
     return new TermCounter(path, term)
+  }
+
+  /** No process of the data directory was given a higher term; 0 where the file cannot tell. */
+  static highestSync(directory: string): number {
+    try {
+      return TermCounter.openSync(directory, true).#reserved
+    } catch (error) {
+      if (isMillraceError(error)) return 0
+      throw error
+    }
   }
 
   /** Writes the file anew after it was lost: every later term will be above `term`, the highest one that any row has. */

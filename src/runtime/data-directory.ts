@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { openLmdbJournal } from '#journal/lmdb/index.js'
+import { MillraceError } from '#base/errors.js'
+import type { openLmdbJournal, restoreLog } from '#journal/lmdb/index.js'
 import type { Journal } from '#journal/journal.js'
 
 /** Where things lie below a plant's data directory. Everything is 0700 and 0600. */
@@ -44,10 +45,22 @@ export async function loadStore(): Promise<Store> {
 
 interface Store {
   readonly openLmdbJournal: typeof openLmdbJournal
+  readonly restoreLog: typeof restoreLog
 }
 
-/** Opens the log of a data directory in this process. */
+/** Where a restore builds what it has not finished. */
+export const RESTORING = '.restoring'
+
+/** Opens the log of a data directory in this process. Throws ERR_RESTORE_UNFINISHED where a restore was interrupted. */
 export async function openLog(dataDirectory: string, options: OpenLogOptions = {}): Promise<Journal> {
+  if (!hasLog(dataDirectory) && existsSync(join(dataDirectory, RESTORING))) {
+    throw new MillraceError('ERR_RESTORE_UNFINISHED', {
+      fact: 'a restore into this data directory was interrupted, and there is no log yet',
+      action: 'operator',
+      values: { data: dataDirectory },
+      next: 'run `millrace log restore` again, or remove the directory',
+    })
+  }
   const { openLmdbJournal } = await loadStore()
   return openLmdbJournal({ directory: dataPaths(dataDirectory).journal, ...options })
 }

@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import type { Journal, LogQuery } from '#journal/index.js'
 import type { ControlMethod } from '#processes/control-socket.js'
+import { backupMethods } from './backup-service.js'
 import { blockMethods } from './block-service.js'
 import { packExact } from './exact-pack.js'
 import { queryItems } from './query-service.js'
@@ -24,6 +25,7 @@ export function journalMethods(journal: Journal): Readonly<Record<string, Contro
     ...subscriptionMethods(journal),
     ...segmentMethods(journal),
     ...blockMethods(journal),
+    ...backupMethods(journal),
     summary: (): JournalSummary => summarise(journal),
     query: (args: unknown, signal: AbortSignal) => queryItems(journal, args as LogQuery, signal),
     snapshot(args: unknown) {

@@ -10,15 +10,15 @@ export interface PlantRecord {
   readonly configFile: string | undefined
 }
 
-const NAME = 'plant.json'
+export const PLANT_RECORD_NAME = 'plant.json'
 
 export function writePlantRecord(dataDirectory: string, record: PlantRecord): void {
-  replaceFileSync(join(dataDirectory, NAME), `${JSON.stringify(record)}\n`)
+  replaceFileSync(join(dataDirectory, PLANT_RECORD_NAME), `${JSON.stringify(record)}\n`)
 }
 
 /** Undefined when no plant ran there yet. Throws ERR_PLANT_RECORD when the file is damaged. */
 export function readPlantRecord(dataDirectory: string): PlantRecord | undefined {
-  const path = join(dataDirectory, NAME)
+  const path = join(dataDirectory, PLANT_RECORD_NAME)
   if (!existsSync(path)) return undefined
   try {
     const record = JSON.parse(readFileSync(path, 'utf8')) as PlantRecord

@@ -4,6 +4,7 @@ import { crc32 } from '#base/hash.js'
 import type { EntityId } from '#base/ids.js'
 import { pack, unpack } from '#base/pack.js'
 import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
+import type { FrozenRecord } from '#journal/frozen-log.js'
 import { type EventType, type Finding, SNAPSHOTS_KEPT, type Snapshot } from '#journal/journal.js'
 import { type Database, diskFailed, type Key, readValue } from './environment.js'
 
@@ -32,7 +33,12 @@ export const KIND_MARKS = 5
 export const KIND_BASE_HEADS = 9
 export const KIND_BASE_MARKS = 10
 const KIND_MANIFEST = 6
-const KIND_BASE = 8
+export const KIND_BASE = 8
+
+/** The highest kind in use. */
+const KIND_LAST = 10
+/** Keys looked up at once. */
+const KEYS_PER_STEP = 512
 
 const CHECKPOINT_NAME_BYTES_MAX = 1024
 const VERSION_MAX = 0xffffffff
@@ -143,6 +149,43 @@ export class Catalog {
     return readSnapshot(entity, reader.u32(), reader)
   }
 
+  /** What is read from now on is at least as new as what is stored now. */
+  refresh(): void {
+    this.#database.resetReadTxn()
+  }
+
+  /** All kinds that a catalog may have. */
+  kinds(): readonly number[] {
+    return Array.from({ length: KIND_LAST }, (_, index) => index + 1)
+  }
+
+  /** The records of a kind as they are stored, in order; what is damaged and can be had again from the log is left out. Keys are looked up some at a time: others may come in between. */
+  *records(kind: number): Generator<FrozenRecord> {
+    const end = Uint8Array.of(kind + 1)
+    let start: Key = Uint8Array.of(kind)
+    for (;;) {
+      const keys = [...this.#database.getKeys({ start, end, limit: KEYS_PER_STEP })].map((key) => new Uint8Array(key))
+      for (const key of keys) {
+        const value = readValue(this.#database, key)
+        if (value === undefined) continue
+        if (isIntact(key, value)) yield { key, value }
+        else if (!isSpare(kind)) yield { key, value, damage: `${KIND_NAMES[kind] ?? `a value of kind ${kind}`} in the catalog is damaged` }
+      }
+      const last = keys.at(-1)
+      if (last === undefined || keys.length < KEYS_PER_STEP) return
+      start = Buffer.concat([last, Uint8Array.of(0)])
+    }
+  }
+
+  /** Stores records as they were read by `records`. Resolves when they are durable. */
+  async putRecords(records: readonly FrozenRecord[]): Promise<void> {
+    try {
+      await Promise.all(records.map(({ key, value }) => this.#database.put(key, Buffer.from(value))))
+    } catch (error) {
+      throw diskFailed(error, this.#file)
+    }
+  }
+
   /** Reads every value and says which do not match their checksums. */
   *findings(): Generator<Finding> {
     for (const key of this.#database.getKeys({ start: Uint8Array.of(0) })) {
@@ -150,9 +193,9 @@ export class Catalog {
       if (stored !== undefined && isIntact(key, stored)) continue
       const kind = key[0] as number
       const entities = kind === KIND_BASE ? [baseEntityOf(key)] : []
-      const isSpare = kind === KIND_SNAPSHOT || kind === KIND_HEADS || kind === KIND_MARKS
-      const what = `${KIND_NAMES[kind] ?? `a value of kind ${kind}`} is damaged${isSpare ? ', and can be had again from the log' : ''}`
-      yield { severity: isSpare ? 'note' : 'damaged', segment: 'catalog', block: undefined, what, entities }
+      const spare = isSpare(kind)
+      const what = `${KIND_NAMES[kind] ?? `a value of kind ${kind}`} is damaged${spare ? ', and can be had again from the log' : ''}`
+      yield { severity: spare ? 'note' : 'damaged', segment: 'catalog', block: undefined, what, entities }
     }
   }
 
@@ -281,6 +324,11 @@ function sealed(key: Key, value: Uint8Array): Buffer {
   stored.set(value, 4)
   stored.writeUInt32LE(crc32(value, crc32(key)), 0)
   return stored
+}
+
+/** Whether it can be had again from the log. */
+function isSpare(kind: number): boolean {
+  return kind === KIND_SNAPSHOT || kind === KIND_HEADS || kind === KIND_MARKS
 }
 
 function isIntact(key: Key, stored: Uint8Array): boolean {

@@ -5,6 +5,7 @@ import type { EntityId } from '#base/ids.js'
 import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'
 import type { BlockEntry } from '#journal/block-entry.js'
+import type { FrozenLog } from '#journal/frozen-log.js'
 import type {
   AppendAnswer,
   AppendBatch,
@@ -26,6 +27,7 @@ import { type RowRange, readRows } from '#journal/read-rows.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 import { lastVersions } from '#journal/segments/last-versions.js'
 import type { Catalog } from './catalog.js'
+import { Freezes, freezeLog } from './freeze-log.js'
 import { freeBytesOf, type LogFormat, logPaths } from './directory.js'
 import { DATA_FILE, fileBytes } from './environment.js'
 import type { LmdbJournalOptions } from './journal-options.js'
@@ -53,6 +55,7 @@ export class LmdbJournal implements Journal {
   readonly #state: LogState
   readonly #path: AppendPath
   readonly #listeners = new AppendListeners()
+  readonly #freezes = new Freezes()
   readonly #policy: SealPolicy
   #openSegments: LogSegments | undefined
   #heads: HeadsCheckpoint | undefined
@@ -290,6 +293,7 @@ export class LmdbJournal implements Journal {
 
   async saveBases(bases: readonly Snapshot[]): Promise<void> {
     this.#assertWritable()
+    await this.#freezes.over()
     await this.#parts.catalog.saveBases(this.#placed(bases))
   }
 
@@ -332,6 +336,7 @@ export class LmdbJournal implements Journal {
 
   async dropOldest(segment: string): Promise<void> {
     this.#assertWritable()
+    await this.#freezes.over()
     // Numbers and heads of entities that have no rows any more are told by nothing else.
     await saveBaseHeads(this.#parts.catalog, this.#state)
     await this.#segments.dropOldest(segment)
@@ -388,6 +393,12 @@ export class LmdbJournal implements Journal {
       endPosition: this.endPosition,
       progress,
     })
+  }
+
+  freeze(): FrozenLog {
+    const { catalog, directory } = this.#parts
+    const onRelease = this.#freezes.begin()
+    return freezeLog({ directory, catalog, segments: this.#segments, endPosition: this.endPosition, onRelease })
   }
 
   storedBytes(): number {

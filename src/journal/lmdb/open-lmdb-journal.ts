@@ -9,8 +9,8 @@ import { DATA_FILE, openEnvironment } from './environment.js'
 import type { LmdbJournalOptions } from './journal-options.js'
 import { LmdbJournal } from './lmdb-journal.js'
 
-const MAP_BYTES_DEFAULT = 256 * 2 ** 30
-const CATALOG_BYTES_MAX = 64 * 2 ** 30
+export const MAP_BYTES_DEFAULT = 256 * 2 ** 30
+export const CATALOG_BYTES_MAX = 64 * 2 ** 30
 
 /** Directories open in this process: LMDB loses its file locks when an environment is opened twice. */
 const openDirectories = new Set<string>()

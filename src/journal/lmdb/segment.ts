@@ -198,7 +198,8 @@ export class Segment implements LogPart {
 /** Keys looked up at once while reading. */
 const BASES_PER_STEP = 256
 
-function keyOf(position: number): Key {
+/** Under which a block is filed. */
+export function keyOf(position: number): Key {
   const key = new Uint8Array(8)
   const view = new DataView(key.buffer)
   view.setUint32(0, Math.floor(position / 0x100000000))
