@@ -29,6 +29,9 @@ export interface LogSegmentsOptions {
   readonly onFatal: (error: unknown) => void
 }
 
+/** With more segments than this waiting to be sealed, appends come faster than they are made small: then they are not. */
+const WAITING_MAX = 2
+
 /** All segments of a log, in order: sealed ones, those that wait to be sealed, and the active one. */
 export class LogSegments {
   readonly #options: LogSegmentsOptions
@@ -160,7 +163,7 @@ export class LogSegments {
 
   async #seal(segment: Segment, end: number): Promise<void> {
     try {
-      const entry = await this.#sealer.seal(segment, end)
+      const entry = await this.#sealer.seal(segment, end, this.#unsealed.length > WAITING_MAX + 1)
       if (entry === undefined) return
       this.#sealed.push(this.#sealedOf(entry))
       this.#sealed.sort((a, b) => a.firstPosition - b.firstPosition)

@@ -49,14 +49,14 @@ export class Sealer {
   }
 
   /**
-   * Seals a segment that ends at `end`; resolves when the manifest says so. The environment that it was made from is for the caller to retire. Throws what
+   * Seals a segment that ends at `end`, `isPlain` without taking time for making it small; resolves when the manifest says so. The environment that it was made from is for the caller to retire. Throws what
    * reading throws, ERR_DISK_FULL when there is no room now, ERR_JOURNAL_DISK after which the process must end, and undefined when closed meanwhile.
    */
-  async seal(segment: Segment, end: number): Promise<SealedEntry | undefined> {
+  async seal(segment: Segment, end: number, isPlain: boolean): Promise<SealedEntry | undefined> {
     const name = sealedName(segment.firstPosition)
     const draft = join(this.#options.directory, `${name}.new`)
     try {
-      return await this.#seal(segment, end, name, draft)
+      return await this.#seal(segment, end, { name, draft, isPlain })
     } catch (error) {
       if (!this.#isClosed) await rm(draft, { force: true }).catch(() => undefined)
       if (error === CLOSED) return undefined
@@ -69,11 +69,12 @@ export class Sealer {
     await this.#pool?.destroy()
   }
 
-  async #seal(segment: Segment, end: number, name: string, draft: string): Promise<SealedEntry> {
+  async #seal(segment: Segment, end: number, to: { name: string; draft: string; isPlain: boolean }): Promise<SealedEntry> {
+    const { name, draft, isPlain } = to
     const { directory, manifest, onStep, types } = this.#options
     const packed = await this.#blocks(segment, end)
     this.#step('read')
-    const sealed = await this.#run({ kind: 'seal', segment: segment.name, packed, types: types() })
+    const sealed = await this.#run({ kind: 'seal', segment: segment.name, packed, types: types(), isPlain })
     assert(sealed.kind === 'sealed', 'a segment that is to be sealed comes back as a file')
     assert(sealed.firstPosition === segment.firstPosition && sealed.endPosition === end, 'a sealed file has the positions of its segment')
     this.#step('encoded')

@@ -29,10 +29,11 @@ export class BlockEncoder {
   readonly #body = new ByteWriter(1 << 20)
   readonly #block = new ByteWriter(1 << 20)
 
-  constructor(rows: SegmentRows, isClustered: boolean) {
+  /** `isPlain`: in the encodings of a group commit, for which no time is taken. */
+  constructor(rows: SegmentRows, { isClustered, isPlain }: { readonly isClustered: boolean; readonly isPlain: boolean }) {
     this.#rows = rows
     this.#isClustered = isClustered
-    this.#groups = new RowEncoder(rows, isClustered)
+    this.#groups = new RowEncoder(rows, { keepsOrdinals: isClustered, isPlain })
   }
 
   /** Encodes the rows `order[ends[0]..ends.at(-1))`, in groups that end at each further one of `ends`. */

@@ -56,7 +56,7 @@ async function* windowBlocks(
   const order = rows.rowCount === to - first ? positionOrder(rows, first) : undefined
   if (order === undefined)
     throw segmentDamaged(new Damage(`its blocks do not have the rows at positions ${first} to ${to - 1}, each once`), file.name)
-  const encoder = new BlockEncoder(rows, false)
+  const encoder = new BlockEncoder(rows, { isClustered: false, isPlain: true })
   let start = 0
   for (const count of counts) {
     const ends = [start]

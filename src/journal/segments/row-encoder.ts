@@ -26,6 +26,7 @@ import {
   PART_VALUES,
   PARTS,
 } from '#journal/row-group.js'
+import { type Chunks, PlainChunks } from './plain-chunks.js'
 import type { SegmentRows } from './segment-rows.js'
 import type { FieldRows, StringColumn, TypeRows } from './type-rows.js'
 
@@ -36,7 +37,7 @@ export class RowEncoder {
   readonly #directory = new ByteWriter(4096)
   readonly #entries = new ByteWriter(1024)
   readonly #data = new ByteWriter(1 << 20)
-  readonly #chunks = new ChunkChooser(this.#entries, this.#data)
+  readonly #chunks: Chunks
   /** Byte strings gathered for one chunk. */
   readonly #gathered = new ByteWriter(1 << 16)
   #starts = new Uint32Array(0)
@@ -45,10 +46,11 @@ export class RowEncoder {
   #present = new Uint32Array(0)
   #identityDataBytes = 0
 
-  /** `keepsOrdinals`: for clustered blocks, whose rows say which original block they are from. */
-  constructor(rows: SegmentRows, keepsOrdinals: boolean) {
+  /** `keepsOrdinals`: for clustered blocks, whose rows say which original block they are from. `isPlain`: no time is taken for making it small. */
+  constructor(rows: SegmentRows, { keepsOrdinals, isPlain }: { readonly keepsOrdinals: boolean; readonly isPlain: boolean }) {
     this.#rows = rows
     this.#keepsOrdinals = keepsOrdinals
+    this.#chunks = new (isPlain ? PlainChunks : ChunkChooser)(this.#entries, this.#data)
   }
 
   /** Encodes the rows `order[start..end)` behind `out`. */

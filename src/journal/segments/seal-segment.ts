@@ -28,6 +28,8 @@ export interface SealTask {
   /** In order of position, without gaps. */
   readonly blocks: readonly Uint8Array[]
   readonly types: readonly EventType[]
+  /** Take no time for making it small: when more segments wait to be sealed than there should. */
+  readonly isPlain?: boolean
   /** How large groups and blocks become, when not as usual: for tests. */
   readonly cut?: CutLimits
 }
@@ -47,7 +49,7 @@ export interface SealedBytes {
  * Turns the blocks of a segment into the file of a sealed one. Checks them on the way, the chain among them; throws ERR_BLOCK_DAMAGED where a check fails. Pure: bytes in, bytes
  * out, in any thread.
  */
-export function sealSegment({ segment, blocks, types, cut = CUT_LIMITS }: SealTask): SealedBytes {
+export function sealSegment({ segment, blocks, types, isPlain = false, cut = CUT_LIMITS }: SealTask): SealedBytes {
   const readers = blocks.map((bytes) => new BlockReader(bytes, segment))
   const rows = new SegmentRows(types).fit(readers.reduce((sum, { header }) => sum + header.rowCount, 0))
   const marks = new Marks()
@@ -77,7 +79,7 @@ export function sealSegment({ segment, blocks, types, cut = CUT_LIMITS }: SealTa
   const origins = Uint32Array.from(readers, (reader) => reader.header.rowCount)
   const pieces = [
     writeSegmentHeader(header),
-    ...encodeBody(rows, { firstPosition, origins, marks: [...marks], rowsHash, cut }, newEntities(readers)),
+    ...encodeBody(rows, { firstPosition, origins, marks: [...marks], rowsHash, cut, isPlain }, newEntities(readers)),
   ]
   const acceptedMax = readers.reduce((max, reader) => Math.max(max, reader.header.acceptedMax), -Infinity)
   return { pieces, ...header, rowsHash, acceptedMax }
@@ -89,11 +91,12 @@ interface Known {
   readonly marks: readonly BlockMark[]
   readonly rowsHash: Uint8Array
   readonly cut: CutLimits
+  readonly isPlain: boolean
 }
 
 function encodeBody(rows: SegmentRows, known: Known, names: Uint8Array): Uint8Array[] {
   const order = clusteredOrder(rows)
-  const encoder = new BlockEncoder(rows, true)
+  const encoder = new BlockEncoder(rows, { isClustered: true, isPlain: known.isPlain })
   const pieces: Uint8Array[] = []
   const blocks: SegmentBlock[] = []
   const zones = new ByteWriter(4096)
