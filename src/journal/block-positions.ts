@@ -24,6 +24,7 @@ export class BlockPositions {
     this.#ordinals = ordinals
     this.#starts = starts
     this.#cursors = starts.slice()
+    this.#nameSlots()
   }
 
   /** The position of each row of the group with this index, which `opened` points at. Valid until the next call. */
@@ -42,6 +43,15 @@ export class BlockPositions {
     return this.#advance(opened)
   }
 
+  /** Enters this block's ordinals into the table that all blocks share: another block may overwrite them, which a look at #ordinals tells. */
+  #nameSlots(): void {
+    const ordinals = this.#ordinals
+    const last = ordinals[ordinals.length - 1] ?? 0
+    if (last >= SLOTS_MAX) return
+    if (last >= slots.length) slots = new Uint32Array(Math.min(SLOTS_MAX, 2 * last + 64))
+    for (let slot = 0; slot < ordinals.length; slot++) slots[ordinals[slot] as number] = slot
+  }
+
   #advance(group: RowGroup): Float64Array {
     return this.#reader.guard(() => {
       const { rowCount } = group
@@ -50,10 +60,14 @@ export class BlockPositions {
       const positions = this.#positions
       const ordinals = this.#ordinals
       const cursors = this.#cursors
+      const table = slots
       let slot = 0
       for (let row = 0; row < rowCount; row++) {
         const ordinal = own[row] as number
-        if (ordinals[slot] !== ordinal) slot = this.#slotOf(ordinal, slot)
+        if (ordinals[slot] !== ordinal) {
+          slot = ordinal < table.length ? (table[ordinal] as number) : slot
+          if (ordinals[slot] !== ordinal) slot = this.#slotOf(ordinal, slot)
+        }
         const position = cursors[slot] as number
         positions[row] = position
         cursors[slot] = position + 1
@@ -77,3 +91,7 @@ export class BlockPositions {
     return low
   }
 }
+
+/** By ordinal the slot that a block had for it. A segment of more original blocks looks its ordinals up. */
+const SLOTS_MAX = 1 << 17
+let slots = new Uint32Array(0)

@@ -12,6 +12,7 @@ import {
   readEntry,
 } from '#journal/columns/column-chunk.js'
 import { ColumnBuffer } from '#journal/columns/column-buffer.js'
+import type { ZoneMap } from '#journal/columns/zone-map.js'
 import { decodeVariable, type VariableColumn } from '#journal/columns/variable.js'
 import type { EventType } from './journal.js'
 import { newerFormat } from './block-format.js'
@@ -117,6 +118,11 @@ export class RowGroup {
     this.#reader = reader
     this.#decoded.fill(0)
     return this
+  }
+
+  /** What the directory knows of a shared column; undefined when it knows nothing. */
+  zone(column: number): ZoneMap | undefined {
+    return this.#shared[column]?.zone
   }
 
   /** A shared column of u32 values. */

@@ -210,14 +210,7 @@ class SumPart implements Part {
     const presence = columns.presence(column)
     const counts = this.#counts
     if (groups === undefined && presence === undefined) {
-      this.#sums.addMany(0, values, picks, at, count)
-      let numbers = 0
-      for (let index = 0; index < count; index++) {
-        const pick = picks === undefined ? index : (picks[index] as number)
-        const value = values[at === undefined ? pick : (at[pick] as number)] as number
-        if (value === value) numbers++
-      }
-      counts[0] = (counts[0] as number) + numbers
+      counts[0] = (counts[0] as number) + this.#sums.addMany(0, values, picks, at, count)
       return
     }
     for (let index = 0; index < count; index++) {

@@ -95,6 +95,25 @@ export function mayMatch(zone: ZoneMap, operator: Operator, value: number): bool
   }
 }
 
+/** Whether each of `count` values matches, as far as their zone map tells: false when it cannot tell, such as of values that may be NaN. */
+export function surelyMatch(zone: ZoneMap, operator: Operator, value: number, count: number): boolean {
+  if (zone.count < count) return false
+  switch (operator) {
+    case '=':
+      return zone.min === value && zone.max === value
+    case '!=':
+      return value < zone.min || value > zone.max
+    case '<':
+      return zone.max < value
+    case '<=':
+      return zone.max <= value
+    case '>':
+      return zone.min > value
+    case '>=':
+      return zone.min >= value
+  }
+}
+
 /** Keeps those of the first `count` picks whose value matches, in place, and answers how many. `values` is asked at `at[pick]`, or at the pick itself. */
 export function keepMatching(
   values: Float64Array,

@@ -58,15 +58,17 @@ export class ExactSums {
     if (cLow !== 0) addTo(this.#rest, sum, cLow)
   }
 
-  /** Adds the values of many rows to one sum, faster than one by one: `values[at[picks[i]]]` for i < count; NaN is left out. */
-  addMany(sum: number, values: Float64Array, picks: Uint32Array | undefined, at: Uint32Array | undefined, count: number): void {
+  /** Adds the values of many rows to one sum, faster than one by one: `values[at[picks[i]]]` for i < count; NaN is left out. Answers how many were numbers. */
+  addMany(sum: number, values: Float64Array, picks: Uint32Array | undefined, at: Uint32Array | undefined, count: number): number {
     const bins = this.#bins
+    let numbers = 0
     for (let done = 0; done < count; ) {
       const end = Math.min(count, done + bins.roomFor)
-      bins.add(values, picks, at, done, end, (value) => this.#addHuge(sum, value))
+      numbers += bins.add(values, picks, at, done, end, (value) => this.#addHuge(sum, value))
       bins.drain((part) => this.add(sum, part))
       done = end
     }
+    return numbers
   }
 
   /** The sum, rounded once. */
@@ -130,17 +132,19 @@ class ExponentBins {
     start: number,
     end: number,
     huge: (value: number) => void,
-  ): void {
+  ): number {
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2)
     let exponent = 0
     let high = this.#high[0] as number
     let low = this.#low[0] as number
+    let numbers = 0
     this.#used[0] = 1
     for (let index = start; index < end; index++) {
       const pick = picks === undefined ? index : (picks[index] as number)
       const place = at === undefined ? pick : (at[pick] as number)
       const value = values[place] as number
       if (value !== value) continue
+      numbers++
       const own = ((words[2 * place + 1] as number) >>> 20) & 0x7ff
       if (own !== exponent) {
         if (own >= HUGE_EXPONENT) {
@@ -162,6 +166,7 @@ class ExponentBins {
     }
     this.#high[exponent] = high
     this.#low[exponent] = low
+    return numbers
   }
 
   /** Hands on what there is and starts over. */

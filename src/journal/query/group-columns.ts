@@ -4,6 +4,7 @@ import type { BlockGroup } from '#journal/block-format.js'
 import { BlockPositions } from '#journal/block-positions.js'
 import type { BlockReader } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
+import type { ZoneMap } from '#journal/columns/zone-map.js'
 import type { EventType, Journal } from '#journal/journal.js'
 import type { ScanCounts } from '#journal/log-query.js'
 import {
@@ -21,6 +22,8 @@ import {
   COLUMN_TERM,
   COLUMN_TYPE,
   COLUMN_VERSION,
+  PART_VALUES,
+  PARTS,
   RowGroup,
   type VariableColumn,
 } from '#journal/row-group.js'
@@ -58,7 +61,7 @@ const utf8 = new TextDecoder()
 export class GroupColumns {
   readonly group = new RowGroup()
   readonly #journal: Pick<Journal, 'entityName'>
-  readonly #counts: ScanCounts
+  #counts: ScanCounts
   #reader: BlockReader | undefined
   #clustered: BlockPositions | undefined
   #opened: BlockGroup | undefined
@@ -84,6 +87,14 @@ export class GroupColumns {
   constructor(journal: Pick<Journal, 'entityName'>, counts: ScanCounts) {
     this.#journal = journal
     this.#counts = counts
+  }
+
+  /** Starts over for another query: with its counts, and without the blocks of the last one. */
+  begin(counts: ScanCounts): this {
+    this.#counts = counts
+    this.#reader = undefined
+    this.#clustered = undefined
+    return this
   }
 
   /** `group` is one of the block's. Its checksum was checked with the block's. */
@@ -125,6 +136,18 @@ export class GroupColumns {
   /** Runs of rows. */
   get shards(): BlockGroup['shards'] {
     return (this.#opened as BlockGroup).shards
+  }
+
+  /** What the group's directory knows of a column of the event type at hand, and of how many values; undefined when it knows nothing. */
+  zone(column: ColumnRef): { readonly zone: ZoneMap; readonly count: number } | undefined {
+    if (column.kind === 'shared') {
+      const wide = WIDE[column.name]
+      const zone = wide === undefined || column.name === 'sequence' ? undefined : this.group.zone(wide)
+      return zone === undefined ? undefined : { zone, count: this.group.rowCount }
+    }
+    const index = column.indexes.get(this.type.number) ?? -1
+    const zone = this.rows.section?.chunks[index * PARTS + PART_VALUES]?.zone
+    return zone === undefined ? undefined : { zone, count: this.rows.rowCount }
   }
 
   /** Numbers within the shard, by row. */

@@ -38,13 +38,19 @@ export class RowOrder {
   #settle(): void {
     const positions = this.#positions
     const rows = this.#rows
-    const order = Uint32Array.from(positions.keys())
-    if (positions.some((position, index) => index > 0 && position < (positions[index - 1] as number)))
+    const count = positions.length
+    let isInOrder = true
+    for (let index = 1; index < count && isInOrder; index++) isInOrder = (positions[index - 1] as number) < (positions[index] as number)
+    if (!isInOrder) {
+      const order = Uint32Array.from({ length: count }, (_, index) => index)
       order.sort((a, b) => (positions[a] as number) - (positions[b] as number))
-    const kept = order.subarray(0, this.#capacity)
-    this.#positions = Array.from(kept, (index) => positions[index] as number)
-    this.#rows = Array.from(kept, (index) => rows[index] as readonly unknown[])
-    if (kept.length < positions.length) this.#hasLeftOut = true
-    if (kept.length === this.#capacity) this.#bound = this.#positions.at(-1) ?? -Infinity
+      this.#positions = Array.from(order.subarray(0, this.#capacity), (index) => positions[index] as number)
+      this.#rows = Array.from(order.subarray(0, this.#capacity), (index) => rows[index] as readonly unknown[])
+    } else if (count > this.#capacity) {
+      positions.length = this.#capacity
+      rows.length = this.#capacity
+    }
+    if (count > this.#capacity) this.#hasLeftOut = true
+    if (count >= this.#capacity) this.#bound = this.#positions.at(-1) ?? -Infinity
   }
 }

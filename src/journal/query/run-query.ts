@@ -28,7 +28,6 @@ class LogQueryRun implements QueryRun {
   readonly counts: ScanCounts = { blocksRead: 0, groupsRead: 0, groupsSkipped: 0, valuesScanned: 0, rowsScanned: 0, rowsMatched: 0 }
   readonly #journal: Journal
   readonly #plan: ScanPlan
-  readonly #scan: Scan
   readonly #signal: AbortSignal | undefined
   readonly #left: UnitsLeft
 
@@ -41,7 +40,6 @@ class LogQueryRun implements QueryRun {
     this.plan = this.#plan.shown
     const { resolved } = this.#plan
     this.columns = resolved.results
-    this.#scan = new Scan(journal, resolved, this.counts, new Pace(signal))
     this.#left = new UnitsLeft(this.#plan, (from, to) => planScan({ ...query, from, to: to - 1 }, journal.directory(), schema).units)
   }
 
@@ -58,19 +56,24 @@ class LogQueryRun implements QueryRun {
 
   async *batches(): AsyncGenerator<readonly Values[]> {
     this.#signal?.throwIfAborted()
+    const scan = new Scan(this.#journal, this.#plan.resolved, this.counts, new Pace(this.#signal))
     const { aggregates, query } = this.#plan.resolved
-    if (aggregates.length > 0) yield await this.#groups()
-    else if (query.newest !== undefined) yield* this.#newest(query.newest)
-    else yield* this.#oldest(query.limit ?? Infinity)
+    try {
+      if (aggregates.length > 0) yield await this.#groups(scan)
+      else if (query.newest !== undefined) yield* this.#newest(scan, query.newest)
+      else yield* this.#oldest(scan, query.limit ?? Infinity)
+    } finally {
+      scan.end()
+    }
   }
 
-  async #groups(): Promise<Values[]> {
+  async #groups(scan: Scan): Promise<Values[]> {
     const aggregator = new Aggregator(this.#plan.resolved, this.#journal)
     const left = this.#left
     for (let unit = left.oldest(); unit !== undefined; unit = left.oldest()) {
       let taken = 0
       for (const block of unit.blocks) {
-        if (!(await this.#scan.block(block, left.from, left.to, (...rows) => aggregator.add(...rows)))) break
+        if (!(await scan.block(block, left.from, left.to, (...rows) => aggregator.add(...rows)))) break
         taken++
       }
       if (taken === unit.blocks.length) left.passOldest(unit)
@@ -81,12 +84,12 @@ class LogQueryRun implements QueryRun {
     return aggregator.rows()
   }
 
-  async *#oldest(limit: number): AsyncGenerator<readonly Values[]> {
+  async *#oldest(scan: Scan, limit: number): AsyncGenerator<readonly Values[]> {
     const left = this.#left
     let wanted = limit
     for (let unit = left.oldest(); unit !== undefined && wanted > 0; unit = left.oldest()) {
       const order = new RowOrder(Math.min(ROWS_HELD, wanted))
-      if (!(await this.#collect(unit, order, false))) {
+      if (!(await this.#collect(scan, unit, order, false))) {
         left.planAgain()
         continue
       }
@@ -98,13 +101,13 @@ class LogQueryRun implements QueryRun {
     }
   }
 
-  async *#newest(count: number): AsyncGenerator<readonly Values[]> {
+  async *#newest(scan: Scan, count: number): AsyncGenerator<readonly Values[]> {
     const left = this.#left
     const found: (readonly Values[])[] = []
     let wanted = count
     for (let unit = left.newest(); unit !== undefined && wanted > 0; unit = left.newest()) {
       const order = new RowOrder(wanted)
-      if (!(await this.#collect(unit, order, true))) {
+      if (!(await this.#collect(scan, unit, order, true))) {
         left.planAgain()
         continue
       }
@@ -117,7 +120,7 @@ class LogQueryRun implements QueryRun {
   }
 
   /** Puts the rows of a unit in order, of position or against it. Answers false when a block is there no more. */
-  async #collect(unit: ScanUnit, order: RowOrder, isNewestFirst: boolean): Promise<boolean> {
+  async #collect(scan: Scan, unit: ScanUnit, order: RowOrder, isNewestFirst: boolean): Promise<boolean> {
     const { columns: wanted } = this.#plan.resolved
     const { from, to } = this.#left
     const sign = isNewestFirst ? -1 : 1
@@ -138,7 +141,7 @@ class LogQueryRun implements QueryRun {
     for (const block of isNewestFirst ? unit.blocks.toReversed() : unit.blocks) {
       if (block.endPosition <= from || block.firstPosition >= to) continue
       const nearest = isNewestFirst ? -(block.endPosition - 1) : block.firstPosition
-      if (order.wants(nearest) && !(await this.#scan.block(block, from, to, visit))) return false
+      if (order.wants(nearest) && !(await scan.block(block, from, to, visit))) return false
     }
     return true
   }

@@ -5,11 +5,13 @@ import { BlockReader } from '#journal/block-reader.js'
 import type { EventType, Journal } from '#journal/journal.js'
 import type { ScanCounts } from '#journal/log-query.js'
 import type { TypeSection } from '#journal/row-group.js'
-import { holds, keepMatching } from './comparison.js'
+import { holds, keepMatching, mayMatch, surelyMatch } from './comparison.js'
+import type { ColumnRef } from './columns.js'
 import { type Condition, matches, numberFor } from './condition.js'
 import { PatternMatches } from './entity-filter.js'
 import { GroupColumns } from './group-columns.js'
 import type { Pace } from './pace.js'
+import type { FieldSchema } from '#schema/index.js'
 import { mayHaveMatches } from './plan-scan.js'
 import type { ResolvedQuery } from './resolved-query.js'
 import { type TypeRows, typeRowsOf } from './type-rows.js'
@@ -38,7 +40,7 @@ export class Scan {
     this.#journal = journal
     this.#resolved = resolved
     this.#pace = pace
-    this.#columns = new GroupColumns(journal, counts)
+    this.#columns = (idle.get(journal)?.pop() ?? new GroupColumns(journal, counts)).begin(counts)
     const { entity } = resolved
     this.#patterns = entity.kind === 'pattern' ? new PatternMatches(entity.pattern, journal) : undefined
   }
@@ -59,6 +61,13 @@ export class Scan {
       await this.#pace.step()
     }
     return true
+  }
+
+  /** Ends it: what it decoded into serves the next query. */
+  end(): void {
+    const known = idle.get(this.#journal)
+    if (known === undefined) idle.set(this.#journal, [this.#columns])
+    else if (known.length < IDLE_MAX) known.push(this.#columns)
   }
 
   #group(reader: BlockReader, index: number, entry: BlockEntry, from: number, to: number, visit: Visit): void {
@@ -85,8 +94,9 @@ export class Scan {
     const start = rowOf === undefined ? range.start : lowerBound(rowOf, range.start, 0, rowCount)
     const end = rowOf === undefined ? Math.min(range.end, rowCount) : lowerBound(rowOf, range.end, 0, rowCount)
     if (start >= end) return
+    const conditions = this.#open(columns)
+    if (conditions === undefined) return
     this.counts.rowsScanned += end - start
-    const { conditions } = this.#resolved
     const isUnfiltered = start === 0 && end === rowCount && conditions.length === 0 && !range.isMixed && this.#isWholeType(rows.typeNumber)
     if (isUnfiltered) {
       this.counts.rowsMatched += rowCount
@@ -106,6 +116,21 @@ export class Scan {
     if (count === 0) return
     this.counts.rowsMatched += count
     visit(columns, picks, count)
+  }
+
+  /** The conditions that have to be looked at row by row; undefined when none of the rows can match. */
+  #open(columns: GroupColumns): readonly Condition[] | undefined {
+    const { conditions } = this.#resolved
+    let open: Condition[] | undefined
+    for (const [index, condition] of conditions.entries()) {
+      const { column, operator, value } = condition
+      const known = typeof value === 'number' ? columns.zone(column) : undefined
+      const number = known === undefined ? 0 : numberFor(condition, fieldOf(columns, column))
+      if (known !== undefined && column.kind === 'shared' && !mayMatch(known.zone, operator, number)) return undefined
+      if (known !== undefined && surelyMatch(known.zone, operator, number, known.count)) open ??= conditions.slice(0, index)
+      else open?.push(condition)
+    }
+    return open ?? conditions
   }
 
   /** Rows of the group that may be wanted, by entity and position. */
@@ -188,6 +213,10 @@ interface RowRange {
   readonly to: number
 }
 
+/** What scans decode into takes time to make: so many are kept per journal. */
+const IDLE_MAX = 4
+const idle = new WeakMap<BlockSource, GroupColumns[]>()
+
 /** A pseudo event type for rows that are none. */
 const RECEIPTS: EventType = { entity: '', event: 'receipt', fields: [], number: RECEIPT_TYPE }
 
@@ -205,9 +234,13 @@ function keep(columns: GroupColumns, condition: Condition, picks: Uint32Array, c
   }
   const presence = columns.presence(column)
   const there = presence === undefined ? count : keepPresent(presence, picks, count)
-  const field = column.kind === 'field' ? columns.type.fields[column.indexes.get(columns.type.number) ?? -1] : undefined
+  const field = fieldOf(columns, column)
   const { values, at } = columns.numbers(column)
   return keepMatching(values, operator, numberFor(condition, field), picks, there, at)
+}
+
+function fieldOf(columns: GroupColumns, column: ColumnRef): FieldSchema | undefined {
+  return column.kind === 'field' ? columns.type.fields[column.indexes.get(columns.type.number) ?? -1] : undefined
 }
 
 function keepPresent(presence: Uint8Array, picks: Uint32Array, count: number): number {
