@@ -18,6 +18,9 @@ export class RecentAppends {
   #added = 0
   #indexed = 0
   #slots: Int32Array | undefined
+  /** Finds appends that are older than all that was added, when one is looked up that is not here. Asked once. */
+  older: (() => RecentAppends) | undefined
+  #older: RecentAppends | undefined
 
   constructor(capacity: number) {
     this.#capacity = capacity
@@ -50,7 +53,8 @@ export class RecentAppends {
     for (let added = this.#indexed; added < this.#added; added++) {
       if (this.#is(added % this.#capacity, term, number, entity, version)) return true
     }
-    return false
+    this.#older ??= this.older?.()
+    return this.#older?.has(term, number, entity, version) ?? false
   }
 
   #is(at: number, term: number, number: number, entity: number, version: number): boolean {

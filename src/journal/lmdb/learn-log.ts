@@ -1,6 +1,7 @@
 import { assert } from '#base/assert.js'
 import { MillraceError } from '#base/errors.js'
-import { learnSealed } from '#journal/segments/learn-sealed.js'
+import { RecentAppends } from '#journal/recent-appends.js'
+import { learnRecent, learnSealed } from '#journal/segments/learn-sealed.js'
 import type { LogState } from '#journal/log-state.js'
 import type { Catalog } from './catalog.js'
 import { loadHeads } from './heads-checkpoint.js'
@@ -17,13 +18,17 @@ export function learnLog(state: LogState, catalog: Catalog, segments: LogSegment
   if (saved > end) throw endsEarly(segments.active.name, end, saved)
   const { firstPosition } = segments
   if (saved < firstPosition) throw headsGone(saved, firstPosition)
-  const wanted = Math.max(firstPosition, keepsRecent ? Math.min(saved, end - state.recent.capacity) : saved)
+  // Of sealed segments recent appends are read when they are asked for, which is after a journal was replaced at most.
+  const recentFrom = Math.max(firstPosition, end - state.recent.capacity)
+  const unsealedFrom = Math.min(end, segments.unsealed[0]?.firstPosition ?? end)
+  const wanted = Math.max(firstPosition, keepsRecent ? Math.min(saved, Math.max(recentFrom, unsealedFrom)) : saved)
+  if (keepsRecent && segments.sealed.some(({ endPosition }) => endPosition > recentFrom))
+    state.recent.older = () => recentSealed(state, segments, recentFrom, end)
   // One row more, so that the first block behind what was saved is checked against the block that it continues.
   const parts = segments.from(Math.max(firstPosition, wanted - 1), end)
-  const recentFrom = keepsRecent ? Math.max(firstPosition, end - state.recent.capacity) : Infinity
   let isFirst = true
   for (const { part, end: partEnd } of parts) {
-    if (part instanceof SealedSegment) learnSealed(state, part.file, { isFirst: isFirst && part.firstPosition !== 0, recentFrom, saved })
+    if (part instanceof SealedSegment) learnSealed(state, part.file, { isFirst: isFirst && part.firstPosition !== 0, saved })
     else if (part instanceof Segment) {
       const first = part.atOrBefore(Math.max(part.firstPosition, wanted - 1))
       if (first < 0) throw endsEarly(part.name, part.firstPosition, partEnd)
@@ -43,7 +48,15 @@ export function learnLog(state: LogState, catalog: Catalog, segments: LogSegment
   return saved
 }
 
-export function endsEarly(segment: string, end: number, known: number): MillraceError {
+function recentSealed(state: LogState, segments: LogSegments, from: number, end: number): RecentAppends {
+  const recent = new RecentAppends(state.recent.capacity)
+  for (const segment of segments.sealed) {
+    if (segment.endPosition > from && segment.firstPosition < end) learnRecent(state, segment.file, from, recent)
+  }
+  return recent
+}
+
+function endsEarly(segment: string, end: number, known: number): MillraceError {
   return new MillraceError('ERR_LOG_INCOMPLETE', {
     fact: 'blocks that were durable are gone from the log',
     action: 'operator',

@@ -63,7 +63,7 @@ export interface CutLimits {
   readonly blockRows: number
 }
 
-export const CUT_LIMITS: CutLimits = { groupRows: 4096, groupRowsMax: 16_384, blockRows: 16_384 }
+export const CUT_LIMITS: CutLimits = { groupRows: 2048, groupRowsMax: 16_384, blockRows: 8192 }
 
 /** Where blocks, and in them groups, begin and end in the clustered order: per block the start, then the end of each group. */
 export function cutBlocks(rows: SegmentRows, order: Uint32Array, limits: CutLimits): number[][] {
