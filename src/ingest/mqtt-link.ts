@@ -67,6 +67,11 @@ export class MqttLink {
     this.#client?.reschedulePing(true)
   }
 
+  /** The connection was of use: when it ends, the next attempt comes soon. */
+  worked(): void {
+    this.#retryMs = RETRY_MS_MIN
+  }
+
   /** Ends the connection for a reason that the receiver found. */
   fail(error: unknown): void {
     const client = this.#client

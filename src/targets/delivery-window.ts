@@ -33,6 +33,7 @@ export class DeliveryWindow<M> {
   #head = 0
   readonly #lanes = new Map<string, Delivery<M>[]>()
   #sentCount = 0
+  #heldCount = 0
   /** Rows that could go otherwise wait for others to be answered. */
   #isLimited = false
   #isEnded = false
@@ -58,6 +59,11 @@ export class DeliveryWindow<M> {
 
   get sentCount(): number {
     return this.#sentCount
+  }
+
+  /** Whether rows were refused and are not sent again yet. */
+  get isHeld(): boolean {
+    return this.#heldCount > 0
   }
 
   /** The oldest row that was sent and has no answer. */
@@ -100,8 +106,8 @@ export class DeliveryWindow<M> {
 
   /** It arrived, or was given up. The next of its entity goes at once. */
   done(delivery: Delivery<M>): void {
-    assert(delivery.state === 'sent' || delivery.state === 'held', 'what is answered was sent')
-    if (delivery.state === 'sent') this.#sentCount--
+    assert(delivery.state === 'sent', 'what is answered was sent')
+    this.#sentCount--
     delivery.state = 'done'
     const { entity } = delivery.row
     const lane = (this.#lanes.get(entity) as Delivery<M>[]).filter((other) => other !== delivery)
@@ -117,6 +123,7 @@ export class DeliveryWindow<M> {
   hold(delivery: Delivery<M>): void {
     assert(delivery.state === 'sent', 'what is refused was sent')
     this.#sentCount--
+    this.#heldCount++
     delivery.state = 'held'
   }
 
@@ -126,6 +133,7 @@ export class DeliveryWindow<M> {
       const delivery = this.#rows[index] as Delivery<M>
       if (delivery.state === 'held') delivery.state = 'waiting'
     }
+    this.#heldCount = 0
   }
 
   /** Nothing that was sent will be answered any more: all of it is to be sent again, in order. */

@@ -112,7 +112,8 @@ export class MqttTarget implements RunningTarget {
 
   stats(): TargetStats {
     const position = this.#window?.position ?? 0
-    const reason = this.#failure ?? this.#refusal ?? (this.#link.isOpen ? undefined : this.#link.failure?.fact)
+    const refusal = this.#window?.isHeld === true ? this.#refusal : undefined
+    const reason = this.#failure ?? refusal ?? (this.#link.isOpen ? undefined : this.#link.failure?.fact)
     const state = this.#isStopping ? 'stopped' : this.#failure !== undefined ? 'failed' : reason === undefined ? 'running' : 'waiting'
     return {
       delivered: this.#delivered,
@@ -203,9 +204,8 @@ export class MqttTarget implements RunningTarget {
     if (!this.#isStopping) this.#reconnects++
     this.#watched = undefined
     this.#cancelAckTimer?.()
-    this.#cancelRelease?.()
+    // What was refused keeps its pause: a broker may end the connection with each refusal.
     this.#window?.lost()
-    this.#window?.release()
     if (this.#isStopping) this.#onDrained()
   }
 
@@ -261,7 +261,7 @@ export class MqttTarget implements RunningTarget {
 
   #acknowledged(delivery: Delivery<Message>): void {
     this.#delivered++
-    this.#refusal = undefined
+    this.#link.worked()
     this.#window?.done(delivery)
     if (this.#isStopping && this.#window?.sentCount === 0) this.#onDrained()
   }
