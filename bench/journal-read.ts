@@ -74,6 +74,8 @@ export interface ReadGrowth {
 }
 
 const EVENTS_PER_ORDER = MILLION
+/** Sealing a log of a hundred million events takes its time. */
+const ORDER_MS_MAX = 1_800_000
 const DROP_CACHES = '/proc/sys/vm/drop_caches'
 
 /** Throws ERR_BENCH_FAILED when a process fails, or reads something else than was written. */
@@ -87,7 +89,7 @@ export async function measureJournalRead(options: JournalReadOptions): Promise<J
       const setup: ReadSetup = { directory: join(folder, `${events}-events-${options.entities}-entities`), entities: options.entities }
       await write(setup, events)
       isCold = options.dropsCaches && dropCaches() && isCold
-      const reader = new MeasuringProcess<ReadSetup, ReadOrder, ReadReport>('harness/read-end', setup)
+      const reader = new MeasuringProcess<ReadSetup, ReadOrder, ReadReport>('harness/read-end', setup, ORDER_MS_MAX)
       try {
         const { ms: openMs } = await reader.order({ kind: 'open' })
         const newest = await reader.order({ kind: 'newest', times: options.newestTimes, events })
@@ -140,7 +142,7 @@ async function write(setup: ReadSetup, events: number): Promise<void> {
   if (existsSync(done)) return
   rmSync(setup.directory, { recursive: true, force: true })
   mkdirSync(setup.directory, { recursive: true })
-  const writer = new MeasuringProcess<ReadSetup, ReadOrder, ReadReport>('harness/read-end', setup)
+  const writer = new MeasuringProcess<ReadSetup, ReadOrder, ReadReport>('harness/read-end', setup, ORDER_MS_MAX)
   try {
     for (let from = 0; from < events; from += EVENTS_PER_ORDER)
       await writer.order({ kind: 'write', from, to: Math.min(events, from + EVENTS_PER_ORDER) })

@@ -14,22 +14,24 @@ type Answer<Report> = { readonly report: Report } | { readonly failed: string }
  */
 export class MeasuringProcess<Setup, Order, Report> {
   readonly #child: ChildProcess
+  readonly #orderMsMax: number
   #take: ((answer: Answer<Report>) => void) | undefined
   #ended: string | undefined
 
-  /** `module` is one below bench/ that calls `serveOrders`. */
-  constructor(module: string, setup: Setup) {
+  /** `module` is one below bench/ that calls `serveOrders`. An order may take `orderMsMax`. */
+  constructor(module: string, setup: Setup, orderMsMax = ORDER_MS_MAX) {
+    this.#orderMsMax = orderMsMax
     this.#child = fork(compiledPath(module), [JSON.stringify(setup)], { execArgv: [] })
     this.#child.on('message', (answer: Answer<Report>) => this.#settle(answer))
     this.#child.on('error', (error) => this.#end(messageOf(error)))
     this.#child.on('exit', (code, signal) => this.#end(`it ended with ${code ?? signal}`))
   }
 
-  /** Throws ERR_BENCH_FAILED when the process failed, ended or said nothing for a minute. */
+  /** Throws ERR_BENCH_FAILED when the process failed, ended or said nothing for as long as an order may take. */
   async order(order: Order): Promise<Report> {
     const answer = await new Promise<Answer<Report>>((resolve) => {
       if (this.#ended !== undefined) return resolve({ failed: this.#ended })
-      const timer = setTimeout(() => this.#settle({ failed: `it said nothing for ${ORDER_MS_MAX} ms` }), ORDER_MS_MAX)
+      const timer = setTimeout(() => this.#settle({ failed: `it said nothing for ${this.#orderMsMax} ms` }), this.#orderMsMax)
       this.#take = (said) => {
         clearTimeout(timer)
         resolve(said)

@@ -14,7 +14,6 @@ export class BlockPositions {
   /** By index into #ordinals: the position of the next row, in front of group #next. */
   readonly #cursors: Float64Array
   #next = 0
-  #scratch: RowGroup | undefined
   #positions = new Float64Array(0)
 
   /** Throws ERR_BLOCK_DAMAGED, as all of it does. */
@@ -37,7 +36,7 @@ export class BlockPositions {
     for (; this.#next < index; this.#next++) {
       const group = groups[this.#next]
       if (group === undefined) break
-      this.#advance(this.#reader.group(group, (this.#scratch ??= new RowGroup())))
+      this.#advance(this.#reader.group(group, (scratch ??= new RowGroup())))
     }
     this.#next++
     return this.#advance(opened)
@@ -95,3 +94,5 @@ export class BlockPositions {
 /** By ordinal the slot that a block had for it. A segment of more original blocks looks its ordinals up. */
 const SLOTS_MAX = 1 << 17
 let slots = new Uint32Array(0)
+/** For groups on the way to another. Opening one leaves nothing that the next would see; making one costs more than reading a small group. */
+let scratch: RowGroup | undefined
