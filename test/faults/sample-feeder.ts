@@ -11,17 +11,20 @@ const ROUND_MS = 20
 export class SampleFeeder {
   readonly #door: StreamDoorClient
   readonly #entities: number
+  readonly #source: string
   readonly #running: Promise<void>
   #isStopped = false
   #settled = 0
 
-  static async start(dataDirectory: string, entities: number): Promise<SampleFeeder> {
-    return new SampleFeeder(await connectDoor(dataDirectory), entities)
+  /** A source of another name is another feeder: its samples are new ones. */
+  static async start(dataDirectory: string, entities: number, source = 'feeder'): Promise<SampleFeeder> {
+    return new SampleFeeder(await connectDoor(dataDirectory), entities, source)
   }
 
-  private constructor(door: StreamDoorClient, entities: number) {
+  private constructor(door: StreamDoorClient, entities: number, source: string) {
     this.#door = door
     this.#entities = entities
+    this.#source = source
     this.#running = this.#run()
   }
 
@@ -43,7 +46,7 @@ export class SampleFeeder {
       for (let entity = 0; entity < this.#entities; entity++) {
         while (sent - this.#settled >= WINDOW) await delay(1)
         const command = {
-          source: 'feeder',
+          source: this.#source,
           sequence: number,
           entity: `press/press-${entity}` as const,
           command: 'sample',

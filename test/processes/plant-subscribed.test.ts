@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { PlantModel } from '#entity/index.js'
+import type { Row } from '#journal/index.js'
+import { Machine } from '#plant/machine.js'
+import { JournalAccess } from '#runtime/journal-access.js'
+import { openSubscription } from '#runtime/open-subscription.js'
+import { PlantSession } from '#runtime/plant-session.js'
+import { SessionUnderTest } from '#runtime/session-under-test.js'
+import { bePatient, ProgramUnderTest, until } from '../apps/program-under-test.js'
+import { SampleFeeder } from '../faults/sample-feeder.js'
+import { writePressPlant } from '../ingest/press-plant.js'
+
+bePatient()
+
+const ENTITIES = 10
+
+let directory: string
+let data: string
+let session: PlantSession
+let feeders = 0
+
+const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
+
+async function startPlant(): Promise<PlantSession> {
+  return PlantSession.start({
+    dataDirectory: data,
+    plantFile: writePressPlant(directory),
+    env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1' },
+  })
+}
+
+/** Feeds the plant while something is done to it; afterwards the log has `end` rows. */
+async function whileFed(act: (feeder: SampleFeeder) => Promise<void>): Promise<number> {
+  const feeder = await SampleFeeder.start(data, ENTITIES, `feeder-${feeders++}`)
+  await act(feeder)
+  await feeder.stop()
+  return endPosition()
+}
+
+async function endPosition(): Promise<number> {
+  const access = await JournalAccess.open(data)
+  try {
+    return (await access.summary()).endPosition
+  } finally {
+    await access.close()
+  }
+}
+
+const breakJournal = () => new SessionUnderTest(session, new PlantModel([Machine]), 1).breakAndRecover('journal', 0)
+
+describe('the log of a plant, read from another process', () => {
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'millrace-subscribed-'))
+    data = join(directory, 'data')
+    session = await startPlant()
+  })
+
+  afterAll(async () => {
+    await session.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  test('comes without a gap, in order and once over deaths of the journal', async () => {
+    const subscription = await openSubscription({ data })
+    const positions: number[] = []
+    const reading = subscription.forEach((row) => positions.push(row.position))
+
+    const end = await whileFed(async () => {
+      for (const count of [100, 300]) {
+        await until('some rows arrived', () => positions.length >= count)
+        await breakJournal()
+      }
+      await until('more rows arrived', () => positions.length >= 500)
+    })
+    await until('all rows arrived', () => positions.length >= end)
+    await subscription.close()
+    await reading
+
+    expect(positions).toEqual(upTo(0, end))
+    expect(subscription.stats).toMatchObject({ delivered: end, position: end, lag: 0 })
+    expect(subscription.stats.reconnects).toBeGreaterThanOrEqual(1)
+  })
+
+  test('goes on under its name where it was settled, over a restart of the reader and a death of the journal', async () => {
+    const take = async (count: number): Promise<Row[]> => {
+      const rows: Row[] = []
+      for await (const row of await openSubscription({ data, name: 'mes', entity: 'press/*', event: 'Sampled' }))
+        if (rows.push(row) === count) break
+      return rows
+    }
+    const end = await whileFed(async () => {
+      const first = await take(100)
+      await breakJournal()
+      const second = await take(100)
+
+      // The row at which the first reader left was not settled.
+      expect([...first, ...second].map(({ position }) => position)).toEqual([...upTo(0, 100), ...upTo(99, 199)])
+    })
+
+    const access = await JournalAccess.open(data)
+    onTestFinished(() => access.close())
+    expect(await access.subscriptions()).toMatchObject([{ name: 'mes', position: 198, isFenced: false }])
+    expect(end).toBeGreaterThan(198)
+  })
+
+  test('is tailed over a death of the journal and a restart of the plant, each row once and in order', async () => {
+    const tail = new ProgramUnderTest(['tail', '-f', '--from', 'beginning', '--event', 'Sampled', '--json', '--data', data], {
+      cwd: directory,
+    })
+    const positions = () => (tail.json as { position: number }[]).map(({ position }) => position)
+    const lines = () => tail.stdout.split('\n').length - 1
+    const before = await endPosition()
+    await until('it has caught up', () => lines() >= before)
+
+    await whileFed(async () => {
+      await breakJournal()
+    })
+    await session.close()
+    session = await startPlant()
+    const end = await whileFed(async (feeder) => {
+      await until('some more rows are durable', () => feeder.settled >= 50)
+    })
+    await until('it has caught up again', () => lines() >= end)
+    tail.kill('SIGINT')
+
+    expect(await tail.ended).toBe(130)
+    expect(positions()).toEqual(upTo(0, end))
+  })
+})
