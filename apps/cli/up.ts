@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { describeCause, type SupervisionEvent } from '#processes/supervision-event.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { readPlantRecord } from '#runtime/plant-record.js'
-import { failureIn, supervise } from '#runtime/supervise.js'
+import { failureIn, noticeIn, supervise } from '#runtime/supervise.js'
 import type { Run } from './command.js'
 import { usageError } from './number-option.js'
 import type { Output } from './output.js'
@@ -65,6 +65,8 @@ export const runUp: Run = async ([named], options, output) => {
 
 function tell(event: SupervisionEvent, output: Output): void {
   if (output.isJson) return
+  const notice = noticeIn(event)
+  if (notice !== undefined) output.note(notice)
   const failure = failureIn(event)
   if (failure !== undefined) output.note(`${failure.code}: ${failure.message}`)
   else if (event.kind === 'died')

@@ -28,6 +28,8 @@ export interface HttpDoorOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined
   /** GET routes beside the door, by path. */
   readonly pages: Readonly<Record<string, Page>>
+  /** Why no command can be taken for now, in words; asked at each request. */
+  readonly whyNotNow?: () => string | undefined
   readonly limits?: Partial<HttpLimits>
   /** Reads NaN and the infinities, for which JSON has no numbers. */
   readonly words?: NumberWords

@@ -21,8 +21,12 @@ export interface HttpRequestsOptions extends HttpCommandsOptions {
   readonly token?: string | undefined
   readonly pages: Readonly<Record<string, Page>>
   readonly connections: HttpConnections
+  /** Why no command can be taken for now, in words; asked at each request. */
+  readonly whyNotNow?: (() => string | undefined) | undefined
   readonly onError?: (error: unknown) => void
 }
+
+const NOT_NOW_SECONDS = 5
 
 export const COMMANDS_PATH = '/v1/commands'
 
@@ -83,6 +87,11 @@ export class HttpRequests {
     if (request.method !== 'POST') return answer(response, 405, { error: 'use POST' }, { allow: 'POST' })
     if (this.#access.isFromForeignPage(request))
       return answer(response, 403, { error: 'a page in a browser sends no commands to a door without a token' })
+    const why = this.#options.whyNotNow?.()
+    if (why !== undefined) {
+      response.shouldKeepAlive = false
+      return answer(response, 503, { error: why, taken: 0 }, { 'retry-after': String(NOT_NOW_SECONDS) })
+    }
     await this.#commands.take(request, response, isTooMany)
   }
 

@@ -10,7 +10,7 @@ const WAITING = ['parks', 'wokenByRing', 'wokenByTime', 'parkedMs'] as const
  */
 export const COUNTER_NAMES = {
   supervisor: ['processesStarted', 'deaths', 'hangs', 'replacements', 'pauses', 'failingSeats'],
-  journal: ['appendsTaken', 'eventsStored', 'blocksStored', 'fsyncMicros', 'backPressure', 'storedBytes', ...WAITING],
+  journal: ['appendsTaken', 'eventsStored', 'blocksStored', 'fsyncMicros', 'backPressure', 'storedBytes', ...WAITING, 'waitsForRoom'],
   worker: [
     'commandsDone',
     'eventsEmitted',
@@ -31,7 +31,14 @@ export const COUNTER_NAMES = {
 export type CounterName<R extends Role> = (typeof COUNTER_NAMES)[R][number]
 
 /** Counters that go down as well: gauges to a metrics reader. */
-export const LEVELS: ReadonlySet<string> = new Set(['failingSeats', 'storedBytes', 'liveEntities', 'unreleased', 'inFlight'])
+export const LEVELS: ReadonlySet<string> = new Set([
+  'failingSeats',
+  'storedBytes',
+  'liveEntities',
+  'unreleased',
+  'inFlight',
+  'waitsForRoom',
+])
 
 export const COUNTERS_PER_SEAT_MAX = 112
 

@@ -120,9 +120,11 @@ async function openHttp(
 ): Promise<HttpDoor> {
   const { settings, table, clock, log } = context
   const { http } = settings.config
+  const journalCounters = table.counters({ role: 'journal', slot: 0 })
+  const whyNotNow = () => (journalCounters.get('waitsForRoom') > 0 ? DISK_FULL : undefined)
   const pages: Record<string, Page> = {
     '/healthz': { isOpen: true, read: () => text(200, 'alive\n') },
-    '/readyz': { isOpen: true, read: () => readiness(table, settings.shape) },
+    '/readyz': { isOpen: true, read: () => readiness(table, settings.shape, whyNotNow()) },
   }
   if (settings.config.metrics.enabled) {
     pages['/metrics'] = {
@@ -145,6 +147,7 @@ async function openHttp(
     token: http.token ?? undefined,
     tls: http.tls.cert === null || http.tls.key === null ? undefined : { cert: http.tls.cert, key: http.tls.key },
     pages,
+    whyNotNow,
     words: new NumberWords(plant),
     onError: (error) => log.error({ err: error }, 'the HTTP door failed at a request'),
   })
@@ -166,8 +169,11 @@ function countInto(counters: ProcessCounters<'gateway'>, door: BusDoor): () => v
   }
 }
 
-function readiness(table: ProcessTable, shape: PlantShape): PageAnswer {
+const DISK_FULL = 'the disk of the plant is full: nothing is taken until some room is made, nothing is lost, and reads go on'
+
+function readiness(table: ProcessTable, shape: PlantShape, whyNotNow: string | undefined): PageAnswer {
   const missing = missingSeats(table, shape)
+  if (missing.length === 0 && whyNotNow !== undefined) return text(503, `not ready: ${whyNotNow}\n`)
   return missing.length === 0 ? text(200, 'ready\n') : text(503, `not ready: ${missing.join(', ')}\n`)
 }
 

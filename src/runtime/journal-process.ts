@@ -6,7 +6,7 @@ import { JournalServer } from '#serving/journal-server.js'
 import { dataPaths, loadStore, openLog } from './data-directory.js'
 import { journalMethods } from './journal-service.js'
 import { startRetention } from './log-retention.js'
-import { runRole, settled } from './role-process.js'
+import { ROOM_EVENT, runRole, settled } from './role-process.js'
 import { wireJournal } from './wiring.js'
 
 const COUNTERS_EVERY_MS = 100
@@ -27,6 +27,7 @@ export function runJournalProcess(): Promise<void> {
     const openMs = clock.monotonicMs() - startedMs
     await registerSchemas(journal, settings.schemas.map(entitySchemaFromJson))
     const counters = context.table.counters({ role: 'journal', slot: 0 })
+    counters.set('waitsForRoom', 0)
     let cycle: ReturnType<typeof context.run> | undefined
     const server = new JournalServer({
       journal,
@@ -36,6 +37,12 @@ export function runJournalProcess(): Promise<void> {
       bytesMax: settings.config.journal.batchBytesMax,
       onFatal: (error) => context.fail(error),
       wake: () => cycle?.wake(),
+      onRoom: (missing) => {
+        counters.set('waitsForRoom', missing === undefined ? 0 : 1)
+        const message = missing === undefined ? 'the disk has room again, and appending goes on' : messageOf(missing)
+        log.warn(message)
+        context.lifeline.send({ kind: 'event', name: ROOM_EVENT, data: { message } })
+      },
       onDurable: (rowCount, frameCount, micros) => {
         counters.add('appendsTaken', frameCount)
         counters.add('eventsStored', rowCount)

@@ -43,6 +43,8 @@ const MESSAGE_CHARACTERS_MAX = 4000
 
 /** What a process tells its supervisor before it ends by a failure of its own: a PlainError. */
 export const FAILED_EVENT = 'failed'
+/** What the journal tells its supervisor when batches begin to wait for room on the disk, and when they go on: `{ message }`. */
+export const ROOM_EVENT = 'room'
 
 /**
  * Runs a child process of a plant from its birth to its end: standby once `load` is done (a spare stays there), the seat's work once the supervisor gives

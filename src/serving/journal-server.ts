@@ -21,6 +21,8 @@ export interface JournalServerOptions {
   readonly onFatal: (error: unknown) => void
   /** Runs the duty cycle again: something arrived outside of it. */
   readonly wake: () => void
+  /** Told once when batches begin to wait for room on the disk, with why, and once, with undefined, when that is over. */
+  readonly onRoom?: (missing: unknown) => void
   /** Told after each group commit that became durable. */
   readonly onDurable?: (rowCount: number, frameCount: number, micros: number) => void
 }
@@ -54,6 +56,7 @@ export class JournalServer implements DutyCycle {
   #appendStartedMs = 0
   #firstLink = 0
   #noRoomCount = 0
+  #isWaiting = false
 
   constructor(options: JournalServerOptions) {
     this.#options = options
@@ -117,6 +120,8 @@ export class JournalServer implements DutyCycle {
     this.#appendStartedMs = this.#options.clock.monotonicMs()
     this.#journal.append(this.#batch).then(
       (answer) => {
+        if (this.#isWaiting) this.#options.onRoom?.(undefined)
+        this.#isWaiting = false
         this.#toSettle(answer)
         this.#options.onDurable?.(answer.rowCount, this.#batch.count, (this.#options.clock.monotonicMs() - this.#appendStartedMs) * 1000)
         this.#options.wake()
@@ -124,6 +129,8 @@ export class JournalServer implements DutyCycle {
       (error: unknown) => {
         if (!isMillraceError(error, 'ERR_JOURNAL_FULL')) return this.#fail(error)
         this.#noRoomCount++
+        if (!this.#isWaiting) this.#options.onRoom?.(error)
+        this.#isWaiting = true
         this.#phase = 'waiting-for-room'
         this.#options.clock.after(NO_ROOM_RETRY_MS, () => this.#append())
       },

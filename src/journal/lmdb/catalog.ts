@@ -42,14 +42,19 @@ const KEYS_PER_STEP = 512
 
 const CHECKPOINT_NAME_BYTES_MAX = 1024
 const VERSION_MAX = 0xffffffff
+/** Pages that LMDB copies for a small change. */
+const ROOM_BYTES_MIN = 256 * 1024
 
 export class Catalog {
   readonly #database: Database
   readonly #file: string
+  readonly #freeBytes: () => number
 
-  constructor(database: Database, file: string) {
+  /** `freeBytes`: what the disk has room for. */
+  constructor(database: Database, file: string, freeBytes: () => number = () => Infinity) {
     this.#database = database
     this.#file = file
+    this.#freeBytes = freeBytes
   }
 
   eventTypes(): EventType[] {
@@ -79,7 +84,8 @@ export class Catalog {
   }
 
   async saveManifestEntry(number: number, stored: Uint8Array): Promise<void> {
-    await this.#write([[u64Key(KIND_MANIFEST, number), stored]])
+    // Small, and what frees room on a full disk.
+    await this.#writeAnyway([[u64Key(KIND_MANIFEST, number), stored]])
   }
 
   checkpoint(name: string): Uint8Array | undefined {
@@ -240,6 +246,24 @@ export class Catalog {
   }
 
   async #write(pairs: readonly (readonly [Key, Uint8Array])[], drop: readonly Key[] = []): Promise<void> {
+    this.#checkRoom(pairs.reduce((sum, [, value]) => sum + value.length, 0))
+    await this.#writeAnyway(pairs, drop)
+  }
+
+  /** What is written here may take of the reserve that appends leave, but not all of it: a write that finds no room means a broken disk. */
+  #checkRoom(bytes: number): void {
+    const free = this.#freeBytes()
+    const needed = bytes * 2 + ROOM_BYTES_MIN
+    if (free >= needed) return
+    throw new MillraceError('ERR_JOURNAL_FULL', {
+      fact: 'the disk has no room for the catalog of the log',
+      action: 'retry',
+      values: { file: this.#file, freeBytes: free, neededBytes: needed },
+      next: 'free some space',
+    })
+  }
+
+  async #writeAnyway(pairs: readonly (readonly [Key, Uint8Array])[], drop: readonly Key[] = []): Promise<void> {
     try {
       const writes: Promise<boolean>[] = []
       for (const [key, value] of pairs) writes.push(this.#database.put(key, sealed(key, value)))

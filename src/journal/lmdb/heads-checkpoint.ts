@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.js'
+import { isMillraceError } from '#base/errors.js'
 import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
 import type { BlockMark } from '#journal/block-format.js'
 import type { LogState } from '#journal/log-state.js'
@@ -67,7 +68,12 @@ export class HeadsCheckpoint {
       entities += count + 1
     }
     if (this.#shard === this.#state.entities.shardCount) this.#shard = -1
-    await this.#catalog.put(pairs)
+    try {
+      await this.#catalog.put(pairs)
+    } catch (error) {
+      // No room now: what was saved before stays right, and more of the log is read at the next opening.
+      if (!isMillraceError(error, 'ERR_JOURNAL_FULL')) throw error
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { systemClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import type { Journal } from '#journal/journal.js'
 import { Catalog } from './catalog.js'
-import { createFormat, logPaths, noJournal, readFormat } from './directory.js'
+import { createFormat, freeBytesOf, logPaths, noJournal, readFormat } from './directory.js'
 import { DATA_FILE, openEnvironment } from './environment.js'
 import type { LmdbJournalOptions } from './journal-options.js'
 import { LmdbJournal } from './lmdb-journal.js'
@@ -49,7 +49,8 @@ export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Jour
     const paths = logPaths(directory)
     const catalogDatabase = await openEnvironment(paths.catalog, { isReadOnly, mapBytes: CATALOG_BYTES_MAX })
     opened.push(catalogDatabase)
-    const catalog = new Catalog(catalogDatabase, join(paths.catalog, DATA_FILE))
+    const { freeBytes = freeBytesOf } = options
+    const catalog = new Catalog(catalogDatabase, join(paths.catalog, DATA_FILE), () => freeBytes(directory))
     const mapBytes = options.mapBytes ?? MAP_BYTES_DEFAULT
     const journal = new LmdbJournal({ ...options, directory, isReadOnly, mapBytes, format, catalog, release })
     opened.push(await journal.open())
