@@ -69,7 +69,7 @@ export function filesBelow(folder, accepts = () => true) {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
-    .filter((path) => accepts(path))
+    .filter((path) => !path.split('/').includes('node_modules') && accepts(path))
     .sort()
 }
 
