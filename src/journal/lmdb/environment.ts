@@ -184,6 +184,12 @@ export function diskFailed(cause: unknown, file: string): MillraceError {
   })
 }
 
+/** The disk is full, or a quota is used up: nothing is lost, and later there may be room. */
+export function isOutOfRoom(error: unknown): boolean {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_DISK_FULL'
+}
+
 /** LMDB cannot make sense of a file: missing, cut, or damaged in its own pages. */
 export function unreadable(file: string, why: string, cause?: unknown): MillraceError {
   return new MillraceError('ERR_SEGMENT_UNREADABLE', {

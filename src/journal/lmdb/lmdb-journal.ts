@@ -29,7 +29,7 @@ import { lastVersions } from '#journal/segments/last-versions.js'
 import type { Catalog } from './catalog.js'
 import { Freezes, freezeLog } from './freeze-log.js'
 import { freeBytesOf, type LogFormat, logPaths } from './directory.js'
-import { DATA_FILE, fileBytes } from './environment.js'
+import { DATA_FILE, fileBytes, isOutOfRoom } from './environment.js'
 import type { LmdbJournalOptions } from './journal-options.js'
 import { HeadsCheckpoint, loadHeads, saveBaseHeads } from './heads-checkpoint.js'
 import { learnLog } from './learn-log.js'
@@ -163,8 +163,17 @@ export class LmdbJournal implements Journal {
   }
 
   #rotateWhenDue(): void {
-    if (!this.#isClosed && this.#rotating === undefined && this.#policy.isDue(this.endPosition - this.#segments.active.firstPosition))
-      this.#rotate().catch((error: unknown) => this.#path.fail(error))
+    if (this.#isClosed || this.#rotating !== undefined) return
+    const rowCount = this.endPosition - this.#segments.active.firstPosition
+    if (this.#policy.isDue(rowCount)) this.#rotate().catch((error: unknown) => this.#notRotated(error))
+    else if (this.#policy.isNear(rowCount)) this.#segments.prepare()
+  }
+
+  /** Without room for a new segment the old one goes on; it is checked before each batch. */
+  #notRotated(error: unknown): void {
+    if (!isOutOfRoom(error)) return this.#path.fail(error)
+    this.#policy.postpone()
+    this.#parts.onSealFailed?.(error)
   }
 
   /** Closes the active segment and begins another, when it has rows and no append is under way. */

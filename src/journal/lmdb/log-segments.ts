@@ -12,6 +12,7 @@ import type { ManifestStore } from './manifest-store.js'
 import { SealedSegment } from './sealed-segment.js'
 import { Sealer, type SealStep } from './sealer.js'
 import { Segment } from './segment.js'
+import { SpareEnvironment } from './spare-environment.js'
 
 export interface LogSegmentsOptions {
   /** Where segments lie. */
@@ -38,6 +39,7 @@ export class LogSegments {
   readonly #sealed: SealedSegment[] = []
   readonly #unsealed: Segment[] = []
   readonly #sealer: Sealer
+  readonly #spare = new SpareEnvironment()
   #firstPosition = 0
   #sealing: Promise<void> | undefined
   /** Segments that could not be sealed, and why; tried again when there is another reason to. */
@@ -131,10 +133,17 @@ export class LogSegments {
     return this.#unsealed.reduce((sum, { file }) => sum + fileBytes(file), sealed)
   }
 
+  /** Makes ready what a new active segment needs, in the background. */
+  prepare(): void {
+    if (!this.#isClosed) this.#spare.make(join(this.#options.directory, `${this.active.name}.new`))
+  }
+
   /** Begins a new active segment at `end`; the one before waits to be sealed. No append may be under way. */
   async rotate(end: number): Promise<void> {
     assert(this.active.firstPosition < end, 'a segment that is closed has rows')
-    await this.#openUnsealed(unsealedName(end))
+    const name = unsealedName(end)
+    await this.#spare.take(join(this.#options.directory, name))
+    await this.#openUnsealed(name)
     this.#options.onSealStep('rotated')
     this.sealNext()
   }
@@ -192,6 +201,7 @@ export class LogSegments {
     this.#isClosed = true
     await this.#sealer.close()
     await this.#sealing
+    await this.#spare.close()
     for (const segment of this.#sealed) segment.close()
     for (const segment of this.#unsealed) await segment.close()
   }

@@ -14,6 +14,7 @@ const BYTES_MAX_DEFAULT = 64 * 2 ** 20
 const AGE_MS_DEFAULT = 3_600_000
 /** How often an idle log is looked at. */
 const LOOK_EVERY_MS_MAX = 60_000
+const POSTPONED_MS = 10_000
 
 /** When the active segment has had enough. */
 export class SealPolicy {
@@ -25,6 +26,7 @@ export class SealPolicy {
   #bytes = 0
   /** When the oldest row was stored, microseconds since 1970; infinity while there is none. */
   #oldest = Infinity
+  #notBefore = 0
 
   /** `look` is called now and then, so that a log without appends is sealed as well. */
   constructor(options: SealPolicyOptions, look: () => void) {
@@ -52,8 +54,18 @@ export class SealPolicy {
     }
   }
 
+  /** It could not be closed now: not before so much more time. */
+  postpone(): void {
+    this.#notBefore = this.#clock.nowMicros() + POSTPONED_MS * 1000
+  }
+
+  /** Half of what makes it due by size is there. */
+  isNear(rowCount: number): boolean {
+    return rowCount * 2 >= this.#rowsMax || this.#bytes * 2 >= this.#bytesMax
+  }
+
   isDue(rowCount: number): boolean {
-    if (rowCount === 0) return false
+    if (rowCount === 0 || this.#clock.nowMicros() < this.#notBefore) return false
     return rowCount >= this.#rowsMax || this.#bytes >= this.#bytesMax || this.#clock.nowMicros() - this.#oldest >= this.#ageMs * 1000
   }
 

@@ -9,7 +9,7 @@ import type { EventType } from '#journal/journal.js'
 import type { SealedEntry } from '#journal/segments/manifest.js'
 import { sealedName } from '#journal/segments/opening-plan.js'
 import type { PackedBlocks, SegmentAnswer, SegmentTask } from '#journal/segments/seal-thread.js'
-import { diskFailed } from './environment.js'
+import { diskFailed, isOutOfRoom } from './environment.js'
 import type { ManifestStore } from './manifest-store.js'
 import type { Segment } from './segment.js'
 
@@ -213,8 +213,7 @@ async function disk<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     if (error === CLOSED || error instanceof MillraceError) throw error
-    const { code } = error as NodeJS.ErrnoException
-    throw code === 'ENOSPC' || code === 'EDQUOT' ? noRoom(path, undefined, error) : diskFailed(error, path)
+    throw isOutOfRoom(error) ? noRoom(path, undefined, error) : diskFailed(error, path)
   }
 }
 
