@@ -9,7 +9,7 @@ import {
   writeRowHeader,
 } from '#journal/append-frame.js'
 import type { AppendBatch, EventType, EventTypeDeclaration } from '#journal/journal.js'
-import { createCodec, encodePayload, type FieldKind, type FieldSchema } from '#schema/index.js'
+import { type Codec, createCodec, encodePayload, type FieldKind, type FieldSchema } from '#schema/index.js'
 
 export function field(name: string, kind: FieldKind, more: Partial<FieldSchema> = {}): FieldSchema {
   return { name, kind, isOptional: false, ...more }
@@ -82,7 +82,7 @@ export class TestWriter {
     const rows = append.rows.map(({ event, data }) => {
       const type = this.#types.find((one) => one.entity === append.entity.split('/')[0] && one.event === event)
       if (type === undefined) throw new Error(`no type ${event}`)
-      return { type: type.number, payload: encodePayload(createCodec(type.fields), data) }
+      return { type: type.number, payload: encodePayload(codecOf(type), data) }
     })
     if (rows.length === 0) rows.push({ type: 0, payload: new Uint8Array(0) })
     const accepted = append.accepted ?? this.#accepted++
@@ -117,6 +117,15 @@ export class TestWriter {
     this.#heads.set(append.entity, { version: expectedVersion + rows.length, term, number })
     return bytes
   }
+}
+
+/** Made once per type: making one takes longer than a thousand rows. */
+const codecs = new WeakMap<EventType, Codec>()
+
+function codecOf(type: EventType): Codec {
+  const known = codecs.get(type) ?? createCodec(type.fields)
+  codecs.set(type, known)
+  return known
 }
 
 /** Frames of one slot, or of the slot given per frame, as a batch in one piece of memory at odd offsets. */
