@@ -175,6 +175,8 @@ export function fileBytes(path: string): number {
 
 /** A write that the disk did not take: what is really there shows only when everything is read again. */
 export function diskFailed(cause: unknown, file: string): MillraceError {
+  // LMDB tells the same a second time, by a promise that nobody else would listen to: that alone would end the process, without a word of which file.
+  if (cause instanceof Error && 'commitError' in cause) Promise.resolve(cause.commitError).catch(() => undefined)
   return new MillraceError('ERR_JOURNAL_DISK', {
     fact: 'a write to the log failed',
     action: 'restart',
