@@ -42,14 +42,19 @@ export interface EnvironmentOptions {
  * ever be seen and a resolved put is on disk. When it is there already, its file is synced before anything in it is looked at: what a
  * killed predecessor wrote may be visible and not durable. Then its pages are walked (page-check.ts), since LMDB would die of a wrong one; for reading
  * only, LMDB is left out altogether (plain-database.ts). A new environment appears under its name as a whole, and its name is durable. Makes directory
- * and files 0700 and 0600; creates nothing when read-only. Throws ERR_SEGMENT_UNREADABLE, and ERR_DISK_FULL when there is no room for what it must create.
+ * and files 0700 and 0600; creates nothing when read-only. Throws ERR_SEGMENT_UNREADABLE, ERR_JOURNAL_DISK where the sync
+ * fails, and ERR_DISK_FULL when there is no room for what it must create.
  */
 export async function openEnvironment(directory: string, options: EnvironmentOptions): Promise<Database> {
   const { isReadOnly, mapBytes } = options
   const file = join(directory, DATA_FILE)
   if (!existsSync(directory) && !isReadOnly) await createEnvironment(directory)
   if (!existsSync(file)) throw unreadable(file, 'it is not there')
-  syncFile(file)
+  try {
+    syncFile(file)
+  } catch (error) {
+    throw diskFailed(error, file)
+  }
   if (isReadOnly) return openPlain(file)
   const { wrong } = walkPages(file)
   if (wrong !== undefined) throw unreadable(file, wrong)
