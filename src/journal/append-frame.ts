@@ -126,19 +126,34 @@ export function writeAppendNumbers(header: AppendNumbers, view: DataView, offset
 export function writeAppendHeader(header: AppendHeader, bytes: Uint8Array, view: DataView, offset: number): number {
   const { entity, source, correlation, causation, outcome } = header
   const numbers: AppendNumbers = {
-    ...header,
+    number: header.number,
+    term: header.term,
+    expectedVersion: header.expectedVersion,
+    baseTerm: header.baseTerm,
+    baseNumber: header.baseNumber,
+    shard: header.shard,
+    rowCount: header.rowCount,
+    at: header.at,
+    accepted: header.accepted,
+    sequence: header.sequence,
     entityBytes: entity.length,
     sourceBytes: source.length,
     correlationBytes: correlation.length,
     causationBytes: causation.length,
     outcomeBytes: outcome.length,
+    outcomeKind: header.outcomeKind,
+    flags: header.flags,
   }
-  let end = writeAppendNumbers(numbers, view, offset)
-  for (const part of [entity, source, correlation, causation, outcome]) {
-    bytes.set(part, end)
-    end += part.length
-  }
-  return end
+  let end = writePart(entity, bytes, writeAppendNumbers(numbers, view, offset))
+  end = writePart(source, bytes, end)
+  end = writePart(correlation, bytes, end)
+  end = writePart(causation, bytes, end)
+  return writePart(outcome, bytes, end)
+}
+
+function writePart(part: Uint8Array, bytes: Uint8Array, offset: number): number {
+  if (part.length > 0) bytes.set(part, offset)
+  return offset + part.length
 }
 
 /** Writes the header of one row; its payload belongs at the returned offset. */
@@ -164,9 +179,15 @@ export class AppendReader {
   /** Points at a frame of `length` bytes. Checks that the parts it declares fit into it. */
   at(offset: number, length: number): this {
     assert(length >= APPEND_HEADER_BYTES, 'an append frame holds at least its header')
+    this.moveTo(offset, length)
+    assert(this.rowsOffset <= offset + length, 'the strings of an append frame lie inside it')
+    return this
+  }
+
+  /** The same for a frame that `at` has checked before. */
+  moveTo(offset: number, length: number): this {
     this.#offset = offset
     this.#length = length
-    assert(this.rowsOffset <= offset + length, 'the strings of an append frame lie inside it')
     return this
   }
 
@@ -238,10 +259,21 @@ export class AppendReader {
   }
   /** Where the first row's header begins. The next row begins ROW_HEADER_BYTES + payloadBytes further on. */
   get rowsOffset(): number {
-    return this.outcomeOffset + this.outcomeBytes
+    const { view } = this
+    const offset = this.#offset
+    const entityAndSource = view.getUint32(offset + ENTITY_BYTES, true)
+    const labels = view.getUint32(offset + CORRELATION_BYTES, true)
+    const strings = (entityAndSource & 0xffff) + (entityAndSource >>> 16) + (labels & 0xffff) + (labels >>> 16)
+    return offset + APPEND_HEADER_BYTES + strings + view.getUint32(offset + OUTCOME_BYTES, true)
   }
   get endOffset(): number {
     return this.#offset + this.#length
+  }
+  get offset(): number {
+    return this.#offset
+  }
+  get length(): number {
+    return this.#length
   }
   rowType(rowOffset: number): number {
     return this.view.getUint16(rowOffset, true)

@@ -115,7 +115,7 @@ export class AppendPath {
    * row is there, in conflict otherwise; and the rest must build on the newest row: its version, and its writer's term and number.
    */
   #take(frame: AppendReader, memory: number, slot: number): Verdict {
-    const { entities, marks, recent, types } = this.#state
+    const { entities, marks, recent } = this.#state
     const { term, number, expectedVersion, entityOffset, entityBytes } = frame
     assert(entityBytes > 0 && entityBytes <= ENTITY_ID_BYTES_MAX, 'an append names its entity')
     assert(term > 0, 'terms begin at 1')
@@ -139,8 +139,10 @@ export class AppendPath {
       return CONFLICT
     }
     assert(entities.shardOf(entity) === frame.shard, 'an append names the shard of its entity')
-    this.#builder.rows.add(frame, memory, entities.numberOf(entity), types)
-    entities.nextVersion[entity] = expectedVersion + frame.rowCount
+    const rowCount = frame.rowCount
+    assert(rowCount > 0, 'an append has at least one row')
+    this.#builder.rows.add(memory, frame.offset, frame.length, rowCount, frame.shard, entities.numberOf(entity))
+    entities.nextVersion[entity] = expectedVersion + rowCount
     entities.nextTerm[entity] = term
     entities.nextNumber[entity] = number
     recent.add(term, number, entity, expectedVersion + 1)

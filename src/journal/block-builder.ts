@@ -21,6 +21,7 @@ export interface BlockContext {
 /** Builds one block after the other in memory of its own. Fill `rows`, then `finish`; nothing is allocated per row. */
 export class BlockBuilder {
   readonly rows = new PendingRows()
+  readonly #types: EventTypes
   readonly #groups: GroupEncoder
   readonly #section = new ByteWriter(1024)
   readonly #shards = new ByteWriter(1024)
@@ -28,6 +29,7 @@ export class BlockBuilder {
   readonly #block = new ByteWriter(1 << 20)
 
   constructor(types: EventTypes) {
+    this.#types = types
     this.#groups = new GroupEncoder(types)
   }
 
@@ -36,8 +38,8 @@ export class BlockBuilder {
     const { rows } = this
     assert(rows.rowCount > 0, 'a block has rows')
     assert(context.previousHash.length === HASH_BYTES, 'the hash of a block is a SHA-256')
-    const order = rows.sorted()
-    const groups = this.#encodeGroups(order)
+    rows.sort(this.#types)
+    const groups = this.#encodeGroups()
 
     const block = this.#block.clear()
     beginHeader(
@@ -61,9 +63,9 @@ export class BlockBuilder {
   }
 
   /** Encodes the body and the shards section in one walk over the sorted rows. */
-  #encodeGroups(order: Uint32Array): (EncodedGroup & { shardCount: number })[] {
+  #encodeGroups(): (EncodedGroup & { shardCount: number })[] {
     const { rows } = this
-    const { append, shard, entity, rowCount } = rows
+    const { shard, entity, rowCount } = rows
     const groups: (EncodedGroup & { shardCount: number })[] = []
     const directory = this.#section.clear()
     this.#body.clear()
@@ -72,19 +74,18 @@ export class BlockBuilder {
     let shardCount = 0
     let start = 0
     while (start < rowCount) {
-      const firstAppend = append[order[start] as number] as number
-      const own = shard[firstAppend] as number
+      const own = shard[start] as number
       let end = start + 1
-      while (end < rowCount && shard[append[order[end] as number] as number] === own) end++
-      const entityMin = entity[firstAppend] as number
+      while (end < rowCount && shard[end] === own) end++
+      const entityMin = entity[start] as number
       directory.varint(own)
       directory.varint(end - start)
       directory.varint(entityMin)
-      directory.varint((entity[append[order[end - 1] as number] as number] as number) - entityMin)
+      directory.varint((entity[end - 1] as number) - entityMin)
       shardCount++
       groupShards++
       if (end - groupStart >= GROUP_ROWS || end === rowCount) {
-        groups.push({ ...this.#groups.encode(rows, order, groupStart, end, this.#body), shardCount: groupShards })
+        groups.push({ ...this.#groups.encode(rows, groupStart, end, this.#body), shardCount: groupShards })
         groupStart = end
         groupShards = 0
       }
@@ -97,16 +98,16 @@ export class BlockBuilder {
   }
 
   #ranges(): { acceptedMin: number; acceptedMax: number; atMin: number; atMax: number } {
-    const { at, accepted, appendCount } = this.rows
+    const { at, accepted, rowCount } = this.rows
     let acceptedMin = Infinity
     let acceptedMax = -Infinity
     let atMin = Infinity
     let atMax = -Infinity
-    for (let index = 0; index < appendCount; index++) {
-      const taken = accepted[index] as number
+    for (let row = 0; row < rowCount; row++) {
+      const taken = accepted[row] as number
       if (taken < acceptedMin) acceptedMin = taken
       if (taken > acceptedMax) acceptedMax = taken
-      const happened = at[index] as number
+      const happened = at[row] as number
       if (happened < atMin) atMin = happened
       if (happened > atMax) atMax = happened
     }

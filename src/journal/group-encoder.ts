@@ -49,23 +49,24 @@ export class GroupEncoder {
   /** Rows of the type at hand that have the field at hand: all of #typeRows, or the first ones of #optionalRows. */
   #presentRows = this.#typeRows
   #optionalRows = new Uint32Array(0)
-  /** By row: where the next variable field of its payload begins. */
+  /** By row from #firstRow on: where the next variable field of its payload begins. */
   #cursors = new Uint32Array(0)
+  #firstRow = 0
   #identityDataBytes = 0
 
   constructor(types: EventTypes) {
     this.#types = types
   }
 
-  /** Encodes the rows `order[start..end)` behind `out`. */
-  encode(rows: PendingRows, order: Uint32Array, start: number, end: number, out: ByteWriter): EncodedGroup {
+  /** Encodes the rows from `start` to `end` behind `out`. */
+  encode(rows: PendingRows, start: number, end: number, out: ByteWriter): EncodedGroup {
     const count = end - start
     this.#directory.clear()
     this.#data.clear()
     this.#chunks.staged.fit(count)
-    this.#shared(rows, order, start, count)
+    this.#shared(rows, start, count)
     this.#endSection()
-    this.#byType(rows, order, start, count)
+    this.#byType(rows, start, count)
 
     const first = out.length
     out.copy(this.#directory.bytes, 0, this.#directory.length)
@@ -76,61 +77,48 @@ export class GroupEncoder {
     return { bytes: out.length - first, identityBytes, identityCrc, crc }
   }
 
-  #shared(rows: PendingRows, order: Uint32Array, start: number, count: number): void {
-    const chunks = this.#chunks
-    const { words, wide } = chunks.staged
-    const { append } = rows
-    chunks.count = 0
+  #shared(rows: PendingRows, start: number, count: number): void {
+    this.#chunks.count = 0
     this.#entries.clear()
-
-    const byAppend = (column: number, values: ArrayLike<number>, isRequired = false): void => {
-      let any = 0
-      for (let index = 0; index < count; index++) any |= words[index] = values[append[order[start + index] as number] as number] as number
-      if (any !== 0 || isRequired) chunks.narrowChunk(column, count, 'unsigned', false)
-    }
-    const byRow = (column: number, values: ArrayLike<number>, isRequired = false): void => {
-      let any = 0
-      for (let index = 0; index < count; index++) any |= words[index] = values[order[start + index] as number] as number
-      if (any !== 0 || isRequired) chunks.narrowChunk(column, count, 'unsigned', false)
-    }
-    const wideByAppend = (column: number, values: Float64Array, hasZoneMap: boolean): void => {
-      let any = false
-      for (let index = 0; index < count; index++) {
-        const value = values[append[order[start + index] as number] as number] as number
-        wide[index] = value
-        if (value !== 0) any = true
-      }
-      if (any) chunks.wideChunk(column, count, 'whole', hasZoneMap)
-    }
-
-    byAppend(COLUMN_ENTITY, rows.entity, true)
-    byRow(COLUMN_VERSION, rows.version, true)
+    this.#narrow(COLUMN_ENTITY, rows.entity, start, count, true)
+    this.#narrow(COLUMN_VERSION, rows.version, start, count, true)
     this.#identityDataBytes = this.#data.length
-    byRow(COLUMN_TYPE, rows.type, true)
-    wideByAppend(COLUMN_AT, rows.at, true)
-    wideByAppend(COLUMN_ACCEPTED, rows.accepted, true)
-    byAppend(COLUMN_FLAGS, rows.flags)
-    this.#sources(rows, order, start, count)
-    wideByAppend(COLUMN_SEQUENCE, rows.sequence, false)
-    byRow(COLUMN_OUTCOME_KIND, rows.outcomeKind)
-    this.#strings(COLUMN_OUTCOME, rows, order, start, count, rows.outcomeOffset, rows.outcomeBytes, true)
-    this.#strings(COLUMN_CORRELATION, rows, order, start, count, rows.correlationOffset, rows.correlationBytes, false)
-    this.#strings(COLUMN_CAUSATION, rows, order, start, count, rows.causationOffset, rows.causationBytes, false)
-    byAppend(COLUMN_TERM, rows.term)
-    byAppend(COLUMN_APPEND_NUMBER, rows.number)
+    this.#narrow(COLUMN_TYPE, rows.type, start, count, true)
+    this.#wide(COLUMN_AT, rows.at, start, count, true)
+    this.#wide(COLUMN_ACCEPTED, rows.accepted, start, count, true)
+    this.#narrow(COLUMN_FLAGS, rows.flags, start, count, false)
+    this.#sources(rows, start, count)
+    this.#wide(COLUMN_SEQUENCE, rows.sequence, start, count, false)
+    this.#narrow(COLUMN_OUTCOME_KIND, rows.outcomeKind, start, count, false)
+    this.#strings(COLUMN_OUTCOME, rows, start, count, rows.outcomeOffset, rows.outcomeBytes)
+    this.#strings(COLUMN_CORRELATION, rows, start, count, rows.correlationOffset, rows.correlationBytes)
+    this.#strings(COLUMN_CAUSATION, rows, start, count, rows.causationOffset, rows.causationBytes)
+    this.#narrow(COLUMN_TERM, rows.term, start, count, false)
+    this.#narrow(COLUMN_APPEND_NUMBER, rows.number, start, count, false)
   }
 
-  #sources(rows: PendingRows, order: Uint32Array, start: number, count: number): void {
+  /** A column of nothing but zeros is left out unless it is required. */
+  #narrow(column: number, values: Uint8Array | Uint16Array | Uint32Array, start: number, count: number, isRequired: boolean): void {
+    this.#chunks.staged.words.set(values.subarray(start, start + count))
+    if (isRequired || hasAny(values, start, count)) this.#chunks.narrowChunk(column, count, 'unsigned', false)
+  }
+
+  #wide(column: number, values: Float64Array, start: number, count: number, hasZoneMap: boolean): void {
+    if (!hasAny(values, start, count)) return
+    this.#chunks.staged.wide.set(values.subarray(start, start + count))
+    this.#chunks.wideChunk(column, count, 'whole', hasZoneMap)
+  }
+
+  #sources(rows: PendingRows, start: number, count: number): void {
+    const { sourceBytes, sourceOffset, memories, memory } = rows
+    if (!hasAny(sourceBytes, start, count)) return
     const { words } = this.#chunks.staged
     const names = this.#names.clear()
-    let any = 0
     for (let index = 0; index < count; index++) {
-      const append = rows.append[order[start + index] as number] as number
-      const length = rows.sourceBytes[append] as number
-      const memory = rows.memories[rows.memory[append] as number] as Memory
-      any |= words[index] = length === 0 ? 0 : names.number(memory, rows.sourceOffset[append] as number, length)
+      const row = start + index
+      const length = sourceBytes[row] as number
+      words[index] = length === 0 ? 0 : names.number(memories[memory[row] as number] as Memory, sourceOffset[row] as number, length)
     }
-    if (any === 0) return
     this.#chunks.narrowChunk(COLUMN_SOURCE, count, 'unsigned', false)
     const first = this.#data.length
     this.#data.varint(names.count)
@@ -138,75 +126,43 @@ export class GroupEncoder {
     this.#chunks.byteChunk(COLUMN_SOURCE_NAMES, ENCODING_RAW, first)
   }
 
-  #strings(
-    column: number,
-    rows: PendingRows,
-    order: Uint32Array,
-    start: number,
-    count: number,
-    offsets: Uint32Array,
-    lengths: Uint32Array,
-    isLengthByRow: boolean,
-  ): void {
-    const { words } = this.#chunks.staged
-    let any = 0
-    for (let index = 0; index < count; index++) {
-      const row = order[start + index] as number
-      any |= words[index] = lengths[isLengthByRow ? row : (rows.append[row] as number)] as number
-    }
-    if (any === 0) return
+  #strings(column: number, rows: PendingRows, start: number, count: number, offsets: Uint32Array, lengths: Uint32Array): void {
+    if (!hasAny(lengths, start, count)) return
+    this.#chunks.staged.words.set(lengths.subarray(start, start + count))
     this.#chunks.narrowChunk(column, count, 'unsigned', false)
     const first = this.#data.length
-    for (let index = 0; index < count; index++) {
-      const append = rows.append[order[start + index] as number] as number
-      const length = words[index] as number
-      const offset = offsets[append] as number
-      if (length > 0) this.#data.copy(rows.memories[rows.memory[append] as number]?.bytes as Uint8Array, offset, offset + length)
+    for (let row = start; row < start + count; row++) {
+      const length = lengths[row] as number
+      const offset = offsets[row] as number
+      if (length > 0) this.#data.copy(rows.memories[rows.memory[row] as number]?.bytes as Uint8Array, offset, offset + length)
     }
     this.#chunks.byteChunk(column + 1, ENCODING_RAW, first)
   }
 
-  /** Buckets the rows by event type, keeping their order, and encodes the columns of each. */
-  #byType(rows: PendingRows, order: Uint32Array, start: number, count: number): void {
-    const counts = new Map<number, number>()
-    let lastType = -1
-    let run = 0
-    for (let index = 0; index < count; index++) {
-      const type = rows.type[order[start + index] as number] as number
-      if (type !== lastType) {
-        if (run > 0) counts.set(lastType, (counts.get(lastType) ?? 0) + run)
-        lastType = type
-        run = 0
-      }
-      run++
-    }
-    if (run > 0) counts.set(lastType, (counts.get(lastType) ?? 0) + run)
-    counts.delete(RECEIPT_TYPE)
-
-    const present = [...counts.keys()].sort((a, b) => a - b)
+  /** Takes the rows of each event type together, keeping their order, and encodes its columns. */
+  #byType(rows: PendingRows, start: number, count: number): void {
+    const present = typesOf(rows.type, start, count)
     this.#directory.varint(present.length)
     if (this.#typeRows.length < count) {
       this.#typeRows = new Uint32Array(2 * count)
       this.#optionalRows = new Uint32Array(2 * count)
+      this.#cursors = new Uint32Array(2 * count)
     }
-    if (this.#cursors.length < rows.rowCount) this.#cursors = new Uint32Array(rows.append.length)
     for (const type of present) {
       let own = 0
-      for (let index = 0; index < count; index++) {
-        const row = order[start + index] as number
-        if (rows.type[row] === type) this.#typeRows[own++] = row
-      }
-      this.#typeSection(type, own, rows)
+      for (let row = start; row < start + count; row++) if (rows.type[row] === type) this.#typeRows[own++] = row
+      this.#typeSection(type, own, rows, start)
     }
   }
 
-  #typeSection(type: number, count: number, rows: PendingRows): void {
+  #typeSection(type: number, count: number, rows: PendingRows, start: number): void {
     const layout = this.#types.layout(type)
     const typeRows = this.#typeRows
     const cursors = this.#cursors
+    this.#firstRow = start
     for (let index = 0; index < count; index++) {
       const row = typeRows[index] as number
-      cursors[row] = (rows.payloadOffset[row] as number) + layout.fixedBytes
+      cursors[row - start] = (rows.payloadOffset[row] as number) + layout.fixedBytes
     }
     this.#directory.varint(type)
     this.#directory.varint(count)
@@ -220,7 +176,8 @@ export class GroupEncoder {
     this.#endSection()
     for (let index = 0; index < count; index++) {
       const row = typeRows[index] as number
-      assert(cursors[row] === (rows.payloadOffset[row] as number) + (rows.payloadBytes[row] as number), 'the fields of a payload fill it')
+      const end = (rows.payloadOffset[row] as number) + (rows.payloadBytes[row] as number)
+      assert(cursors[row - start] === end, 'the fields of a payload fill it')
     }
   }
 
@@ -230,21 +187,45 @@ export class GroupEncoder {
     const isWide = kind === 'f64' || kind === 'i64' || kind === 'time'
     const isBool = kind === 'bool'
     const present = this.#presence(slot, column, count, rows)
-    const presentRows = this.#presentRows
     if (present === 0) return
-    const { words } = chunks.staged
-    const { memories, memory, append, payloadOffset } = rows
-    for (let index = 0; index < present; index++) {
-      const row = presentRows[index] as number
-      const at = (payloadOffset[row] as number) + slot.offset
-      const { view } = memories[memory[append[row] as number] as number] as { view: DataView }
-      if (isWide) {
-        words[2 * index] = view.getUint32(at, true)
-        words[2 * index + 1] = view.getUint32(at + 4, true)
-      } else words[index] = isBool ? view.getUint8(at) : view.getUint32(at, true)
-    }
+    if (isWide) this.#gatherWide(slot.offset, present, rows)
+    else if (isBool) this.#gatherBytes(slot.offset, present, rows)
+    else this.#gatherNarrow(slot.offset, present, rows)
     if (isWide) chunks.wideChunk(column + PART_VALUES, present, kind === 'f64' ? 'f64' : 'whole', true)
     else chunks.narrowChunk(column + PART_VALUES, present, kind === 'f32' ? 'f32' : kind === 'i32' ? 'signed' : 'unsigned', !isBool)
+  }
+
+  #gatherWide(offset: number, count: number, rows: PendingRows): void {
+    const presentRows = this.#presentRows
+    const { words } = this.#chunks.staged
+    const { memories, memory, payloadOffset } = rows
+    for (let index = 0; index < count; index++) {
+      const row = presentRows[index] as number
+      const at = (payloadOffset[row] as number) + offset
+      const { view } = memories[memory[row] as number] as Memory
+      words[2 * index] = view.getUint32(at, true)
+      words[2 * index + 1] = view.getUint32(at + 4, true)
+    }
+  }
+
+  #gatherNarrow(offset: number, count: number, rows: PendingRows): void {
+    const presentRows = this.#presentRows
+    const { words } = this.#chunks.staged
+    const { memories, memory, payloadOffset } = rows
+    for (let index = 0; index < count; index++) {
+      const row = presentRows[index] as number
+      words[index] = (memories[memory[row] as number] as Memory).view.getUint32((payloadOffset[row] as number) + offset, true)
+    }
+  }
+
+  #gatherBytes(offset: number, count: number, rows: PendingRows): void {
+    const presentRows = this.#presentRows
+    const { words } = this.#chunks.staged
+    const { memories, memory, payloadOffset } = rows
+    for (let index = 0; index < count; index++) {
+      const row = presentRows[index] as number
+      words[index] = (memories[memory[row] as number] as Memory).view.getUint8((payloadOffset[row] as number) + offset)
+    }
   }
 
   #variableField(slot: PayloadSlot, column: number, count: number, rows: PendingRows): void {
@@ -252,32 +233,39 @@ export class GroupEncoder {
     const cursors = this.#cursors
     const present = this.#presence(slot, column, count, rows)
     const presentRows = this.#presentRows
+    const firstRow = this.#firstRow
     if (present === 0) return
     const { words } = chunks.staged
-    const { memories, memory, append, payloadOffset, payloadBytes } = rows
+    const { memories, memory, payloadOffset, payloadBytes } = rows
+    this.#gatherNarrow(slot.offset, present, rows)
+    let total = 0
     for (let index = 0; index < present; index++) {
       const row = presentRows[index] as number
-      const { view } = memories[memory[append[row] as number] as number] as { view: DataView }
-      words[index] = view.getUint32((payloadOffset[row] as number) + slot.offset, true)
+      const length = words[index] as number
+      const end = (cursors[row - firstRow] as number) + length
+      assert(end <= (payloadOffset[row] as number) + (payloadBytes[row] as number), 'the fields of a payload lie inside it')
+      total += length
     }
     chunks.narrowChunk(column + PART_LENGTHS, present, 'unsigned', false)
 
     const data = this.#data
-    const first = data.length
+    const first = data.reserve(total)
+    const { bytes: to, view } = data
     const firstLength = words[0] as number
     let isConstant = true
+    let at = first
     for (let index = 0; index < present; index++) {
       const row = presentRows[index] as number
-      const { bytes } = memories[memory[append[row] as number] as number] as { bytes: Uint8Array }
+      const { bytes } = memories[memory[row] as number] as Memory
       const length = words[index] as number
-      const offset = cursors[row] as number
-      assert(offset + length <= (payloadOffset[row] as number) + (payloadBytes[row] as number), 'the fields of a payload lie inside it')
-      cursors[row] = offset + length
-      const at = data.length
-      data.copy(bytes, offset, offset + length)
-      if (isConstant && index > 0) isConstant = length === firstLength && isSameKey(data.view, first, data.view, at, length)
+      const offset = cursors[row - firstRow] as number
+      cursors[row - firstRow] = offset + length
+      if (length > LONG_BYTES) to.set(bytes.subarray(offset, offset + length), at)
+      else for (let byte = 0; byte < length; byte++) to[at + byte] = bytes[offset + byte] as number
+      if (isConstant && index > 0) isConstant = length === firstLength && isSameKey(view, first, view, at, length)
+      at += length
     }
-    if (isConstant) data.length = first + firstLength
+    data.length = isConstant ? first + firstLength : at
     chunks.byteChunk(column + PART_VALUES, isConstant ? ENCODING_CONSTANT : ENCODING_RAW, first)
   }
 
@@ -288,7 +276,7 @@ export class GroupEncoder {
     if (slot.presenceBit < 0) return count
     const at = slot.presenceBit >> 3
     const bit = slot.presenceBit & 7
-    const { memories, memory, append, payloadOffset } = rows
+    const { memories, memory, payloadOffset } = rows
     const present = this.#optionalRows
     const data = this.#data
     const bitmapBytes = (count + 7) >> 3
@@ -297,7 +285,7 @@ export class GroupEncoder {
     let found = 0
     for (let index = 0; index < count; index++) {
       const row = typeRows[index] as number
-      const { view } = memories[memory[append[row] as number] as number] as { view: DataView }
+      const { view } = memories[memory[row] as number] as Memory
       if (((view.getUint8((payloadOffset[row] as number) + at) >> bit) & 1) === 0) continue
       present[found++] = row
       const byte = bitmap + (index >> 3)
@@ -315,4 +303,25 @@ export class GroupEncoder {
     this.#directory.varint(this.#chunks.count)
     this.#directory.copy(this.#entries.bytes, 0, this.#entries.length)
   }
+}
+
+/** Up to so many bytes a loop beats the call of a native copy. */
+const LONG_BYTES = 32
+
+function hasAny(values: Uint8Array | Uint16Array | Uint32Array | Float64Array, start: number, count: number): boolean {
+  for (let index = start; index < start + count; index++) if (values[index] !== 0) return true
+  return false
+}
+
+/** The event types among the rows, receipts left out, ascending. */
+function typesOf(type: Uint16Array, start: number, count: number): number[] {
+  const found = new Set<number>()
+  let last: number = RECEIPT_TYPE
+  for (let row = start; row < start + count; row++) {
+    const own = type[row] as number
+    if (own !== last) found.add(own)
+    last = own
+  }
+  found.delete(RECEIPT_TYPE)
+  return [...found].sort((a, b) => a - b)
 }

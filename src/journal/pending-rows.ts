@@ -1,22 +1,25 @@
 import { assert } from '#base/assert.js'
-import type { AppendReader } from './append-frame.js'
-import { OUTCOME_NONE, ROW_HEADER_BYTES } from './append-frame.js'
+import { AppendReader, OUTCOME_NONE, ROW_HEADER_BYTES } from './append-frame.js'
 import type { EventTypes } from './event-types.js'
+import type { Memory } from './name-table.js'
 
 /**
- * The accepted appends of a batch, taken apart into one array per field, and their rows. Payloads and strings stay in the frames; offsets
- * point into `memories`. All arrays are reused from batch to batch.
+ * The accepted appends of a batch, and after `sort` their rows by (shard, entity number, version), one array per field, so that whoever encodes a
+ * column reads it from one end to the other. Payloads and strings stay in the frames; offsets point into `memories`. All arrays are reused from
+ * batch to batch.
  */
 export class PendingRows {
-  memories: readonly { readonly bytes: Uint8Array; readonly view: DataView }[] = []
-  appendCount = 0
+  memories: readonly Memory[] = []
   rowCount = 0
 
-  // By append.
+  // By row, in order: valid from `sort` to `clear`.
+  /** Of `memories`. */
   memory = new Uint16Array(0)
   shard = new Uint16Array(0)
   /** Number of the entity within its shard. */
   entity = new Uint32Array(0)
+  version = new Uint32Array(0)
+  type = new Uint16Array(0)
   term = new Uint32Array(0)
   number = new Uint32Array(0)
   at = new Float64Array(0)
@@ -29,115 +32,143 @@ export class PendingRows {
   correlationBytes = new Uint32Array(0)
   causationOffset = new Uint32Array(0)
   causationBytes = new Uint32Array(0)
+  outcomeKind = new Uint8Array(0)
   outcomeOffset = new Uint32Array(0)
-  firstRow = new Uint32Array(0)
-
-  // By row.
-  append = new Uint32Array(0)
-  version = new Uint32Array(0)
-  type = new Uint16Array(0)
+  outcomeBytes = new Uint32Array(0)
   payloadOffset = new Uint32Array(0)
   payloadBytes = new Uint32Array(0)
-  outcomeKind = new Uint8Array(0)
-  outcomeBytes = new Uint32Array(0)
+
+  // By append, in the order of the batch.
+  #appendCount = 0
+  #appendMemory = new Uint16Array(0)
+  #appendOffset = new Uint32Array(0)
+  #appendBytes = new Uint32Array(0)
+  #appendShard = new Uint16Array(0)
+  #appendEntity = new Uint32Array(0)
 
   #order = new Uint32Array(0)
   #spare = new Uint32Array(0)
-  #rowOrder = new Uint32Array(0)
   readonly #counts = new Uint32Array(256)
+  readonly #readers: AppendReader[] = []
 
   clear(): void {
-    this.appendCount = 0
+    this.#appendCount = 0
     this.rowCount = 0
   }
 
-  /** Takes the append that `frame` points at. Its rows get the versions behind its expected version. A frame that does not add up is a bug of its writer. */
-  add(frame: AppendReader, memory: number, entity: number, types: EventTypes): void {
-    const index = this.appendCount
-    if (index === this.memory.length) this.#growAppends()
-    const rows = frame.rowCount
-    assert(rows > 0, 'an append has at least one row')
-    const outcomeBytes = frame.outcomeBytes
-    const outcomeKind = frame.outcomeKind
-    this.memory[index] = memory
-    this.shard[index] = frame.shard
-    this.entity[index] = entity
-    this.term[index] = frame.term
-    this.number[index] = frame.number
-    this.at[index] = frame.atMicros
-    this.accepted[index] = frame.acceptedMicros
-    const sourceBytes = frame.sourceBytes
-    this.sequence[index] = sourceBytes === 0 ? 0 : frame.sequence
-    this.flags[index] = frame.flags
-    let offset = frame.sourceOffset
-    this.sourceOffset[index] = offset
-    this.sourceBytes[index] = sourceBytes
-    offset += sourceBytes
-    this.correlationOffset[index] = offset
-    offset += this.correlationBytes[index] = frame.correlationBytes
-    this.causationOffset[index] = offset
-    offset += this.causationBytes[index] = frame.causationBytes
-    this.outcomeOffset[index] = offset
-    offset += outcomeBytes
-    this.firstRow[index] = this.rowCount
+  /** Takes the append of `rows` rows that lies in `memories[memory]`. It must stay there until the rows are cleared. */
+  add(memory: number, offset: number, length: number, rows: number, shard: number, entity: number): void {
+    const index = this.#appendCount
+    if (index === this.#appendMemory.length) this.#growAppends()
+    this.#appendMemory[index] = memory
+    this.#appendOffset[index] = offset
+    this.#appendBytes[index] = length
+    this.#appendShard[index] = shard
+    this.#appendEntity[index] = entity
+    this.#appendCount++
+    this.rowCount += rows
+  }
 
+  /** Fills in the rows. Their versions are those behind the expected version of their append. A frame that does not add up is a bug of its writer. */
+  sort(types: EventTypes): void {
+    const order = this.#sorted()
+    if (this.memory.length < this.rowCount) this.#growRows()
+    this.#readers.length = 0
+    for (const { bytes, view } of this.memories) this.#readers.push(new AppendReader(bytes, view))
+    let row = 0
+    for (let index = 0; index < this.#appendCount; index++) {
+      const append = order[index] as number
+      const memory = this.#appendMemory[append] as number
+      const frame = (this.#readers[memory] as AppendReader).moveTo(
+        this.#appendOffset[append] as number,
+        this.#appendBytes[append] as number,
+      )
+      row = this.#fill(row, frame, memory, this.#appendShard[append] as number, this.#appendEntity[append] as number, types)
+    }
+    assert(row === this.rowCount, 'an append has as many rows as it said')
+  }
+
+  /** Fills in the rows of one append from `row` on; answers the row behind them. */
+  #fill(row: number, frame: AppendReader, memory: number, shard: number, entity: number, types: EventTypes): number {
     const end = frame.endOffset
+    const last = row + frame.rowCount - 1
     const firstVersion = frame.expectedVersion + 1
-    while (this.rowCount + rows > this.append.length) this.#growRows()
-    for (let row = this.rowCount, last = row + rows - 1; row <= last; row++) {
+    const term = frame.term
+    const number = frame.number
+    const at = frame.atMicros
+    const accepted = frame.acceptedMicros
+    const flags = frame.flags
+    const sourceOffset = frame.sourceOffset
+    const sourceBytes = frame.sourceBytes
+    const sequence = sourceBytes === 0 ? 0 : frame.sequence
+    const correlationOffset = sourceOffset + sourceBytes
+    const correlationBytes = frame.correlationBytes
+    const causationOffset = correlationOffset + correlationBytes
+    const causationBytes = frame.causationBytes
+    const outcomeOffset = causationOffset + causationBytes
+    let offset = outcomeOffset + frame.outcomeBytes
+    let version = firstVersion
+    for (let index = row; index <= last; index++) {
       assert(offset + ROW_HEADER_BYTES <= end, 'the rows of an append lie inside its frame')
       const type = frame.rowType(offset)
       const payloadBytes = frame.rowPayloadBytes(offset)
-      this.append[row] = index
-      this.version[row] = firstVersion + row - this.rowCount
-      this.type[row] = type
-      this.payloadOffset[row] = offset + ROW_HEADER_BYTES
-      this.payloadBytes[row] = payloadBytes
-      this.outcomeKind[row] = row === last ? outcomeKind : OUTCOME_NONE
-      this.outcomeBytes[row] = row === last ? outcomeBytes : 0
+      this.memory[index] = memory
+      this.shard[index] = shard
+      this.entity[index] = entity
+      this.version[index] = version++
+      this.type[index] = type
+      this.term[index] = term
+      this.number[index] = number
+      this.at[index] = at
+      this.accepted[index] = accepted
+      this.sequence[index] = sequence
+      this.flags[index] = flags
+      this.sourceOffset[index] = sourceOffset
+      this.sourceBytes[index] = sourceBytes
+      this.correlationOffset[index] = correlationOffset
+      this.correlationBytes[index] = correlationBytes
+      this.causationOffset[index] = causationOffset
+      this.causationBytes[index] = causationBytes
+      this.outcomeKind[index] = index === last ? frame.outcomeKind : OUTCOME_NONE
+      this.outcomeOffset[index] = outcomeOffset
+      this.outcomeBytes[index] = index === last ? frame.outcomeBytes : 0
+      this.payloadOffset[index] = offset + ROW_HEADER_BYTES
+      this.payloadBytes[index] = payloadBytes
       offset += ROW_HEADER_BYTES + payloadBytes
       assert(offset <= end, 'the payloads of an append lie inside its frame')
       assert(payloadBytes >= types.fixedBytes(type), 'a payload holds at least the fixed fields of its event type')
     }
     assert(offset === end, 'the rows of an append fill its frame')
-    this.appendCount++
-    this.rowCount += rows
+    return last + 1
   }
 
-  /** Row indices by (shard, entity number, version). Valid until the next call. */
-  sorted(): Uint32Array {
-    const { appendCount, rowCount } = this
-    if (this.#order.length < appendCount) {
-      this.#order = new Uint32Array(this.memory.length)
-      this.#spare = new Uint32Array(this.memory.length)
+  /** Appends by (shard, entity number); those of one entity stay in order, which is that of their versions. */
+  #sorted(): Uint32Array {
+    const count = this.#appendCount
+    if (this.#order.length < count) {
+      this.#order = new Uint32Array(this.#appendMemory.length)
+      this.#spare = new Uint32Array(this.#appendMemory.length)
     }
     let entityMax = 0
     let shardMax = 0
-    for (let index = 0; index < appendCount; index++) {
+    for (let index = 0; index < count; index++) {
       this.#order[index] = index
-      entityMax = Math.max(entityMax, this.entity[index] as number)
-      shardMax = Math.max(shardMax, this.shard[index] as number)
+      const entity = this.#appendEntity[index] as number
+      const shard = this.#appendShard[index] as number
+      if (entity > entityMax) entityMax = entity
+      if (shard > shardMax) shardMax = shard
     }
-    for (let shift = 0; shift < 32 && entityMax >>> shift > 0; shift += 8) this.#sortBy(this.entity, shift)
-    for (let shift = 0; shift < 16 && shardMax >>> shift > 0; shift += 8) this.#sortBy(this.shard, shift)
-
-    if (this.#rowOrder.length < rowCount) this.#rowOrder = new Uint32Array(this.append.length)
-    const order = this.#rowOrder
-    let rank = 0
-    for (let index = 0; index < appendCount; index++) {
-      const append = this.#order[index] as number
-      const end = append + 1 < appendCount ? (this.firstRow[append + 1] as number) : rowCount
-      for (let row = this.firstRow[append] as number; row < end; row++) order[rank++] = row
-    }
-    return order
+    for (let shift = 0; shift < 32 && entityMax >>> shift > 0; shift += 8) this.#sortBy(this.#appendEntity, shift)
+    for (let shift = 0; shift < 16 && shardMax >>> shift > 0; shift += 8) this.#sortBy(this.#appendShard, shift)
+    return this.#order
   }
 
-  /** One stable counting pass over a byte of the key (LSD radix sort): appends of one entity stay in order of version. */
+  /** One stable counting pass over a byte of the key (LSD radix sort). */
   #sortBy(keys: Uint32Array | Uint16Array, shift: number): void {
     const counts = this.#counts.fill(0)
     const from = this.#order
     const to = this.#spare
-    const count = this.appendCount
+    const count = this.#appendCount
     for (let index = 0; index < count; index++) {
       const digit = ((keys[index] as number) >>> shift) & 0xff
       counts[digit] = (counts[digit] as number) + 1
@@ -160,39 +191,43 @@ export class PendingRows {
   }
 
   #growAppends(): void {
-    const count = Math.max(256, this.memory.length * 2)
-    this.memory = grown(this.memory, new Uint16Array(count))
-    this.shard = grown(this.shard, new Uint16Array(count))
-    this.flags = grown(this.flags, new Uint8Array(count))
-    this.at = grown(this.at, new Float64Array(count))
-    this.accepted = grown(this.accepted, new Float64Array(count))
-    this.sequence = grown(this.sequence, new Float64Array(count))
-    this.entity = grown(this.entity, new Uint32Array(count))
-    this.term = grown(this.term, new Uint32Array(count))
-    this.number = grown(this.number, new Uint32Array(count))
-    this.sourceOffset = grown(this.sourceOffset, new Uint32Array(count))
-    this.sourceBytes = grown(this.sourceBytes, new Uint32Array(count))
-    this.correlationOffset = grown(this.correlationOffset, new Uint32Array(count))
-    this.correlationBytes = grown(this.correlationBytes, new Uint32Array(count))
-    this.causationOffset = grown(this.causationOffset, new Uint32Array(count))
-    this.causationBytes = grown(this.causationBytes, new Uint32Array(count))
-    this.outcomeOffset = grown(this.outcomeOffset, new Uint32Array(count))
-    this.firstRow = grown(this.firstRow, new Uint32Array(count))
+    const count = Math.max(256, this.#appendMemory.length * 2)
+    this.#appendMemory = grown(this.#appendMemory, new Uint16Array(count))
+    this.#appendOffset = grown(this.#appendOffset, new Uint32Array(count))
+    this.#appendBytes = grown(this.#appendBytes, new Uint32Array(count))
+    this.#appendShard = grown(this.#appendShard, new Uint16Array(count))
+    this.#appendEntity = grown(this.#appendEntity, new Uint32Array(count))
   }
 
+  /** What was in them is filled in again. */
   #growRows(): void {
-    const count = Math.max(256, this.append.length * 2)
-    this.append = grown(this.append, new Uint32Array(count))
-    this.version = grown(this.version, new Uint32Array(count))
-    this.type = grown(this.type, new Uint16Array(count))
-    this.payloadOffset = grown(this.payloadOffset, new Uint32Array(count))
-    this.payloadBytes = grown(this.payloadBytes, new Uint32Array(count))
-    this.outcomeKind = grown(this.outcomeKind, new Uint8Array(count))
-    this.outcomeBytes = grown(this.outcomeBytes, new Uint32Array(count))
+    const count = Math.max(256, 2 ** Math.ceil(Math.log2(this.rowCount)))
+    this.memory = new Uint16Array(count)
+    this.shard = new Uint16Array(count)
+    this.entity = new Uint32Array(count)
+    this.version = new Uint32Array(count)
+    this.type = new Uint16Array(count)
+    this.term = new Uint32Array(count)
+    this.number = new Uint32Array(count)
+    this.at = new Float64Array(count)
+    this.accepted = new Float64Array(count)
+    this.sequence = new Float64Array(count)
+    this.flags = new Uint8Array(count)
+    this.sourceOffset = new Uint32Array(count)
+    this.sourceBytes = new Uint32Array(count)
+    this.correlationOffset = new Uint32Array(count)
+    this.correlationBytes = new Uint32Array(count)
+    this.causationOffset = new Uint32Array(count)
+    this.causationBytes = new Uint32Array(count)
+    this.outcomeKind = new Uint8Array(count)
+    this.outcomeOffset = new Uint32Array(count)
+    this.outcomeBytes = new Uint32Array(count)
+    this.payloadOffset = new Uint32Array(count)
+    this.payloadBytes = new Uint32Array(count)
   }
 }
 
-function grown<T extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(from: T, to: T): T {
+function grown<T extends Uint16Array | Uint32Array>(from: T, to: T): T {
   to.set(from)
   return to
 }
