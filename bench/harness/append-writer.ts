@@ -33,7 +33,7 @@ export interface AppendReport {
 /** Batches that are made before the clock starts: what a worker does is no part of the journal's work. */
 const BATCHES_AHEAD = 32
 /** Batches that the journal takes at a time. */
-const IN_FLIGHT = 1
+const IN_FLIGHT = 2
 
 class AppendWriter {
   readonly #folder: string

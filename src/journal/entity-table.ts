@@ -3,10 +3,27 @@ import { type EntityId, shardOf } from '#base/ids.js'
 import { isSameKey, keyHash } from './byte-key.js'
 import type { EntityHead } from './journal.js'
 
+// An entity's row of words: a cache line of its own, as nearly every append is to another entity than the one before.
+const HASH = 0
+const NAME_START = 1
+const NAME_BYTES = 2
+const SHARD = 3
+/** Within its shard. */
+const NUMBER = 4
+/** The newest row, that the next append must build on: version, writer term, append number. */
+const NEXT_VERSION = 5
+const NEXT_TERM = 6
+const NEXT_NUMBER = 7
+/** The newest durable row. */
+const VERSION = 8
+const TERM = 9
+const APPEND_NUMBER = 10
+const ROW_WORDS = 16
+
 /**
- * All entities of a log: name, shard, number within it, and the newest row. Typed arrays and one arena for the names, so a million entities
- * cost some 60 bytes each besides their names. There are two newest rows: the one that the next append must build on (`next`), and the
- * durable one that readers see; `settle` makes them one.
+ * All entities of a log: name, shard, number within it, and the newest row. Words in rows and one arena for the names, so a million entities cost some
+ * 80 bytes each besides their names. There are two newest rows: the one that the next append must build on, and the durable one that readers see;
+ * `settle` makes them one.
  */
 export class EntityTable {
   readonly shardCount: number
@@ -14,18 +31,9 @@ export class EntityTable {
   #arena = Buffer.alloc(1 << 16)
   #arenaView = viewOf(this.#arena)
   #arenaEnd = 0
-  #slots = new Int32Array(1 << 10).fill(-1)
-  #shard = new Uint16Array(0)
-  #number = new Uint32Array(0)
-  #hash = new Int32Array(0)
-  #nameStart = new Uint32Array(0)
-  #nameBytes = new Uint8Array(0)
-  nextVersion = new Uint32Array(0)
-  nextTerm = new Uint32Array(0)
-  nextNumber = new Uint32Array(0)
-  #version = new Uint32Array(0)
-  #term = new Uint32Array(0)
-  #appendNumber = new Uint32Array(0)
+  #rows = new Uint32Array(256 * ROW_WORDS)
+  /** Two words a place: hash, and index + 1; 0 where there is none. */
+  #places = new Int32Array(2 << 10)
   /** Per shard the entities by number. */
   readonly #byNumber: number[][]
 
@@ -41,13 +49,12 @@ export class EntityTable {
   /** Index of the entity named by these bytes, or -1. */
   find(view: DataView, offset: number, length: number): number {
     const hash = keyHash(view, offset, length)
-    const mask = this.#slots.length - 1
-    let slot = hash & mask
-    for (;;) {
-      const index = this.#slots[slot] as number
+    const places = this.#places
+    const mask = places.length - 1
+    for (let place = (hash << 1) & mask; ; place = (place + 2) & mask) {
+      const index = (places[place + 1] as number) - 1
       if (index < 0) return -1
-      if (this.#hash[index] === hash && this.#isNamed(index, view, offset, length)) return index
-      slot = (slot + 1) & mask
+      if (places[place] === hash && this.#isNamed(index, view, offset, length)) return index
     }
   }
 
@@ -61,20 +68,22 @@ export class EntityTable {
 
   /** Adds an entity that is not there yet and gives it the next number of its shard. */
   add(bytes: Uint8Array, offset: number, length: number): number {
-    if (this.#count === this.#shard.length) this.#grow()
-    if (this.#count * 2 >= this.#slots.length) this.#rehash()
+    if ((this.#count + 1) * ROW_WORDS > this.#rows.length) this.#growRows()
+    if (this.#count * 4 >= this.#places.length) this.#growPlaces()
     const shard = shardOf(bytes, this.shardCount, offset, offset + length)
     const index = this.#count++
     const own = this.#byNumber[shard] as number[]
-    this.#shard[index] = shard
-    this.#number[index] = own.length
     while (this.#arenaEnd + length > this.#arena.length) this.#growArena()
     const start = this.#arenaEnd
-    this.#nameStart[index] = start
-    this.#nameBytes[index] = length
     for (let at = 0; at < length; at++) this.#arena[start + at] = bytes[offset + at] as number
     this.#arenaEnd += length
-    this.#hash[index] = keyHash(this.#arenaView, start, length)
+    const rows = this.#rows
+    const row = index * ROW_WORDS
+    rows[row + HASH] = keyHash(this.#arenaView, start, length)
+    rows[row + NAME_START] = start
+    rows[row + NAME_BYTES] = length
+    rows[row + SHARD] = shard
+    rows[row + NUMBER] = own.length
     own.push(index)
     this.#enter(index)
     return index
@@ -86,49 +95,72 @@ export class EntityTable {
   }
 
   shardOf(index: number): number {
-    return this.#shard[index] as number
+    return this.#rows[index * ROW_WORDS + SHARD] as number
   }
 
   numberOf(index: number): number {
-    return this.#number[index] as number
+    return this.#rows[index * ROW_WORDS + NUMBER] as number
   }
 
   name(index: number): EntityId {
-    const start = this.#nameStart[index] as number
-    return this.#arena.toString('utf8', start, start + (this.#nameBytes[index] as number)) as EntityId
+    const start = this.#rows[index * ROW_WORDS + NAME_START] as number
+    return this.#arena.toString('utf8', start, start + this.#nameLength(index)) as EntityId
   }
 
   nameBytes(index: number): Uint8Array {
-    const start = this.#nameStart[index] as number
-    return this.#arena.subarray(start, start + (this.#nameBytes[index] as number))
+    const start = this.#rows[index * ROW_WORDS + NAME_START] as number
+    return this.#arena.subarray(start, start + this.#nameLength(index))
   }
 
-  /** Makes the next row of an entity the durable one. */
-  settle(index: number): void {
-    this.#version[index] = this.nextVersion[index] as number
-    this.#term[index] = this.nextTerm[index] as number
-    this.#appendNumber[index] = this.nextNumber[index] as number
+  /** Version of the row that the next append must build on, 0 when the entity has none. */
+  nextVersion(index: number): number {
+    return this.#rows[index * ROW_WORDS + NEXT_VERSION] as number
+  }
+
+  /** Whether that row has this version and was written by this append. */
+  isNext(index: number, version: number, term: number, appendNumber: number): boolean {
+    const rows = this.#rows
+    const row = index * ROW_WORDS
+    return rows[row + NEXT_VERSION] === version && rows[row + NEXT_TERM] === term && rows[row + NEXT_NUMBER] === appendNumber
+  }
+
+  /** Makes a row the one that the next append must build on. */
+  advance(index: number, version: number, term: number, appendNumber: number): void {
+    const rows = this.#rows
+    const row = index * ROW_WORDS
+    rows[row + NEXT_VERSION] = version
+    rows[row + NEXT_TERM] = term
+    rows[row + NEXT_NUMBER] = appendNumber
+  }
+
+  /** Makes a row the newest durable one. */
+  settle(index: number, version: number, term: number, appendNumber: number): void {
+    const rows = this.#rows
+    const row = index * ROW_WORDS
+    rows[row + VERSION] = version
+    rows[row + TERM] = term
+    rows[row + APPEND_NUMBER] = appendNumber
   }
 
   /** Sets both, when a log is read. */
   set(index: number, version: number, term: number, appendNumber: number): void {
-    this.nextVersion[index] = version
-    this.nextTerm[index] = term
-    this.nextNumber[index] = appendNumber
-    this.settle(index)
+    this.advance(index, version, term, appendNumber)
+    this.settle(index, version, term, appendNumber)
   }
 
   /** The newest durable row, or undefined when the entity has none. */
   head(index: number): EntityHead | undefined {
-    const version = this.#version[index] as number
+    const rows = this.#rows
+    const row = index * ROW_WORDS
+    const version = rows[row + VERSION] as number
     if (version === 0) return undefined
     return {
       entity: this.name(index),
-      shard: this.#shard[index] as number,
-      number: this.#number[index] as number,
+      shard: rows[row + SHARD] as number,
+      number: rows[row + NUMBER] as number,
       version,
-      term: this.#term[index] as number,
-      appendNumber: this.#appendNumber[index] as number,
+      term: rows[row + TERM] as number,
+      appendNumber: rows[row + APPEND_NUMBER] as number,
     }
   }
 
@@ -142,8 +174,14 @@ export class EntityTable {
     }
   }
 
+  #nameLength(index: number): number {
+    return this.#rows[index * ROW_WORDS + NAME_BYTES] as number
+  }
+
   #isNamed(index: number, view: DataView, offset: number, length: number): boolean {
-    return this.#nameBytes[index] === length && isSameKey(this.#arenaView, this.#nameStart[index] as number, view, offset, length)
+    const rows = this.#rows
+    const row = index * ROW_WORDS
+    return rows[row + NAME_BYTES] === length && isSameKey(this.#arenaView, rows[row + NAME_START] as number, view, offset, length)
   }
 
   #growArena(): void {
@@ -154,41 +192,24 @@ export class EntityTable {
   }
 
   #enter(index: number): void {
-    const mask = this.#slots.length - 1
-    let slot = (this.#hash[index] as number) & mask
-    while ((this.#slots[slot] as number) >= 0) slot = (slot + 1) & mask
-    this.#slots[slot] = index
+    const places = this.#places
+    const mask = places.length - 1
+    const hash = (this.#rows[index * ROW_WORDS + HASH] as number) | 0
+    let place = (hash << 1) & mask
+    while (places[place + 1] !== 0) place = (place + 2) & mask
+    places[place] = hash
+    places[place + 1] = index + 1
   }
 
-  #rehash(): void {
-    this.#slots = new Int32Array(this.#slots.length * 4).fill(-1)
+  #growPlaces(): void {
+    this.#places = new Int32Array(this.#places.length * 4)
     for (let index = 0; index < this.#count; index++) this.#enter(index)
   }
 
-  #grow(): void {
-    const count = Math.max(256, this.#shard.length * 2)
-    const grown = (from: Uint32Array): Uint32Array<ArrayBuffer> => {
-      const to = new Uint32Array(count)
-      to.set(from)
-      return to
-    }
-    const shard = new Uint16Array(count)
-    shard.set(this.#shard)
-    this.#shard = shard
-    const nameBytes = new Uint8Array(count)
-    nameBytes.set(this.#nameBytes)
-    this.#nameBytes = nameBytes
-    this.#number = grown(this.#number)
-    const hash = new Int32Array(count)
-    hash.set(this.#hash)
-    this.#hash = hash
-    this.#nameStart = grown(this.#nameStart)
-    this.nextVersion = grown(this.nextVersion)
-    this.nextTerm = grown(this.nextTerm)
-    this.nextNumber = grown(this.nextNumber)
-    this.#version = grown(this.#version)
-    this.#term = grown(this.#term)
-    this.#appendNumber = grown(this.#appendNumber)
+  #growRows(): void {
+    const grown = new Uint32Array(this.#rows.length * 2)
+    grown.set(this.#rows)
+    this.#rows = grown
   }
 }
 

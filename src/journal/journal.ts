@@ -35,7 +35,8 @@ export interface Journal {
   register(types: readonly EventTypeDeclaration[]): Promise<readonly EventType[]>
 
   /**
-   * Stores the batch as one block and resolves once it is durable. One call at a time. A rejected append leaves no row. Throws
+   * Stores the batch as one block and resolves once it is durable. Two calls at a time at most: while the block of the first is on its way to the
+   * disk, the second is judged as if that were durable, and encoded; it is stored behind it, or not at all. A rejected append leaves no row. Throws
    * ERR_JOURNAL_FULL (action `retry`) before anything is written when there is no room; any other failure of the disk is an error
    * with action `restart`, after which the process must end.
    */

@@ -112,7 +112,7 @@ export class LogState implements BlockNames {
       const isFirstOfAppend =
         row === start || numbers[row - 1] !== numbers[row] || terms[row - 1] !== term || appendNumbers[row - 1] !== appendNumber
       if (keepsRecent && isFirstOfAppend) recent.add(term, appendNumber, entity, version)
-      const known = entities.nextVersion[entity] as number
+      const known = entities.nextVersion(entity)
       if (version <= known) continue
       if (version !== known + 1) throw new Damage(`${entities.name(entity)} goes from version ${known} to ${version}`)
       entities.set(entity, version, term, appendNumber)

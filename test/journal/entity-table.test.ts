@@ -38,12 +38,10 @@ describe('a table of entities', () => {
   test('shows a head only once it is settled', () => {
     const table = new EntityTable(4)
     const index = table.add(utf8.encode('x/1'), 0, 3)
-    table.nextVersion[index] = 2
-    table.nextTerm[index] = 7
-    table.nextNumber[index] = 9
+    table.advance(index, 2, 7, 9)
     const before = table.head(index)
 
-    table.settle(index)
+    table.settle(index, 2, 7, 9)
 
     expect(before).toBeUndefined()
     expect(table.head(index)).toEqual({ entity: 'x/1', shard: shardOfId('x/1', 4), number: 0, version: 2, term: 7, appendNumber: 9 })

@@ -76,7 +76,7 @@ function learnRun(state: LogState, group: RowGroup, shard: number, start: number
   for (let row = start; row < end; row++) {
     const entity = entityAt(state, shard, numbers[row] as number)
     const version = versions[row] as number
-    const known = entities.nextVersion[entity] as number
+    const known = entities.nextVersion(entity)
     if (version <= known) continue
     if (version !== known + 1) throw new Damage(`${entities.name(entity)} goes from version ${known} to ${version}`)
     entities.set(entity, version, terms[row] as number, appendNumbers[row] as number)
