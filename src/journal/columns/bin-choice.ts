@@ -3,7 +3,11 @@ import { bitsOf } from './bits.js'
 /** More bins would cost more in the header than they save, and make the table of states long. */
 export const BINS_MAX = 256
 const CUTS = 128
+/** For an estimate. */
+const FEW_CUTS = 48
 const SAMPLE = 2048
+const SAMPLE_MIN = 512
+const SAMPLE_PART = 4
 /** What a bin takes in the header: lowest value, width, weight. */
 const BIN_BITS = 30
 
@@ -24,24 +28,28 @@ export class BinChoice {
 
   /**
    * Chooses where bins begin, so that the values take few bits: their bin's number by its frequency (as entropy coding makes it), the distance
-   * from its lowest number in the bits that the farthest takes. Looks at a sample of at most 2,048. Returns an estimate of the bits of `total`
-   * numbers, of which these are `count`.
+   * from its lowest number in the bits that the farthest takes. Looks at a quarter of them, but at 512 at least and 2,048 at most.
    */
-  choose(values: Float64Array, count: number, total: number): number {
+  choose(values: Float64Array, count: number): void {
     const sample = this.#takeSample(values, count)
-    const cuts = this.#cut(sample)
-    return this.#merge(cuts, sample.length, total)
+    this.#merge(this.#cut(sample, CUTS), sample.length, count)
+  }
+
+  /** About how many bits `total` numbers would take, of which these are a sample. */
+  estimate(values: Float64Array, count: number, total: number): number {
+    const sample = this.#takeSample(values, count)
+    return this.#merge(this.#cut(sample, FEW_CUTS), sample.length, total)
   }
 
   #takeSample(values: Float64Array, count: number): Float64Array {
-    if (count <= SAMPLE) {
-      const sample = this.#sample.subarray(0, count)
+    const length = Math.min(count, SAMPLE, Math.max(SAMPLE_MIN, Math.ceil(count / SAMPLE_PART)))
+    const sample = this.#sample.subarray(0, length)
+    if (length === count) {
       sample.set(values.subarray(0, count))
       return sample.sort()
     }
-    const sample = this.#sample
-    const step = count / SAMPLE
-    for (let index = 0; index < SAMPLE; index++) sample[index] = values[Math.floor(index * step)] as number
+    const step = count / length
+    for (let index = 0; index < length; index++) sample[index] = values[Math.floor(index * step)] as number
     // The ends of the range are in it, so that what lies far off gets bins of its own.
     let lowest = Infinity
     let highest = 0
@@ -51,13 +59,13 @@ export class BinChoice {
       if (value > highest) highest = value
     }
     sample[0] = lowest
-    sample[SAMPLE - 1] = highest
+    sample[length - 1] = highest
     return sample.sort()
   }
 
   /** Cuts the sorted sample into parts of about the same number, and values that are frequent into parts of their own. */
-  #cut(sample: Float64Array): number {
-    const enough = Math.max(1, sample.length / CUTS)
+  #cut(sample: Float64Array, wanted: number): number {
+    const enough = Math.max(1, sample.length / wanted)
     let cuts = 0
     let index = 0
     let partStart = 0

@@ -37,12 +37,12 @@ export class BinnedWriter {
 
   /** Estimates the bytes of `total` numbers, of which these `count` are a sample. At least one. */
   estimate(values: Float64Array, count: number, total: number): number {
-    return this.#choice.choose(values, count, total) / 8
+    return this.#choice.estimate(values, count, total) / 8
   }
 
   /** At least one number. */
   write(values: Float64Array, count: number, out: ByteWriter): void {
-    this.#choice.choose(values, count, count)
+    this.#choice.choose(values, count)
     const bins = this.#assign(values, count)
     const lowest = this.#lowest
     out.varint(bins)

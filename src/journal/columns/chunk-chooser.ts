@@ -31,7 +31,7 @@ export class ChunkChooser {
 
   /** Encodes the first `count` staged wide values. */
   wideChunk(column: number, count: number, kind: WideKind, hasZoneMap: boolean): void {
-    const zone = hasZoneMap && count >= ZONE_MAP_VALUES_MIN ? zoneOf(this.staged.wide, count) : undefined
+    const zone = hasZoneMap && count >= ZONE_MAP_VALUES_MIN ? zoneOfWide(this.staged.wide, count) : undefined
     this.#enter(column, zone, this.#trials.wide(this.staged, count, kind, count >= TRIAL_VALUES_MIN))
   }
 
@@ -39,7 +39,7 @@ export class ChunkChooser {
   narrowChunk(column: number, count: number, kind: NarrowKind, hasZoneMap: boolean): void {
     const { words, signed, single } = this.staged
     const values = kind === 'unsigned' ? words : kind === 'signed' ? signed : single
-    const zone = hasZoneMap && count >= ZONE_MAP_VALUES_MIN ? zoneOf(values, count) : undefined
+    const zone = hasZoneMap && count >= ZONE_MAP_VALUES_MIN ? zoneOfNarrow(values, count) : undefined
     this.#enter(column, zone, this.#trials.narrow(this.staged, count, kind, count >= TRIAL_VALUES_MIN))
   }
 
@@ -78,7 +78,22 @@ export class ChunkChooser {
   }
 }
 
-function zoneOf(values: ArrayLike<number>, count: number): ZoneMap {
+/** Apart from the one for narrow values, so that each sees few kinds of arrays. */
+function zoneOfWide(values: Float64Array, count: number): ZoneMap {
+  let min = Infinity
+  let max = -Infinity
+  let numbers = 0
+  for (let index = 0; index < count; index++) {
+    const value = values[index] as number
+    // NaN alone differs from itself.
+    if (value === value) numbers++
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  return { min, max, count: numbers }
+}
+
+function zoneOfNarrow(values: ArrayLike<number>, count: number): ZoneMap {
   let min = Infinity
   let max = -Infinity
   let numbers = 0

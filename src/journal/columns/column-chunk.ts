@@ -303,20 +303,9 @@ function readWide(encoding: number, reader: ByteReader, count: number, column: C
       })
       break
     }
-    case ENCODING_DICTIONARY: {
-      const differentCount = readDictionary(reader, count, readWide)
-      const known = different.words
-      const indexes = passing.fit(count).wide
-      numbers.read(reader, count, PLAIN, indexes)
-      checkIndexes(indexes, count, differentCount)
-      const { words } = column
-      for (let index = 0; index < count; index++) {
-        const number = indexes[index] as number
-        words[2 * index] = known[2 * number] as number
-        words[2 * index + 1] = known[2 * number + 1] as number
-      }
+    case ENCODING_DICTIONARY:
+      readDictionary(reader, count, column)
       break
-    }
     case ENCODING_DECIMAL:
       decimals.read(reader, count, out, column.words)
       break
@@ -357,15 +346,6 @@ function readNarrow(encoding: number, reader: ByteReader, count: number, column:
       })
       break
     }
-    case ENCODING_DICTIONARY: {
-      const differentCount = readDictionary(reader, count, readNarrow)
-      const known = different.words
-      const indexes = passing.fit(count).wide
-      numbers.read(reader, count, PLAIN, indexes)
-      checkIndexes(indexes, count, differentCount)
-      for (let index = 0; index < count; index++) out[index] = known[indexes[index] as number] as number
-      break
-    }
     case ENCODING_DECIMAL: {
       const { wide, words } = passing.fit(count)
       decimals.read(reader, count, wide, words)
@@ -388,8 +368,7 @@ function orderOf(encoding: number): Order {
   throw newerEncoding(encoding)
 }
 
-/** Decodes the values of a dictionary into `different` and sets the reader behind them. Returns how many there are. */
-function readDictionary(reader: ByteReader, count: number, read: typeof readWide): number {
+function readDictionary(reader: ByteReader, count: number, column: ColumnBuffer): void {
   const differentCount = reader.varint()
   if (differentCount > count) throw new Damage('a dictionary has more values than its chunk')
   const encoding = reader.u8()
@@ -399,17 +378,45 @@ function readDictionary(reader: ByteReader, count: number, read: typeof readWide
   const start = reader.skip(bytes)
   reader.at = start
   reader.end = start + bytes
-  read(encoding, reader, differentCount, different.fit(differentCount))
+  readWide(encoding, reader, differentCount, different.fit(differentCount))
   reader.at = start + bytes
   reader.end = end
-  return differentCount
+  const indexes = passing.fit(count).wide
+  numbers.read(reader, count, PLAIN, indexes)
+  const wrong = hasNaN(different.wide, differentCount)
+    ? pickWords(different.words, indexes, differentCount, count, column.words)
+    : pick(different.wide, indexes, differentCount, count, column.wide)
+  if (wrong > 0) throw new Damage('a chunk names a value that its dictionary lacks')
 }
 
-function checkIndexes(indexes: Float64Array, count: number, limit: number): void {
+function hasNaN(values: Float64Array, count: number): boolean {
+  let sum = 0
+  for (let index = 0; index < count; index++) sum += values[index] === values[index] ? 0 : 1
+  return sum > 0
+}
+
+/** Returns how many indexes are beyond the dictionary. */
+function pick(known: Float64Array, indexes: Float64Array, limit: number, count: number, out: Float64Array): number {
   let wrong = 0
-  // NaN is no index either.
-  for (let index = 0; index < count; index++) if (!((indexes[index] as number) >= 0 && (indexes[index] as number) < limit)) wrong++
-  if (wrong > 0) throw new Damage('a chunk names a value that its dictionary lacks')
+  for (let at = 0; at < count; at++) {
+    const index = (indexes[at] as number) >>> 0
+    if (index < limit) out[at] = known[index] as number
+    else wrong++
+  }
+  return wrong
+}
+
+/** The same for values that must not pass through a number: a NaN may lose its bits there. */
+function pickWords(known: Uint32Array, indexes: Float64Array, limit: number, count: number, out: Uint32Array): number {
+  let wrong = 0
+  for (let at = 0; at < count; at++) {
+    const index = (indexes[at] as number) >>> 0
+    if (index < limit) {
+      out[2 * at] = known[2 * index] as number
+      out[2 * at + 1] = known[2 * index + 1] as number
+    } else wrong++
+  }
+  return wrong
 }
 
 function checkLength(length: number, wanted: number): void {

@@ -22,10 +22,10 @@ export class SortedDictionary {
       this.#words = new Uint32Array(slotCount)
       this.#ranks = new Uint32Array(slotCount)
     }
-    const slots = this.#slots.fill(-1)
+    const slots = this.#slots.subarray(0, slotCount).fill(-1)
     const own = this.#words
     const indexes = this.indexes.fit(count).wide
-    const mask = slots.length - 1
+    const mask = slotCount - 1
     this.count = 0
     for (let index = 0; index < count; index++) {
       const low = words[2 * index] as number
@@ -92,8 +92,8 @@ export class StringDictionary {
       this.first = new Uint32Array(slotCount)
     }
     if (this.numbers.length < count) this.numbers = new Uint32Array(2 * count)
-    const slots = this.#slots.fill(-1)
-    const mask = slots.length - 1
+    const slots = this.#slots.subarray(0, slotCount).fill(-1)
+    const mask = slotCount - 1
     this.count = 0
     for (let index = 0; index < count; index++) {
       const start = starts[index] as number

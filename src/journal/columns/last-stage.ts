@@ -14,8 +14,11 @@ const GROWTH_MAX = 1024
 const SMALL_BYTES = 1 << 20
 /** Headers of both formats cost more than there is to win below this. */
 const BYTES_MIN = 48
-/** Up to here the best quality is fast enough; beyond it costs 10 times the time for some percent. */
-const BEST_BYTES = 1 << 16
+/** Up to here the best quality takes some milliseconds; elsewhere it costs 30 times the time for some percent. */
+const BEST_BYTES = 1 << 13
+const QUALITY = 5
+/** Up to here deflate, which has shorter headers, is tried too. */
+const DEFLATE_BYTES = 1 << 12
 
 export function checkCodec(codec: number): void {
   if (codec !== CODEC_DEFLATE && codec !== CODEC_BROTLI) throw newerFormat('chunk codec', codec)
@@ -26,20 +29,18 @@ export interface Compressed {
   readonly bytes: Uint8Array
 }
 
-/** What the better of the two makes of the bytes, or undefined when that is not below `limit` bytes. `isThorough`: takes ten times as long. */
+/**
+ * What the better codec makes of the bytes, or undefined when that is not below `limit` bytes. `isThorough`: with the best quality as long as the
+ * bytes are few, for what a segment has little of.
+ */
 export function compress(bytes: Uint8Array, limit: number, isThorough: boolean): Compressed | undefined {
   if (bytes.length < BYTES_MIN) return undefined
-  const quality = isThorough && bytes.length <= BEST_BYTES ? constants.BROTLI_MAX_QUALITY : 5
-  const brotli = brotliCompressSync(bytes, {
-    params: {
-      [constants.BROTLI_PARAM_QUALITY]: quality,
-      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-    },
-  })
-  let best: Compressed = { codec: CODEC_BROTLI, bytes: brotli }
-  if (!isThorough) {
-    const deflated = deflateRawSync(bytes, { level: 6 })
-    if (deflated.length < brotli.length) best = { codec: CODEC_DEFLATE, bytes: deflated }
+  const quality = isThorough && bytes.length <= BEST_BYTES ? constants.BROTLI_MAX_QUALITY : QUALITY
+  const params = { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
+  let best: Compressed = { codec: CODEC_BROTLI, bytes: brotliCompressSync(bytes, { params }) }
+  if (bytes.length <= DEFLATE_BYTES) {
+    const deflated = deflateRawSync(bytes)
+    if (deflated.length < best.bytes.length) best = { codec: CODEC_DEFLATE, bytes: deflated }
   }
   return best.bytes.length < limit && bytes.length <= growthLimit(best.bytes.length) ? best : undefined
 }

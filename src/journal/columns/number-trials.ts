@@ -16,6 +16,7 @@ import { ColumnBuffer } from './column-buffer.js'
 import { DecimalWriter } from './decimal.js'
 import { SortedDictionary } from './dictionary.js'
 import { CODEC_NONE, compress } from './last-stage.js'
+import { Repeats } from './repeats.js'
 import { Sampler } from './sampler.js'
 import { countRuns, runLengthBytes, writeRuns } from './run-length.js'
 import { DELTA, DELTA_OF_DELTA, type Order, type Packing, PLAIN, WholeNumberWriter } from './whole-numbers.js'
@@ -43,10 +44,9 @@ const ENCODING_OF_ORDER = [ENCODING_PACKED, ENCODING_DELTA, ENCODING_DELTA_OF_DE
 const DICTIONARY_MAX = 1 << 14
 /** What a last stage must save to be worth undoing it. */
 const LAST_STAGE_WORTH = 0.9
-const LAST_STAGE_VALUES_MIN = 64
-const LAST_STAGE_SAMPLE = 1024
-/** A sample shows less of what repeats than the chunk has: a last stage is tried when it is not worse than this on the sample. */
-const LAST_STAGE_PROMISING = 1.15
+/** A chunk that is this short already, in all or per value, is not worth a last stage. */
+const LAST_STAGE_BYTES_MIN = 64
+const LAST_STAGE_VALUES_PER_BYTE = 48
 /** A dictionary is tried when this part of a sample, or less, is different. */
 const DIFFERENT_PART = 0.85
 
@@ -57,6 +57,7 @@ export class NumberTrials {
   readonly #xor = new XorWriter()
   readonly #dictionary = new SortedDictionary()
   readonly #sampler = new Sampler()
+  readonly #repeats = new Repeats()
   readonly #indexSampler = new Sampler()
   readonly #whole = new ColumnBuffer()
   readonly #out = new ByteWriter(4096)
@@ -209,7 +210,7 @@ export class NumberTrials {
     const { encoding } = candidate
     const isPacked = encoding !== ENCODING_RAW && encoding !== ENCODING_RUN_LENGTH && encoding !== ENCODING_XOR
     const best = plain(encoding, out.written())
-    if (count < LAST_STAGE_VALUES_MIN || !this.#isPromising(candidate, values, count, isPacked, best.data.length)) return best
+    if (!this.#isPromising(candidate, values, count, isPacked, best.data.length)) return best
     let source = best.data
     if (isPacked) {
       const other = this.#other.clear()
@@ -220,21 +221,12 @@ export class NumberTrials {
     return compressed === undefined ? best : { encoding, codec: compressed.codec, data: compressed.bytes, rawBytes: source.length }
   }
 
-  /** May a last stage bring the chunk below what it has without? Tries it on neighbours from the middle. */
+  /** May a last stage bring the chunk below `bytes`? */
   #isPromising(candidate: Trial, values: ColumnBuffer, count: number, isPacked: boolean, bytes: number): boolean {
-    if (!isPacked || count <= 2 * LAST_STAGE_SAMPLE) return true
-    const start = (count - LAST_STAGE_SAMPLE) >> 1
-    const other = this.#other.clear()
-    const middle = (column: ColumnBuffer): Float64Array => column.wide.subarray(start, start + LAST_STAGE_SAMPLE)
-    if (candidate.encoding === ENCODING_DICTIONARY)
-      this.#numbers.write(middle(this.#dictionary.indexes), LAST_STAGE_SAMPLE, PLAIN, 'bytes', other)
-    else if (candidate.encoding === ENCODING_DECIMAL) {
-      const words = values.words.subarray(2 * start, 2 * (start + LAST_STAGE_SAMPLE))
-      this.#decimals.prepare(middle(values), words, LAST_STAGE_SAMPLE, candidate.exponent)
-      this.#decimals.write(words, LAST_STAGE_SAMPLE, candidate.order, 'bytes', other)
-    } else this.#numbers.write(middle(values), LAST_STAGE_SAMPLE, candidate.order, 'bytes', other)
-    const compressed = compress(other.written(), other.length + 1, false)
-    return compressed !== undefined && compressed.bytes.length * (count / LAST_STAGE_SAMPLE) < bytes * LAST_STAGE_PROMISING
+    if (bytes < LAST_STAGE_BYTES_MIN || bytes * LAST_STAGE_VALUES_PER_BYTE < count) return false
+    if (!isPacked) return true
+    const { wide } = candidate.encoding === ENCODING_DICTIONARY ? this.#dictionary.indexes : values
+    return this.#repeats.areFrequent(wide, count, candidate.order, (8 * bytes) / count)
   }
 }
 

@@ -1,9 +1,10 @@
 import { ColumnBuffer } from './column-buffer.js'
 
-/** Trials look at runs of so many neighbours, so that differences show. */
+/** Trials look at runs of neighbours, so that differences show: in all at a sixteenth of the chunk, within these bounds. */
 const RUNS = 4
-const RUN_VALUES = 256
-const VALUES = RUNS * RUN_VALUES
+const RUN_VALUES_MIN = 128
+const RUN_VALUES_MAX = 256
+const PART = 16
 
 /** Takes a sample of a chunk. */
 export class Sampler {
@@ -13,13 +14,14 @@ export class Sampler {
 
   /** Runs from everywhere in the first `count` wide values; all of them when they are few. Good until the next call. */
   take(values: ColumnBuffer, count: number): ColumnBuffer {
-    this.count = Math.min(count, VALUES)
-    if (count <= VALUES) return values
-    const sample = this.#sample.fit(VALUES)
-    const step = (count - RUN_VALUES) / (RUNS - 1)
+    const length = Math.min(RUN_VALUES_MAX, Math.max(RUN_VALUES_MIN, Math.ceil(count / (RUNS * PART))))
+    this.count = Math.min(count, RUNS * length)
+    if (count <= RUNS * length) return values
+    const sample = this.#sample.fit(RUNS * length)
+    const step = (count - length) / (RUNS - 1)
     for (let run = 0; run < RUNS; run++) {
       const start = Math.floor(run * step)
-      sample.bytes.set(values.bytes.subarray(8 * start, 8 * (start + RUN_VALUES)), 8 * run * RUN_VALUES)
+      sample.bytes.set(values.bytes.subarray(8 * start, 8 * (start + length)), 8 * run * length)
     }
     return sample
   }
