@@ -44,7 +44,22 @@ const ROOMS: Rooms = {
     // Programs put rooms together that runtime composed for them. What they must not know is the data path and the disk: shm, actors,
     // serving, shards and the journal's adapters are missing here.
     apps: [
-      ...['base', 'bus', 'schema', 'entity', 'journal', 'reading', 'export', 'processes', 'recovery', 'ingest', 'targets', 'drills', 'plant', 'runtime'],
+      ...[
+        'base',
+        'bus',
+        'schema',
+        'entity',
+        'journal',
+        'reading',
+        'export',
+        'processes',
+        'recovery',
+        'ingest',
+        'targets',
+        'drills',
+        'plant',
+        'runtime',
+      ],
       ...['index.ts', 'journal.ts', 'testing.ts'],
     ],
   },

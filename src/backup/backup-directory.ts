@@ -8,7 +8,7 @@ import { backupWriteFailed } from './copy-log.js'
 const MARK = '.millrace-backup'
 export const LOCK_NAME = 'backup.lock'
 /** What backups make, beside the list. */
-const OURS = /^((format|catalog|source|plant|\d{12,}\.active)-.*|.*\.segment(\.part)?|backup\.json\.part)$/
+const OURS = /^((format|catalog|source|plant|\d{12,}\.active)-.*|.*\.segment(\..*\.part)?|backup\.json\.part)$/
 const SUBFOLDERS = ['.', 'segments']
 
 /**

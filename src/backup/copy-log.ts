@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { copyFile, mkdir, open, rename } from 'node:fs/promises'
+import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MillraceError, messageOf } from '#base/errors.js'
 import { sha256Hex } from '#base/hash.js'
@@ -29,7 +29,22 @@ const PROGRESS_EVERY_BYTES = 4 << 20
  * Copies a log into a directory, sealed segments only where they are not there yet. Every file gets a name of its own, so that the files of an earlier backup
  * stay as they are. The files are copies, not links: what happens to one on the disk does not happen to the other. Throws ERR_BACKUP_WRITE.
  */
-export async function* copyLog(frozen: FrozenLog, { directory, known }: CopyTarget): AsyncGenerator<CopyStep> {
+export async function* copyLog(frozen: FrozenLog, target: CopyTarget): AsyncGenerator<CopyStep> {
+  const made: string[] = []
+  let isWhole = false
+  try {
+    for await (const step of copySteps(frozen, target)) {
+      if (step.kind === 'file' && step.isNew) made.push(step.file.path)
+      yield step
+    }
+    isWhole = true
+  } finally {
+    // Whoever asked may be gone, and then nobody else knows of them.
+    if (!isWhole) for (const path of made) await rm(join(target.directory, path), { force: true }).catch(() => undefined)
+  }
+}
+
+async function* copySteps(frozen: FrozenLog, { directory, known }: CopyTarget): AsyncGenerator<CopyStep> {
   const log = (JSON.parse(frozen.format) as { id: string }).id
   const missing = frozen.sealed.filter((file) => knownFile(file, known) === undefined)
   const unsealedBytes = frozen.unsealed.reduce(
@@ -45,8 +60,9 @@ export async function* copyLog(frozen: FrozenLog, { directory, known }: CopyTarg
   const catalog = yield* copyPairs(frozen.catalog(), directory, `catalog-${stamp}.pairs`, (record) => record.damage)
   yield { kind: 'file', isNew: true, file: { kind: 'catalog', name: 'catalog', ...catalog } }
   let done = 0
-  for (const { name, blocks } of frozen.unsealed) {
-    const copied = yield* copyPairs(blocks(), directory, `${name}-${stamp}.pairs`, (record) => damageOf(record, name, frozen))
+  for (const segment of frozen.unsealed) {
+    const { name } = segment
+    const copied = yield* copyPairs(segment.blocks(), directory, `${name}-${stamp}.pairs`, (record) => damageOf(record, name, frozen))
     done += copied.bytes
     yield { kind: 'file', isNew: true, file: { kind: 'active', name, ...copied } }
     yield { kind: 'progress', done }
@@ -58,7 +74,7 @@ export async function* copyLog(frozen: FrozenLog, { directory, known }: CopyTarg
       continue
     }
     const path = join('segments', `${sealed.name.replace(/\.segment$/, '')}-${sealed.fileHash.slice(0, 16)}.segment`)
-    await guarded(join(directory, path), () => copyWhole(sealed.path, join(directory, path)))
+    await guarded(join(directory, path), () => copyWhole(sealed.path, join(directory, path), stamp))
     yield { kind: 'file', isNew: true, file: { kind: 'segment', name: sealed.name, path, bytes: sealed.bytes, sha256: sealed.fileHash } }
     yield { kind: 'progress', done: (done += sealed.bytes) }
   }
@@ -81,6 +97,7 @@ async function* copyPairs(
 ): AsyncGenerator<CopyStep, Copied> {
   const file = join(directory, path)
   const writer = await guarded(file, () => PairsWriter.create(file))
+  let isWhole = false
   try {
     let untold = 0
     for await (const record of records) {
@@ -93,9 +110,12 @@ async function* copyPairs(
       // So that others get a turn, and whoever asked can say that he has gone.
       yield { kind: 'progress', done: 0 }
     }
-  } catch (error) {
-    await writer.abandon().catch(() => undefined)
-    throw error
+    isWhole = true
+  } finally {
+    if (!isWhole) {
+      await writer.abandon().catch(() => undefined)
+      await rm(file, { force: true })
+    }
   }
   return { path, ...(await guarded(file, () => writer.close())) }
 }
@@ -126,10 +146,15 @@ async function writeText(directory: string, path: string, text: string): Promise
 }
 
 /** A crash leaves at most a file that ends in `.part`. Where the file system can, the copy shares what nobody writes to. */
-async function copyWhole(from: string, to: string): Promise<void> {
+async function copyWhole(from: string, to: string, stamp: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true, mode: 0o700 })
-  const part = `${to}.part`
-  await copyFile(from, part, constants.COPYFILE_FICLONE)
+  const part = `${to}.${stamp}.part`
+  try {
+    await copyFile(from, part, constants.COPYFILE_FICLONE)
+  } catch (error) {
+    await rm(part, { force: true })
+    throw error
+  }
   await syncPath(part)
   await rename(part, to)
   await syncPath(dirname(to))

@@ -1,14 +1,5 @@
 import { MillraceError, messageOf } from '#base/errors.js'
-import {
-  checkFields,
-  type DataOf,
-  type DeepReadonly,
-  type Fields,
-  fieldSchemas,
-  isPlainObject,
-  isTypeName,
-  wrongName,
-} from '#schema/index.js'
+import { type DataOf, type DeepReadonly, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
 import { isRecord, type Wrong, wrongFields, wrongUpcasts } from './upcast-check.js'
@@ -33,6 +24,9 @@ type OnlySynchronous<D, C> = {
       : unknown
     : 'there is no command of this name'
 }
+
+/** A method, so that its parameter may be declared as what the old state was. */
+type FromOld<S> = { from(old: unknown): S }['from']
 
 /** Written so that declaration files show what it comes to. */
 type Returns<D> = { [K in keyof D]: D[K] extends (...args: never) => infer R ? R : never } extends infer Flat
@@ -74,7 +68,7 @@ export function defineEntity<
   /** Raise it when `apply` makes something else of the same events: then all snapshots are made anew from the log. From 1. */
   readonly stateVersion?: number
   /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
-  upcastState?(old: unknown): NoInfer<S>
+  readonly upcastState?: FromOld<NoInfer<S>>
 }): Entity<N, E, C, S, Returns<D>> {
   const wrong = whatIsWrong(definition)
   if (wrong !== undefined) {

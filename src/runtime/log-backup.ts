@@ -57,8 +57,9 @@ export async function backupLog(options: BackupOptions): Promise<BackupReport> {
     inForce = list.list
     return list.report
   } finally {
-    removeUnlisted(directory, inForce)
+    // First whoever may still write there, when it is one of ours.
     await access.close()
+    removeUnlisted(directory, inForce)
     lock.close()
   }
 }

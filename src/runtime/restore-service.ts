@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { isMillraceError } from '#base/errors.js'
 import { type BackupFile, type BackupList, backupDamaged, readBackupList } from '#backup/backup-list.js'
 import { readPairs } from '#backup/pairs-file.js'
 import { readFileSync } from 'node:fs'
@@ -82,8 +83,14 @@ async function* verify(journal: Journal, list: BackupList, backup: string): Asyn
   if (latest !== undefined) yield latest
 }
 
+/** 0 where a damaged log does not tell: the backup's list does too. */
 function highestTerm(journal: Journal): number {
-  let term = 0
-  for (let shard = 0; shard < journal.shardCount; shard++) for (const head of journal.heads(shard)) term = Math.max(term, head.term)
-  return term
+  try {
+    let term = 0
+    for (let shard = 0; shard < journal.shardCount; shard++) for (const head of journal.heads(shard)) term = Math.max(term, head.term)
+    return term
+  } catch (error) {
+    if (isMillraceError(error)) return 0
+    throw error
+  }
 }

@@ -157,7 +157,7 @@ describe('a CSV file', () => {
     await run('measured.csv', { format: 'csv', query: { event: 'Measured' } })
 
     const text = readFileSync(join(folder, 'measured.csv'), 'utf8')
-    const rows = parse(text, { columns: true }) as Record<string, string>[]
+    const rows = parse<Record<string, string>>(text, { columns: true })
 
     for (const [index, odd] of ODD.entries()) {
       const row = rows[index] as Record<string, string>

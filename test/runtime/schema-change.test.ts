@@ -54,7 +54,7 @@ async function run(entity: AnyEntity, samples: readonly object[]) {
   const plant = await openPlant({ entities: [entity], data })
   try {
     const read = samples.length === 0 ? undefined : await plant.state(entity, 'a')
-    for (const sample of samples) await plant.send('press/a' as never, 'sample', sample as never)
+    for (const sample of samples) await plant.send('press/a', 'sample', sample as never)
     const rows: unknown[] = []
     for await (const row of readRows(plant.journal, { from: 0 })) rows.push([row.event, row.data])
     const { live, replayed } = await plant.stateHash()
