@@ -28,7 +28,7 @@ describe('a query of a random log', () => {
         await fill(journal, log)
         await seen.checkAll(journal, some)
       }),
-      params({ smoke: 50, full: 20_000 }),
+      params({ smoke: 30, full: 20_000 }),
     )
     seen.check()
   })
@@ -44,7 +44,7 @@ describe('a query of a random log', () => {
         await seen.checkAll(journal, some)
         await journal.close()
       }),
-      params({ smoke: 10, full: 2000 }),
+      params({ smoke: 8, full: 2000 }),
     )
     seen.check()
   })

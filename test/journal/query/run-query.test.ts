@@ -35,7 +35,7 @@ function openLog(): Promise<Journal> {
 
 describe('a long query', () => {
   test('lets others work in between', async () => {
-    const journal = await filled(40, 1000)
+    const journal = await filled(25, 1000)
     let turns = 0
     let isOver = false
     const count = (): void => {
@@ -54,13 +54,13 @@ describe('a long query', () => {
   })
 
   test('ends with the reason of its signal', async () => {
-    const journal = await filled(40, 1000)
+    const journal = await filled(25, 1000)
     const stop = new AbortController()
     const run = journal.query({ aggregates: ['count(temperature)'], by: ['temperature'] }, { signal: stop.signal })
     setImmediate(() => stop.abort(new Error('enough')))
 
     await expect(collect(run)).rejects.toThrow('enough')
-    expect(run.counts.blocksRead).toBeLessThan(40)
+    expect(run.counts.blocksRead).toBeLessThan(25)
     await expect(collect(journal.query({}, { signal: stop.signal }))).rejects.toThrow('enough')
   })
 
