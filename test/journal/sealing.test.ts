@@ -27,6 +27,8 @@ async function fill(journal: Journal, writer: TestWriter, batches: number): Prom
     await journal.append(batchOf(Array.from({ length: 20 }, (_, index) => writer.sample(`press/press-${(index * 7) % 13}`, batch + index))))
 }
 
+const RAW = { encoding: 'binary', keyEncoding: 'binary', noSubdir: false, overlappingSync: false, cache: false } as const
+
 const segmentsIn = (directory: string) => readdirSync(join(directory, 'log')).sort()
 
 describe('a log that is sealed by itself', () => {
@@ -281,5 +283,40 @@ describe('damage in a sealed file', () => {
       code: 'ERR_LOG_INCOMPLETE',
       values: { missing: '000000000000.segment' },
     })
+  })
+})
+
+describe('a sealed log whose saved heads are lost', () => {
+  /** Takes away what was saved of heads and marks. */
+  const forget = async (directory: string) => {
+    const { open } = await import('lmdb')
+    const catalog = open<Buffer, Uint8Array>({ path: join(directory, 'catalog'), ...RAW })
+    for (const key of [...catalog.getKeys({})].filter((one) => one[0] === 4 || one[0] === 5)) await catalog.remove(key)
+    await catalog.close()
+  }
+  const headsOf = (journal: Journal) => Array.from({ length: journal.shardCount }, (_, shard) => [...journal.heads(shard)])
+
+  test.each([
+    ['from all of its rows', 0],
+    ['from what is left and the copy made when rows were dropped', 2],
+  ])('has them again %s', async (_, drops) => {
+    const { directory, journal, writer } = await started()
+    for (let segment = 0; segment < 4; segment++) {
+      await fill(journal, writer, 2)
+      await journal.append(batchOf([writer.sample(`press/only-${segment}`, 1)], segment))
+      await journal.seal()
+    }
+    for (const { name } of journal.sealedSegments().slice(0, drops)) await journal.dropOldest(name)
+    await fill(journal, writer, 1)
+    const expected = { heads: headsOf(journal), marks: [0, 1, 2, 3].map((slot) => journal.mark(slot)), rows: await rowsOf(journal) }
+    await journal.close()
+    await forget(directory)
+
+    const again = await openLmdbJournal({ directory })
+
+    expect({ heads: headsOf(again), marks: [0, 1, 2, 3].map((slot) => again.mark(slot)), rows: await rowsOf(again) }).toEqual(expected)
+    expect(await collect(again.verify())).toEqual([])
+    expect(await again.append(batchOf([writer.sample('press/only-0', 2)], 9))).toMatchObject({ rowCount: 1, rejected: [] })
+    await again.close()
   })
 })
