@@ -128,6 +128,47 @@ describe('a streaming method', () => {
     expect((await collect(stream)).length).toBe(1999)
   })
 
+  test('makes nothing for which its reader has given no credit', async () => {
+    const made: number[] = []
+    const path = await serve({
+      numbers: async function* () {
+        for (let n = 0; n < 50; n++) {
+          made.push(n)
+          yield n
+        }
+      },
+      beat: () => made.length,
+    })
+    const stream = streamControl(path, 'numbers', {}, { aheadMax: 1 })
+
+    await stream.next()
+    await vi.waitFor(() => expect(made).toEqual([0, 1]))
+    // By the time that some calls were answered, a third one would have been made.
+    for (let calls = 0; calls < 5; calls++) expect(await callControl(path, 'beat')).toBe(2)
+
+    expect(await collect(stream)).toHaveLength(49)
+  })
+
+  test('ends while it waits when its reader says so', async () => {
+    let isOver = false
+    const path = await serve({
+      silence: async function* (_, signal) {
+        yield 'here'
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+        isOver = true
+      },
+    })
+    const stop = new AbortController()
+    const stream = streamControl(path, 'silence', {}, { aheadMax: 1, signal: stop.signal })
+    expect(await stream.next()).toEqual({ done: false, value: 'here' })
+
+    const end = stream.next()
+    stop.abort()
+
+    expect(await end).toEqual({ done: true, value: undefined })
+    await vi.waitFor(() => expect(isOver).toBe(true))
+  })
+
   test('is aborted when its reader leaves', async () => {
     let isAborted = false
     const path = await serve({
