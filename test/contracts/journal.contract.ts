@@ -351,7 +351,7 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
   })
 
   describe(`${kind}: a journal that is sealed`, () => {
-    const presses = (count: number) => Array.from({ length: count }, (_, index): EntityId => `press/press-${index}`)
+    const presses = (length: number) => Array.from({ length }, (_, index): EntityId => `press/press-${index}`)
     const fill = async (journal: Journal, writer: TestWriter, batches: number) => {
       for (let batch = 0; batch < batches; batch++) {
         const frames = presses(30 + batch).flatMap((entity, index) => [
@@ -378,7 +378,7 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
       const newest = await again.lastRows('press/press-4', 5)
       await again.seal()
       await again.seal()
-      const newestSealed = await Promise.all([5, 1, 1000].map((count) => again.lastRows('press/press-4', count)))
+      const newestSealed = await Promise.all([5, 1, 1000].map((most) => again.lastRows('press/press-4', most)))
       const twice = { all: await rowsOf(again), some: await rowsOf(again, 100), entities: await byEntity(again) }
 
       expect(sealed).toEqual(before)
@@ -455,8 +455,8 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
       await journal.seal()
       const after = journal.directory()
 
-      const count = (entries: readonly BlockEntry[]) => entries.reduce((sum, { rowCount }) => sum + rowCount, 0)
-      expect([count(before), count(after)]).toEqual([journal.endPosition, journal.endPosition])
+      const rowCount = (entries: readonly BlockEntry[]) => entries.reduce((sum, entry) => sum + entry.rowCount, 0)
+      expect([rowCount(before), rowCount(after)]).toEqual([journal.endPosition, journal.endPosition])
       for (const entry of after) expect(readHeader((await journal.readBlock(entry)) as Uint8Array).rowCount).toBe(entry.rowCount)
       for (const entry of before) {
         const bytes = await journal.readBlock(entry)

@@ -1,17 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statfsSync,
-  writeSync,
-} from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError, messageOf } from '#base/errors.js'
 import { SHARD_COUNT_DEFAULT, SHARD_HASH_NAME } from '#base/ids.js'
@@ -21,9 +9,10 @@ import { syncDirectory } from './environment.js'
  * A log directory:
  *
  *   format.json                     what can never change: LogFormat. Written first, and atomically: without it there is no log
- *   log/000000000000.active/        LMDB environment of the segment that is being written, named by its first position;
- *                                   base position of a block, u64 big-endian → the block (block-format.ts)
- *   log/<first position>.segment    a sealed segment: kept for when segments are sealed
+ *   log/<first position>.active/    LMDB environment of a segment that is not sealed; base position of a block, u64 big-endian →
+ *                                   the block (block-format.ts). The last of them is being written
+ *   log/<first position>.segment    a sealed segment (segments/segment-format.ts)
+ *   log/….new                       what a crash left of either
  *   catalog/                        LMDB environment of what is small and overwritten (catalog.ts)
  */
 export interface LogFormat {
@@ -36,7 +25,6 @@ export interface LogFormat {
 }
 
 export const LOG_FORMAT = 1
-export const FIRST_SEGMENT = '000000000000.active'
 
 const SHARD_COUNT_MAX = 65_536
 
@@ -93,13 +81,6 @@ export function createFormat(directory: string, options: { readonly shardCount?:
   renameSync(draft, path)
   syncDirectory(directory)
   return format
-}
-
-/** The name of the segment being written. */
-export function activeSegment(directory: string): string {
-  const { log } = logPaths(directory)
-  const found = existsSync(log) ? readdirSync(log).filter((name) => /^\d{12,}\.active$/.test(name)) : []
-  return found.sort().at(-1) ?? FIRST_SEGMENT
 }
 
 /** Bytes that an unprivileged process may still write in the file system of the directory. */

@@ -95,7 +95,7 @@ export async function checkSegmentFile(
     attempt(undefined, () => {
       file.entries()
       file.newEntities()
-      for (const _ of file.entities());
+      file.entities().next()
     })
     if (faults.length > 0) return faults
     attempt(undefined, () => checkRuns(file, rows))

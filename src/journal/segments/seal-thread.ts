@@ -46,5 +46,5 @@ export function runSegmentTask(task: SegmentTask): SegmentAnswer {
 /** What piscina calls in its threads. Memory is handed over, not copied. */
 export default function inThread(task: SegmentTask): unknown {
   const answer = runSegmentTask(task)
-  return answer.kind === 'sealed' ? move({ [transferableSymbol]: [answer.bytes.buffer], [valueSymbol]: answer } as never) : answer
+  return answer.kind === 'sealed' ? move({ [transferableSymbol]: [answer.bytes.buffer], [valueSymbol]: answer }) : answer
 }
