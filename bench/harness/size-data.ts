@@ -126,7 +126,7 @@ function csv(path: string, delimiter: string): { header: string[]; rows: string[
   const bytes = readFileSync(path)
   const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()
   const [header, ...rows] = text
-    .split('\n')
+    .split(/\r?\n/)
     .filter((line) => line !== '')
     .map((line) => line.split(delimiter))
   return { header: header as string[], rows, source: `csv-${hash32(Buffer.from(path + text.slice(0, 4096))).toString(16)}` }
@@ -134,7 +134,7 @@ function csv(path: string, delimiter: string): { header: string[]; rows: string[
 
 function tabbed(text: string): number[][] {
   return text
-    .split('\n')
+    .split(/\r?\n/)
     .filter((line) => line.trim() !== '')
     .map((line) => line.trim().split('\t').map(Number))
 }
