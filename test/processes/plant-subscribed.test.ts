@@ -11,6 +11,7 @@ import { PlantSession } from '#runtime/plant-session.js'
 import { SessionUnderTest } from '#runtime/session-under-test.js'
 import { bePatient, ProgramUnderTest, until } from '../apps/program-under-test.js'
 import { SampleFeeder } from '../faults/sample-feeder.js'
+import { Broker } from '../ingest/broker.js'
 import { writePressPlant } from '../ingest/press-plant.js'
 
 bePatient()
@@ -128,5 +129,67 @@ describe('the log of a plant, read from another process', () => {
 
     expect(await tail.ended).toBe(130)
     expect(positions()).toEqual(upTo(0, end))
+  })
+
+  test('is published by a command up to where it ends, and from there on by the next one', async () => {
+    const broker = await Broker.start()
+    const publish = async (...words: string[]) => {
+      const program = new ProgramUnderTest(
+        [
+          'publish',
+          'mqtt',
+          broker.url,
+          '--topic',
+          'plant/{name}',
+          '--mqtt-version',
+          '4',
+          '--name',
+          'tool',
+          ...words,
+          '--json',
+          '--data',
+          data,
+        ],
+        { cwd: directory },
+      )
+      const code = await program.ended
+      return { code, ...(program.json.at(-1) as { delivered: number; position: number }) }
+    }
+    const before = await endPosition()
+
+    const first = await publish('--once', '--entity', 'press/press-1', 'press/press-2')
+    const end = await whileFed(async (feeder) => until('some rows are durable', () => feeder.settled >= 20))
+    const second = await publish('--once', '--entity', 'press/press-1', 'press/press-2')
+
+    expect(first).toMatchObject({ code: 0, name: 'tool', position: before, lag: 0, rejected: 0 })
+    expect(second).toMatchObject({ code: 0, position: end, lag: 0 })
+    expect(new Set(broker.published.map(({ topic }) => topic))).toEqual(new Set(['plant/press-1', 'plant/press-2']))
+    expect(broker.published).toHaveLength(first.delivered + second.delivered)
+    const versions = broker.published
+      .filter(({ topic }) => topic === 'plant/press-1')
+      .map(({ payload }) => (JSON.parse(payload.toString()) as { version: number }).version)
+    expect(versions).toEqual(upTo(1, versions.length + 1))
+  })
+
+  test('has a list of those who read it, who can be reset and forgotten', async () => {
+    const command = async (...words: string[]) => {
+      const program = new ProgramUnderTest(['subscription', ...words, '--data', data], { cwd: directory })
+      const code = await program.ended
+      return { code, stdout: program.stdout, stderr: program.stderr }
+    }
+    const listed = async () => (JSON.parse((await command('list', '--json')).stdout) as { subscriptions: object[] }).subscriptions
+    await (await openSubscription({ data, name: 'listed', from: 'end' })).close()
+    const end = await endPosition()
+
+    expect(await listed()).toContainEqual(expect.objectContaining({ name: 'listed', position: end, lag: 0, isFenced: false }))
+    expect((await command('list')).stdout).toMatch(/^subscription +position +lag +last seen +state\n/)
+    expect(await command('reset', 'listed', '--to', '7')).toMatchObject({ code: 0, stdout: 'listed goes on at position 7.\n' })
+    expect(await listed()).toContainEqual(expect.objectContaining({ name: 'listed', position: 7, lag: end - 7 }))
+    expect(await command('remove', 'listed')).toMatchObject({ code: 0 })
+    expect(await command('remove', 'listed')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no subscription of this name') as string,
+    })
+    expect(await command('reset', 'listed', '--to', 'yesterday')).toMatchObject({ code: 2 })
   })
 })
