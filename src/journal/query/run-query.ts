@@ -4,22 +4,23 @@ import type { Journal } from '#journal/journal.js'
 import type { LogQuery, QueryOptions, QueryPlan, QueryRow, QueryRun, ResultColumn, ScanCounts } from '#journal/log-query.js'
 import { Aggregator } from './aggregator.js'
 import { entityFilterOf } from './entity-filter.js'
-import type { GroupColumns } from './group-columns.js'
 import { Pace } from './pace.js'
 import { planScan, type ScanPlan, type ScanUnit } from './plan-scan.js'
 import type { QuerySchema } from './resolved-query.js'
 import { RowOrder } from './row-order.js'
-import { Scan } from './scan.js'
+import { Scan, type Visit } from './scan.js'
 import { UnitsLeft } from './units-left.js'
 
 /** Rows of a unit whose blocks interleave that are put in order at a time: what a query holds in memory is twice as many. */
 const ROWS_HELD = 32_768
+/** When so many times as many match in a unit, it is cheaper to have its blocks put together in order than to read them again and again. */
+const PASSES_MAX = 4
 
 type Values = readonly unknown[]
 
 /** Asks the log. Throws ERR_QUERY and ERR_ENTITY_ID for a question that makes no sense; reads nothing yet but the directory. */
-export function runQuery(journal: Journal, query: LogQuery, options: QueryOptions = {}): QueryRun {
-  return new LogQueryRun(journal, query, options)
+export function runQuery(journal: Journal, query: LogQuery, options: QueryOptions = {}, rowsHeld = ROWS_HELD): QueryRun {
+  return new LogQueryRun(journal, query, options, rowsHeld)
 }
 
 class LogQueryRun implements QueryRun {
@@ -30,8 +31,10 @@ class LogQueryRun implements QueryRun {
   readonly #plan: ScanPlan
   readonly #signal: AbortSignal | undefined
   readonly #left: UnitsLeft
+  readonly #rowsHeld: number
 
-  constructor(journal: Journal, query: LogQuery, { signal }: QueryOptions) {
+  constructor(journal: Journal, query: LogQuery, { signal }: QueryOptions, rowsHeld: number) {
+    this.#rowsHeld = rowsHeld
     this.#journal = journal
     this.#signal = signal
     const { eventTypes, endPosition } = journal
@@ -88,7 +91,8 @@ class LogQueryRun implements QueryRun {
     const left = this.#left
     let wanted = limit
     for (let unit = left.oldest(); unit !== undefined && wanted > 0; unit = left.oldest()) {
-      const order = new RowOrder(Math.min(ROWS_HELD, wanted))
+      const order = new RowOrder(Math.min(this.#rowsHeld, wanted))
+      const matchedBefore = this.counts.rowsMatched
       if (!(await this.#collect(scan, unit, order, false))) {
         left.planAgain()
         continue
@@ -97,6 +101,25 @@ class LogQueryRun implements QueryRun {
       if (hasMore) left.from = last + 1
       else left.passOldest(unit)
       wanted -= rows.length
+      if (rows.length > 0) yield rows
+      if (!hasMore || Math.min(wanted, this.counts.rowsMatched - matchedBefore) <= PASSES_MAX * this.#rowsHeld) continue
+      for await (const more of this.#ordered(scan, unit)) {
+        yield more.slice(0, wanted)
+        wanted -= more.length
+        if (wanted <= 0) return
+      }
+      left.passOldest(unit)
+    }
+  }
+
+  /** What is left of a unit, block by block in order of position. */
+  async *#ordered(scan: Scan, unit: ScanUnit): AsyncGenerator<readonly Values[]> {
+    const { from } = this.#left
+    const to = Math.min(this.#left.to, unit.endPosition)
+    for await (const bytes of this.#journal.orderedBlocks({ from, to })) {
+      const order = new RowOrder(Infinity)
+      await scan.bytes(bytes, unit.blocks[0]?.segment ?? '', from, to, this.#visitor(order, false))
+      const { rows } = order.finish()
       if (rows.length > 0) yield rows
     }
   }
@@ -121,10 +144,21 @@ class LogQueryRun implements QueryRun {
 
   /** Puts the rows of a unit in order, of position or against it. Answers false when a block is there no more. */
   async #collect(scan: Scan, unit: ScanUnit, order: RowOrder, isNewestFirst: boolean): Promise<boolean> {
-    const { columns: wanted } = this.#plan.resolved
     const { from, to } = this.#left
+    const visit = this.#visitor(order, isNewestFirst)
+    for (const block of isNewestFirst ? unit.blocks.toReversed() : unit.blocks) {
+      if (block.endPosition <= from || block.firstPosition >= to) continue
+      const nearest = isNewestFirst ? -(block.endPosition - 1) : block.firstPosition
+      if (order.wants(nearest) && !(await scan.block(block, from, to, visit))) return false
+    }
+    return true
+  }
+
+  /** Puts rows in order as a scan visits them. */
+  #visitor(order: RowOrder, isNewestFirst: boolean): Visit {
+    const { columns: wanted } = this.#plan.resolved
     const sign = isNewestFirst ? -1 : 1
-    const visit = (columns: GroupColumns, picks: Uint32Array | undefined, count: number): void => {
+    return (columns, picks, count) => {
       let readers: ((pick: number) => unknown)[] | undefined
       for (let index = 0; index < count; index++) {
         const at = isNewestFirst ? count - 1 - index : index
@@ -138,12 +172,6 @@ class LogQueryRun implements QueryRun {
         )
       }
     }
-    for (const block of isNewestFirst ? unit.blocks.toReversed() : unit.blocks) {
-      if (block.endPosition <= from || block.firstPosition >= to) continue
-      const nearest = isNewestFirst ? -(block.endPosition - 1) : block.firstPosition
-      if (order.wants(nearest) && !(await scan.block(block, from, to, visit))) return false
-    }
-    return true
   }
 }
 

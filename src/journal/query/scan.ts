@@ -1,6 +1,6 @@
 import { RECEIPT_TYPE } from '#journal/append-frame.js'
 import type { BlockEntry } from '#journal/block-entry.js'
-import type { BlockGroup } from '#journal/block-format.js'
+import type { BlockGroup, BlockHeader } from '#journal/block-format.js'
 import { BlockReader } from '#journal/block-reader.js'
 import type { EventType, Journal } from '#journal/journal.js'
 import type { ScanCounts } from '#journal/log-query.js'
@@ -52,15 +52,20 @@ export class Scan {
   async block(entry: BlockEntry, from: number, to: number, visit: Visit): Promise<boolean> {
     const bytes = await this.#journal.readBlock(entry)
     if (bytes === undefined) return false
-    const reader = new BlockReader(bytes, entry.segment)
+    await this.bytes(bytes, entry.segment, from, to, visit)
+    return true
+  }
+
+  /** As `block`, of a block that is here; its checksums are checked already. */
+  async bytes(bytes: Uint8Array, segment: string, from: number, to: number, visit: Visit): Promise<void> {
+    const reader = new BlockReader(bytes, segment)
     const { groups } = reader.header
     this.counts.blocksRead++
     for (const [index, group] of groups.entries()) {
       if (!this.#hasEntity(group)) this.counts.groupsSkipped++
-      else reader.guard(() => this.#group(reader, index, entry, from, to, visit))
+      else reader.guard(() => this.#group(reader, index, from, to, visit))
       await this.#pace.step()
     }
-    return true
   }
 
   /** Ends it: what it decoded into serves the next query. */
@@ -70,7 +75,7 @@ export class Scan {
     else if (known.length < IDLE_MAX) known.push(this.#columns)
   }
 
-  #group(reader: BlockReader, index: number, entry: BlockEntry, from: number, to: number, visit: Visit): void {
+  #group(reader: BlockReader, index: number, from: number, to: number, visit: Visit): void {
     const columns = this.#columns
     columns.open(reader, index)
     const { types, stored, wantsReceipts } = this.#resolved
@@ -82,7 +87,7 @@ export class Scan {
       return
     }
     this.counts.groupsRead++
-    const range = this.#rowRange(columns, entry, from, to)
+    const range = this.#rowRange(columns, reader.header, from, to)
     for (const rows of found) {
       columns.select(rows, types.get(rows.typeNumber) ?? RECEIPTS, stored.get(rows.typeNumber) ?? RECEIPTS)
       this.#rows(columns, rows, range, visit)
@@ -134,11 +139,12 @@ export class Scan {
   }
 
   /** Rows of the group that may be wanted, by entity and position. */
-  #rowRange(columns: GroupColumns, entry: BlockEntry, from: number, to: number): RowRange {
-    const isMixed = entry.isClustered && (entry.firstPosition < from || entry.endPosition > to)
+  #rowRange(columns: GroupColumns, header: BlockHeader, from: number, to: number): RowRange {
+    const { isClustered } = header
+    const isMixed = isClustered && (header.basePosition < from || header.endPosition > to)
     let start = 0
     let end = columns.group.rowCount
-    if (!entry.isClustered) {
+    if (!isClustered) {
       start = Math.max(0, from - columns.firstPosition)
       end = Math.min(end, to - columns.firstPosition)
     }

@@ -7,6 +7,7 @@ import { isMillraceError } from '#base/errors.js'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import { type Journal, type LogQuery, readRows } from '#journal/index.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
+import { runQuery } from '#journal/query/index.js'
 import { askSlowly } from '../../models/log-query.js'
 import { collect } from '../../contracts/journal.contract.js'
 import { isSoak, soakSeed, soakTimes } from '../../soak.js'
@@ -36,12 +37,12 @@ describe('a query of a random log', () => {
   test('answers the same of sealed segments, and of sealed ones behind which the log went on', async () => {
     const seen = new Seen()
     await fc.assert(
-      fc.asyncProperty(logs, asked, fc.infiniteStream(fc.nat(2)), async (log, some, seals) => {
+      fc.asyncProperty(logs, asked, fc.infiniteStream(fc.nat(2)), fc.constantFrom(1, 2, 5, 32_768), async (log, some, seals, rowsHeld) => {
         const journal = await openLmdbJournal({ directory: join(root, `${logCount++}`), shardCount: 3 })
         await fill(journal, log, async () => {
           if (seals.next().value === 0) await journal.seal()
         })
-        await seen.checkAll(journal, some)
+        await seen.checkAll(journal, some, rowsHeld)
         await journal.close()
       }),
       params({ smoke: 8, full: 2000 }),
@@ -60,10 +61,10 @@ class Seen {
   #empty = 0
   #refused = 0
 
-  async checkAll(journal: Journal, some: readonly LogQuery[]): Promise<void> {
+  async checkAll(journal: Journal, some: readonly LogQuery[], rowsHeld = 32_768): Promise<void> {
     const rows = await collect(readRows(journal, { from: 0 }))
     for (const query of some) {
-      const answer = await ask(journal, query)
+      const answer = await ask(journal, query, rowsHeld)
       if (answer === undefined) this.#refused++
       else {
         if (answer.length > 0) this.#withRows++
@@ -78,9 +79,9 @@ class Seen {
   }
 }
 
-async function ask(journal: Journal, query: LogQuery): Promise<unknown[] | undefined> {
+async function ask(journal: Journal, query: LogQuery, rowsHeld: number): Promise<unknown[] | undefined> {
   try {
-    return await collect(journal.query(query))
+    return await collect(runQuery(journal, query, {}, rowsHeld))
   } catch (error) {
     if (isMillraceError(error, 'ERR_QUERY')) return undefined
     throw error
