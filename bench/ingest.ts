@@ -10,7 +10,7 @@
  * schedule, each wait counted from when the command was due, so that a slow moment is not left out. For HTTP a wait is that of a request, and for
  * both doors it includes this program's own. A run counts when every command was done and the log has one row for each, those of the devices compared
  * value by value. Processor time per event is what the scheduler counted for each process while it was flooded: it says less about who else used
- * the machine than a rate does. The reference, in the same run and on the same file system, is a bare LMDB put of one row of 64 bytes, fsynced, one
+ * the machine than a rate does. The log stays in its active file: nothing is sealed meanwhile. The reference, in the same run and on the same file system, is a bare LMDB put of one row of 64 bytes, fsynced, one
  * behind the other: the floor for a single acknowledgement. Wants two cores.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -23,7 +23,7 @@ import { PlantSession } from '#runtime/plant-session.js'
 import { allowedCores } from '#shm/index.js'
 import { benchMain } from './harness/bench-main.js'
 import { compiledPath } from './harness/compiled.js'
-import { type ByRole, FleetPlant, type FleetRun } from './harness/fleet-plant.js'
+import { type ByRole, FleetPlant, type FleetRun, WITHOUT_SEALING } from './harness/fleet-plant.js'
 import { HttpLoad } from './harness/http-load.js'
 import { putAndSync } from './harness/lmdb-put.js'
 import { percentile } from './harness/samples.js'
@@ -155,7 +155,7 @@ type FleetPart = Omit<IngestBench, 'bench' | 'stream' | 'http' | 'reference' | '
 
 /** The headline: devices in the gateway, one worker. */
 async function measureFleet(data: string, { sensors, warmUpSeconds, fleetSeconds }: IngestBenchOptions): Promise<FleetPart> {
-  const plant = await FleetPlant.start(data)
+  const plant = await FleetPlant.start(data, WITHOUT_SEALING)
   let flood: FleetRun
   let paced: FleetRun
   try {

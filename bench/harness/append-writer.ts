@@ -35,6 +35,9 @@ const BATCHES_AHEAD = 32
 /** Batches that the journal takes at a time. */
 const IN_FLIGHT = 2
 
+/** Sealing, which rewrites the log in the background, is another question. */
+const WITHOUT_SEALING = { segmentRowsMax: Number.POSITIVE_INFINITY, segmentBytesMax: Number.POSITIVE_INFINITY }
+
 class AppendWriter {
   readonly #folder: string
   readonly #sensors: number
@@ -47,7 +50,7 @@ class AppendWriter {
   constructor({ folder, sensors }: AppendWriterSetup) {
     this.#folder = folder
     this.#sensors = sensors
-    this.#opened = openLmdbJournal({ directory: join(folder, 'journal') })
+    this.#opened = openLmdbJournal({ directory: join(folder, 'journal'), ...WITHOUT_SEALING })
   }
 
   async carryOut(order: AppendOrder): Promise<AppendReport> {
