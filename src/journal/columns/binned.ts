@@ -17,6 +17,8 @@ import { BITS_MAX, BitInput, bitsOf, BitWriter, LOAD_BITS } from './bits.js'
  * is the state of the next number. Two lanes are read at a time, so that one need not wait for the other.
  */
 const LANES_FROM = 256
+/** More tell frequencies better, and take longer to prepare for reading. */
+const WANTED_STATE_BITS = 11
 
 export class BinnedWriter {
   readonly #choice = new BinChoice()
@@ -53,7 +55,10 @@ export class BinnedWriter {
       out.u8(this.#widths[bin] as number)
       next = first + 1
     }
-    const stateBits = Math.min(STATE_BITS_MAX, Math.max(STATE_BITS_MIN, bitsOf(bins - 1) + 1, Math.min(11, bitsOf(count) - 2)))
+    const stateBits = Math.min(
+      STATE_BITS_MAX,
+      Math.max(STATE_BITS_MIN, bitsOf(bins - 1) + 1, Math.min(WANTED_STATE_BITS, bitsOf(count) - 3)),
+    )
     weigh(this.#counts, bins, count, stateBits, this.#weights)
     out.u8(stateBits)
     for (let bin = 0; bin < bins; bin++) out.varint(this.#weights[bin] as number)
@@ -232,10 +237,15 @@ export class BinnedReader {
   #prepareMoves(bins: number, stateBits: number): void {
     const states = this.#states
     states.build(this.#weights, bins, stateBits)
+    const { bin: binOf, bits, base } = states
+    const moves = this.#moves
+    const lowestOf = this.#lowestOf
+    const lowest = this.#lowest
+    const widths = this.#widths
     for (let state = 0; state < 1 << stateBits; state++) {
-      const bin = states.bin[state] as number
-      this.#moves[state] = (states.base[state] as number) | ((states.bits[state] as number) << 12) | ((this.#widths[bin] as number) << 16)
-      this.#lowestOf[state] = this.#lowest[bin] as number
+      const bin = binOf[state] as number
+      moves[state] = (base[state] as number) | ((bits[state] as number) << 12) | ((widths[bin] as number) << 16)
+      lowestOf[state] = lowest[bin] as number
     }
   }
 
