@@ -56,7 +56,7 @@ afterEach(() => rmSync(data, { recursive: true, force: true }))
 function measurement(prng: Prng, index: number) {
   const wild = index >= 200
   return {
-    double: wild ? (prng.next() - 0.5) * 1e9 : 21.5,
+    double: wild ? (index % 9 === 0 ? (prng.next() - 0.5) * 1e9 : Math.round(prng.next() * 9999) / 100) : 21.5,
     single: wild ? Math.fround(prng.next()) : 0.5,
     small: Math.floor((prng.next() - 0.5) * (wild ? 2 ** 31 : 100)),
     large: wild ? Math.floor(prng.next() * 2 ** 52) : index,
@@ -68,11 +68,11 @@ function measurement(prng: Prng, index: number) {
   }
 }
 
-test('a reader made from the page about the format alone reads what the journal reads', async () => {
-  const prng = new Prng('format')
+/** Lets a plant take measurements; it begins with the state that its log has. */
+async function measure(prng: Prng, from: number, to: number): Promise<void> {
   const plant = await openPlant({ entities: [Probe], data })
   const sending: Promise<unknown>[] = []
-  for (let index = 0; index < 600; index++) {
+  for (let index = from; index < to; index++) {
     const probe = plant.entity(Probe, `p-${index % 37}`)
     const at = 1_767_000_000_000_000 + (index % 50 === 49 ? -1 : index) * 1000
     const envelope = index % 3 === 0 ? { at } : { at, source: `s-${index % 2}`, sequence: index + 1, correlation: `order ${index % 5}` }
@@ -81,6 +81,25 @@ test('a reader made from the page about the format alone reads what the journal 
   }
   await Promise.all(sending)
   await plant.close()
+}
+
+async function seal(): Promise<void> {
+  const journal = await openLog(data)
+  await journal.seal()
+  await journal.close()
+}
+
+test.each([
+  ['as it was written', [600], 0],
+  ['sealed', [600], 1],
+  ['sealed in two segments', [300, 600], 2],
+  ['sealed up to a part that is not', [450, 600], 1],
+])('a reader made from the page about the format alone reads what the journal reads: %s', async (_, ends, sealCount) => {
+  const prng = new Prng('format')
+  for (const [index, end] of ends.entries()) {
+    await measure(prng, ends[index - 1] ?? 0, end)
+    if (index < sealCount) await seal()
+  }
 
   const byTheBook = readByTheBook(join(data, 'journal'))
 
