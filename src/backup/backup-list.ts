@@ -3,7 +3,7 @@ import { open, rename, stat } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
 import { join } from 'node:path'
-import { MillraceError } from '#base/errors.js'
+import { MillraceError, messageOf } from '#base/errors.js'
 import { sha256Hex } from '#base/hash.js'
 
 /**
@@ -94,7 +94,12 @@ export async function checkFiles(directory: string, files: readonly BackupFile[]
         yield piece
       }
     }
-    await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), counted, hash)
+    try {
+      await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), counted, hash)
+    } catch (error) {
+      // Of the disk; whatever else ends the reading is the caller's.
+      throw (error as NodeJS.ErrnoException).syscall === undefined ? error : backupDamaged(file, messageOf(error), error)
+    }
     if (hash.digest('hex') !== sha256) throw backupDamaged(file, 'its content is another than was written')
   }
 }

@@ -1,5 +1,5 @@
-import { join } from 'node:path'
-import { isMillraceError } from '#base/errors.js'
+import { dirname, join } from 'node:path'
+import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { type BackupFile, type BackupList, backupDamaged, readBackupList } from '#backup/backup-list.js'
 import { readPairs } from '#backup/pairs-file.js'
 import { readFileSync } from 'node:fs'
@@ -64,7 +64,18 @@ async function build(backup: string, draft: string, { files }: BackupList, onByt
     unsealed: of('active').map((file) => ({ name: file.name, blocks: readPairs(pathOf(file)) })),
     sealed: of('segment').map((file) => ({ name: file.name, path: pathOf(file), bytes: file.bytes })),
   }
-  await restoreLog(dataPaths(draft).journal, parts, onBytes)
+  try {
+    await restoreLog(dataPaths(draft).journal, parts, onBytes)
+  } catch (cause) {
+    if (isMillraceError(cause) && !isMillraceError(cause, 'ERR_JOURNAL_DISK')) throw cause
+    throw new MillraceError('ERR_RESTORE_WRITE', {
+      fact: 'the log cannot be restored',
+      action: 'operator',
+      values: { data: dirname(draft), why: messageOf(cause) },
+      next: 'make room or look at the directory, then do it again: nothing was restored yet',
+      cause,
+    })
+  }
 }
 
 async function* verify(journal: Journal, list: BackupList, backup: string): AsyncGenerator<RestoreItem> {
