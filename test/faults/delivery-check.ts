@@ -11,6 +11,8 @@ export interface DeliveryReport {
   readonly received: number
   /** Rows that never arrived. */
   readonly missing: number
+  /** Of these, rows of which a later one of the same entity did arrive: they were passed over. */
+  readonly skipped: number
   /** Rows whose first arrival came before that of an earlier row of the same entity. */
   readonly outOfOrder: number
   /** Messages of rows that had arrived before. */
@@ -36,7 +38,9 @@ export function checkDelivery(expected: readonly Expected[], received: readonly 
       newest.set(row.entity, Math.max(row.version, newest.get(row.entity) ?? 0))
     }
   }
-  return { rows: expected.length, received: received.length, missing: wanted.size - arrived.size, outOfOrder, duplicates, strange }
+  const missing = expected.filter((row) => !arrived.has(keyOf(row)))
+  const skipped = missing.filter(({ entity, version }) => version < (newest.get(entity) ?? 0)).length
+  return { rows: expected.length, received: received.length, missing: missing.length, skipped, outOfOrder, duplicates, strange }
 }
 
 function keyOf({ entity, version }: Expected): string {

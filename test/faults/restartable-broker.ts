@@ -24,12 +24,16 @@ export interface RestartableBroker {
   restart(): Promise<void>
 }
 
-/** aedes, which writes down what comes before it acknowledges it: it is killed by SIGKILL. */
-export async function startRecordingBroker(directory: string, ackDelayMs: number): Promise<RestartableBroker> {
+/** aedes, which writes down what comes before it acknowledges it: it is killed by SIGKILL. Topics below `slow` are acknowledged late. */
+export async function startRecordingBroker(
+  directory: string,
+  slow: { readonly firstLevel: string; readonly ms: number },
+): Promise<RestartableBroker> {
   const port = await freePort()
   const file = join(directory, 'received.jsonl')
   writeFileSync(file, '')
-  const start = () => spawn(process.execPath, [RECORDER, String(port), file, String(ackDelayMs)], { stdio: ['pipe', 'ignore', 'inherit'] })
+  const args = [RECORDER, String(port), file, slow.firstLevel, String(slow.ms)]
+  const start = () => spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] })
   const broker = new BrokerProcess(port, start, 'SIGKILL')
   await broker.begin()
   const received = new Receipts()
