@@ -19,6 +19,7 @@ export class BinChoice {
   /** Ascending, by bin. */
   readonly lowest = new Float64Array(BINS_MAX)
   readonly #sample = new Float64Array(SAMPLE)
+  readonly #sampleWords = new Uint32Array(SAMPLE)
   readonly #cutLowest = new Float64Array(CUTS * 2 + 2)
   readonly #cutHighest = new Float64Array(CUTS * 2 + 2)
   /** How many numbers of the sample lie below the cut. */
@@ -41,13 +42,10 @@ export class BinChoice {
     return this.#merge(this.#cut(sample, FEW_CUTS), sample.length, total)
   }
 
+  /** Sorted. */
   #takeSample(values: Float64Array, count: number): Float64Array {
     const length = Math.min(count, SAMPLE, Math.max(SAMPLE_MIN, Math.ceil(count / SAMPLE_PART)))
     const sample = this.#sample.subarray(0, length)
-    if (length === count) {
-      sample.set(values.subarray(0, count))
-      return sample.sort()
-    }
     const step = count / length
     for (let index = 0; index < length; index++) sample[index] = values[Math.floor(index * step)] as number
     // The ends of the range are in it, so that what lies far off gets bins of its own.
@@ -58,9 +56,16 @@ export class BinChoice {
       if (value < lowest) lowest = value
       if (value > highest) highest = value
     }
-    sample[0] = lowest
-    sample[length - 1] = highest
-    return sample.sort()
+    if (length < count) {
+      sample[0] = lowest
+      sample[length - 1] = highest
+    }
+    if (highest >= 0x100000000) return sample.sort()
+    // Sorting integers takes a quarter of the time.
+    const words = this.#sampleWords.subarray(0, length)
+    words.set(sample)
+    sample.set(words.sort())
+    return sample
   }
 
   /** Cuts the sorted sample into parts of about the same number, and values that are frequent into parts of their own. */
