@@ -20,6 +20,17 @@ export const LOG_COMMANDS: readonly Command[] = [
     load: async () => (await import('./log-verify.js')).runLogVerify,
   },
   {
+    name: 'log repair',
+    summary: 'Fence what is damaged, after telling which events are gone',
+    options: [DATA_OPTION, ['--dry-run', 'only tell'], ['--yes', 'do not ask']],
+    examples: [
+      ['log repair --dry-run', 'which events are gone, and what would be done'],
+      ['log repair --yes --json', 'for scripts; the plant must be stopped'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./log-repair.js')).runLogRepair,
+  },
+  {
     name: 'log export',
     summary: 'Write rows of the log as Parquet, CSV or JSON lines',
     options: [

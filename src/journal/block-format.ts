@@ -46,6 +46,7 @@ const FLAG_CLUSTERED = 1
 const HEADER_BYTES_OFFSET = 12
 const HEADER_CRC_OFFSET = 16
 const BODY_BYTES_OFFSET = 20
+const PREVIOUS_HASH_OFFSET = 36
 
 const SECTION_SHARDS = 1
 const SECTION_GROUPS = 2
@@ -168,6 +169,14 @@ export function writeSection(name: SectionName, content: ByteWriter, out: ByteWr
 export function finishHeader(out: ByteWriter): void {
   out.view.setUint32(HEADER_BYTES_OFFSET, out.length, true)
   out.view.setUint32(HEADER_CRC_OFFSET, headerCrc(out.bytes, out.length), true)
+}
+
+/** A copy of a block that continues another one than it did. */
+export function withPreviousHash(block: Uint8Array, previousHash: Uint8Array): Buffer {
+  const copy = Buffer.from(block)
+  copy.set(previousHash, PREVIOUS_HASH_OFFSET)
+  copy.writeUInt32LE(headerCrc(copy, copy.readUInt32LE(HEADER_BYTES_OFFSET)), HEADER_CRC_OFFSET)
+  return copy
 }
 
 /** Parses and checks a header, not the body. `bytes` may go on behind the block when `isExact` is false. Throws Damage, or ERR_FORMAT_NEWER. */

@@ -192,6 +192,12 @@ export class Catalog {
     }
   }
 
+  /** Whether a value is there and is the one that was written. */
+  isIntact(key: Key): boolean {
+    const stored = readValue(this.#database, key)
+    return stored !== undefined && isIntact(key, stored)
+  }
+
   /** Reads every value and says which do not match their checksums. */
   *findings(): Generator<Finding> {
     for (const key of this.#database.getKeys({ start: Uint8Array.of(0) })) {
