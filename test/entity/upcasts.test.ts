@@ -91,6 +91,32 @@ describe('events of former shapes', () => {
     expect(seen).toEqual([{ temperature: 1, mode: 'auto' }])
   })
 
+  test('are read as the next shape that is declared, though the present one would do', () => {
+    const was = { n: i32(), f: i32({ default: 1 }) }
+    const Meant = {
+      ...Press,
+      events: { Sampled: { n: i32(), g: label({ default: 'new' }) } },
+      upcast: { Sampled: [{ from: was, to: ({ n, f }: { n: number; f: number }) => ({ n: n * 10 + f }) }] },
+    }
+    const stored: [string, Fields][] = [
+      ['Sampled', { n: i32() }],
+      ['Sampled', was],
+      ['Sampled', Meant.events.Sampled],
+    ]
+
+    const seen = foldStored(Meant, stored, [
+      [1, { n: 5 }],
+      [2, { n: 6, f: 2 }],
+      [3, { n: 7, g: 'x' }],
+    ])
+
+    expect(seen).toEqual([
+      { n: 51, g: 'new' },
+      { n: 62, g: 'new' },
+      { n: 7, g: 'x' },
+    ])
+  })
+
   test('of a type that nothing is declared about are refused', () => {
     const fold = () => foldStored(Press, [['Heated', {}]], [[1, {}]])
 
