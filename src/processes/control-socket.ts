@@ -17,7 +17,8 @@ import { JsonLineReader, jsonLine } from './json-lines.js'
  */
 export const SOCKET_LINE_BYTES_MAX = 16 << 20
 
-const CONNECTIONS_MAX = 64
+const CONNECTIONS_MAX = 256
+const END_WITHIN_MS = 500
 const REQUESTS_PER_CONNECTION_MAX = 64
 const SOCKET_PATH_BYTES_MAX = 107
 
@@ -169,8 +170,10 @@ class Connection {
     })
   }
 
+  /** Ends once what was answered is on its way, and soon in any case: a reader that stands still must not hold its server up. */
   end(): void {
     this.#socket.destroySoon()
+    setTimeout(() => this.#socket.destroy(), END_WITHIN_MS).unref()
   }
 
   #take(request: Request): void {

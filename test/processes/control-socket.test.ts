@@ -128,6 +128,24 @@ describe('a streaming method', () => {
     expect((await collect(stream)).length).toBe(1999)
   })
 
+  test('does not hold its server up when it stands still', async () => {
+    const path = await serve({
+      bulk: async function* () {
+        for (;;) yield 'x'.repeat(100_000)
+      },
+    })
+    const socket = await connectControl(path)
+    socket.pause()
+    socket.write('{"id":1,"name":"bulk","args":{}}\n')
+    await callControl(path, 'bulk')
+
+    const startMs = performance.now()
+    await Promise.all(servers.splice(0).map((server) => server.close()))
+
+    expect(performance.now() - startMs).toBeLessThan(5000)
+    socket.destroy()
+  })
+
   test('makes nothing for which its reader has given no credit', async () => {
     const made: number[] = []
     const path = await serve({
