@@ -80,6 +80,10 @@ async function answer(
   }
   progress?.stop()
   printer?.end(rows)
+  if (counts !== undefined && counts.rowsFenced > 0)
+    output.note(
+      `${counts.rowsFenced} ${counts.rowsFenced === 1 ? 'row that was' : 'rows that were'} asked for ${counts.rowsFenced === 1 ? 'is' : 'are'} gone, fenced by log repair: nobody can tell whether they match`,
+    )
   if (options['explain'] !== true || plan === undefined || counts === undefined) return
   const ms = Math.round((performance.now() - startedMs) * 10) / 10
   if (output.isJson) output.line(exactJson({ plan, counts, rows, ms }))

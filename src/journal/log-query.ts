@@ -105,4 +105,9 @@ export interface ScanCounts {
   valuesScanned: number
   rowsScanned: number
   rowsMatched: number
+  /**
+   * Rows whose place is kept by `log repair` and whose content is gone, of the entities and the stretch of the log that was asked for: nobody can tell whether they would have
+   * matched. A query that names no field gives them as rows of the event `#fenced` instead, and does not count them here.
+   */
+  rowsFenced: number
 }

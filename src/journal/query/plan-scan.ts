@@ -76,9 +76,11 @@ function whyNot(entry: BlockEntry, resolved: ResolvedQuery): SkipReason | undefi
     if (zone !== undefined && !mayMatch(zone, condition.operator, condition.value as number))
       return REASONS[condition.column.name] ?? 'values'
   }
-  if (resolved.types.size === 0 && !resolved.wantsReceipts) return 'event'
+  if (resolved.types.size === 0 && resolved.fenced.size === 0 && !resolved.wantsReceipts) return 'event'
   const { types } = entry
   if (types === undefined) return undefined
+  // Rows that are gone have to be told of.
+  for (const number of resolved.fenced) if (types.has(number)) return undefined
   let [eventRows, hasWanted, isRuledOut] = [0, false, true]
   for (const [number, { rowCount, zones }] of types) {
     if (number !== RECEIPT_TYPE) eventRows += rowCount

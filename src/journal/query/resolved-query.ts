@@ -25,6 +25,8 @@ export interface ResolvedQuery {
   /** Event types that may have matching rows, by number: as queries see them (seen-types.ts), and as they were stored. */
   readonly types: ReadonlyMap<number, EventType>
   readonly stored: ReadonlyMap<number, EventType>
+  /** Types of rows that repair has fenced, of the entities that are wanted, where such rows cannot match as they are. */
+  readonly fenced: ReadonlySet<number>
   readonly wantsReceipts: boolean
   /** All but the range of positions and the entity. */
   readonly conditions: readonly Condition[]
@@ -73,6 +75,7 @@ export function resolveQuery(query: LogQuery, schema: QuerySchema): ResolvedQuer
     from: query.from ?? 0,
     to: Math.min(schema.endPosition, (query.to ?? Infinity) + 1),
     types: new Map(wanted.types.map((type) => [type.number, type])),
+    fenced: new Set(fencedTypes(schema).filter((number) => !wanted.types.some((type) => type.number === number))),
     stored: new Map(schema.eventTypes.map((type) => [type.number, type])),
     wantsReceipts: query.receipts === true && query.event === undefined && wanted.allowsReceipts,
     conditions,
@@ -84,13 +87,24 @@ export function resolveQuery(query: LogQuery, schema: QuerySchema): ResolvedQuer
   }
 }
 
-function candidateTypes({ event }: LogQuery, { eventTypes, entity }: QuerySchema): EventType[] {
+/** Event names are identifiers; what repair puts in the place of rows that are gone is not one, so that no plant can have it. */
+function fencedTypes(schema: QuerySchema): number[] {
+  return typesOfEntities(schema)
+    .filter(({ event }) => event.startsWith('#'))
+    .map(({ number }) => number)
+}
+
+function typesOfEntities({ eventTypes, entity }: QuerySchema): readonly EventType[] {
   const type = entity.kind === 'one' ? entity.head.entity.split('/')[0] : entity.kind === 'pattern' ? entity.type : undefined
-  const ofEntity = eventTypes.filter((one) => type === undefined || one.entity === type)
+  return eventTypes.filter((one) => type === undefined || one.entity === type)
+}
+
+function candidateTypes({ event }: LogQuery, schema: QuerySchema): EventType[] {
+  const ofEntity = [...typesOfEntities(schema)]
   if (event === undefined) return ofEntity
   const found = ofEntity.filter((one) => one.event === event || `${one.entity}.${one.event}` === event)
   if (found.length > 0) return found
-  const known = [...new Set(ofEntity.map((one) => `${one.entity}.${one.event}`))]
+  const known = [...new Set(ofEntity.filter((one) => !one.event.startsWith('#')).map((one) => `${one.entity}.${one.event}`))]
   throw queryError(
     `there is no event ${event}`,
     { event },

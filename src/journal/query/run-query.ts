@@ -26,7 +26,15 @@ export function runQuery(journal: Journal, query: LogQuery, options: QueryOption
 class LogQueryRun implements QueryRun {
   readonly plan: QueryPlan
   readonly columns: readonly ResultColumn[]
-  readonly counts: ScanCounts = { blocksRead: 0, groupsRead: 0, groupsSkipped: 0, valuesScanned: 0, rowsScanned: 0, rowsMatched: 0 }
+  readonly counts: ScanCounts = {
+    blocksRead: 0,
+    groupsRead: 0,
+    groupsSkipped: 0,
+    valuesScanned: 0,
+    rowsScanned: 0,
+    rowsMatched: 0,
+    rowsFenced: 0,
+  }
   readonly #journal: Journal
   readonly #plan: ScanPlan
   readonly #signal: AbortSignal | undefined

@@ -78,9 +78,10 @@ export class Scan {
   #group(reader: BlockReader, index: number, from: number, to: number, visit: Visit): void {
     const columns = this.#columns
     columns.open(reader, index)
-    const { types, stored, wantsReceipts } = this.#resolved
+    const { types, stored, fenced, wantsReceipts } = this.#resolved
     const ruledOut = new Set(columns.group.sections.filter((section) => !this.#mayMatch(section)).map(({ typeNumber }) => typeNumber))
-    const wanted = (type: number): boolean => (type === RECEIPT_TYPE ? wantsReceipts : types.has(type) && !ruledOut.has(type))
+    const wanted = (type: number): boolean =>
+      type === RECEIPT_TYPE ? wantsReceipts : (types.has(type) && !ruledOut.has(type)) || fenced.has(type)
     const found = typeRowsOf(columns.group, wanted)
     if (found.length === 0) {
       this.counts.groupsSkipped++
@@ -99,13 +100,13 @@ export class Scan {
     const start = rowOf === undefined ? range.start : lowerBound(rowOf, range.start, 0, rowCount)
     const end = rowOf === undefined ? Math.min(range.end, rowCount) : lowerBound(rowOf, range.end, 0, rowCount)
     if (start >= end) return
-    const conditions = this.#open(columns)
+    const isFenced = this.#resolved.fenced.has(rows.typeNumber)
+    const conditions = isFenced ? NO_CONDITIONS : this.#open(columns)
     if (conditions === undefined) return
-    this.counts.rowsScanned += end - start
+    if (!isFenced) this.counts.rowsScanned += end - start
     const isUnfiltered = start === 0 && end === rowCount && conditions.length === 0 && !range.isMixed && this.#isWholeType(rows.typeNumber)
     if (isUnfiltered) {
-      this.counts.rowsMatched += rowCount
-      visit(columns, undefined, rowCount)
+      this.#found(columns, undefined, rowCount, visit)
       return
     }
     if (this.#picks.length < rowCount) this.#picks = new Uint32Array(rowCount * 2)
@@ -118,7 +119,14 @@ export class Scan {
       if (count === 0) return
       count = keep(columns, condition, picks, count)
     }
-    if (count === 0) return
+    if (count > 0) this.#found(columns, picks, count, visit)
+  }
+
+  #found(columns: GroupColumns, picks: Uint32Array | undefined, count: number, visit: Visit): void {
+    if (this.#resolved.fenced.has(columns.rows.typeNumber)) {
+      this.counts.rowsFenced += count
+      return
+    }
     this.counts.rowsMatched += count
     visit(columns, picks, count)
   }
@@ -209,6 +217,8 @@ export class Scan {
     return conditions.every(isStored) && mayHaveMatches(conditions, type, (column) => section.chunks[column]?.zone)
   }
 }
+
+const NO_CONDITIONS: readonly Condition[] = []
 
 interface RowRange {
   readonly start: number

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import type { EntityId } from '#base/ids.js'
 import { createInMemoryJournal, type InMemoryJournal } from '#journal/in-memory/index.js'
 import type { Journal, LogQuery } from '#journal/index.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
@@ -155,6 +156,28 @@ describe('a query that meets damage', () => {
   })
 })
 
+describe('a query of a log that was repaired', () => {
+  test('tells how many rows are gone where it looked, or gives what stands in their place', async () => {
+    const journal = createInMemoryJournal()
+    const writer = new TestWriter(await journal.register([SAMPLED, { entity: 'press', event: '#fenced', fields: [] }]))
+    const fenced = (entity: EntityId) => writer.append({ entity, rows: [{ event: '#fenced', data: {} }] })
+    await journal.append(batchOf([writer.sample('press/a', 1), writer.sample('press/b', 2)]))
+    await journal.append(batchOf([fenced('press/a'), fenced('press/b'), fenced('press/b')]))
+    const gone = async (query: LogQuery) => {
+      const run = journal.query(query)
+      await collect(run)
+      return run.counts.rowsFenced
+    }
+
+    expect(await gone({ where: ['temperature > 9'] })).toBe(3)
+    expect(await gone({ aggregates: ['mean(temperature)'], entity: 'press/b' })).toBe(2)
+    expect(await gone({ event: 'Sampled', from: 4 })).toBe(1)
+    expect(await gone({ event: 'Sampled', to: 1 })).toBe(0)
+    expect(await gone({})).toBe(0)
+    expect((await collect(journal.query({ columns: ['event'], newest: 1 })))[0]).toEqual({ event: '#fenced' })
+  })
+})
+
 describe('what a query tells of itself', () => {
   test('are its columns with kinds and units, and what it read', async () => {
     const journal = await filled(4, 25)
@@ -169,7 +192,15 @@ describe('what a query tells of itself', () => {
     ])
     expect(rows.length).toBe(20)
     expect(run.plan).toMatchObject({ blocks: 4, blocksToRead: 4, rowsToRead: 100, order: 'position' })
-    expect(run.counts).toEqual({ blocksRead: 4, groupsRead: 1, groupsSkipped: 3, valuesScanned: 25 * 3, rowsScanned: 25, rowsMatched: 20 })
+    expect(run.counts).toEqual({
+      blocksRead: 4,
+      groupsRead: 1,
+      groupsSkipped: 3,
+      valuesScanned: 25 * 3,
+      rowsScanned: 25,
+      rowsMatched: 20,
+      rowsFenced: 0,
+    })
   })
 
   test('are aggregates with kinds of their own', async () => {
