@@ -103,7 +103,7 @@ export class AppendPath {
     for (let index = 0; index < batch.count; index++) {
       if (index % AHEAD === 0) this.#lookAhead(batch, readers, index)
       const memory = batch.memory[index] as number
-      const frame = (readers[memory] as AppendReader).at(batch.offsets[index] as number, batch.lengths[index] as number)
+      const frame = (readers[memory] as AppendReader).moveTo(batch.offsets[index] as number, batch.lengths[index] as number)
       const verdict = this.#judge(taken, frame, memory, batch.slots[index] as number, this.#ahead[index % AHEAD] as number)
       if (verdict === KNOWN) taken.known++
       else if (verdict !== ACCEPTED) taken.rejected.push(this.#rejection(index, frame, verdict))
@@ -118,7 +118,7 @@ export class AppendPath {
   }
 
   /**
-   * Looks up the entities of some frames and touches their rows: one by one each would wait for memory by itself, while looks that do not depend on
+   * Checks some frames, looks up their entities and touches their rows: one by one each would wait for memory by itself, while looks that do not depend on
    * each other are made several at a time (group prefetching, Chen et al. 2004).
    */
   #lookAhead(batch: AppendBatch, readers: readonly AppendReader[], start: number): void {

@@ -90,9 +90,11 @@ export class GroupEncoder {
     this.#sources(rows, start, count)
     this.#wide(COLUMN_SEQUENCE, rows.sequence, start, count, false)
     this.#narrow(COLUMN_OUTCOME_KIND, rows.outcomeKind, start, count, false)
-    this.#strings(COLUMN_OUTCOME, rows, start, count, rows.outcomeOffset, rows.outcomeBytes)
-    this.#strings(COLUMN_CORRELATION, rows, start, count, rows.correlationOffset, rows.correlationBytes)
-    this.#strings(COLUMN_CAUSATION, rows, start, count, rows.causationOffset, rows.causationBytes)
+    if (rows.hasStrings) {
+      this.#strings(COLUMN_OUTCOME, rows, start, count, rows.outcomeOffset, rows.outcomeBytes)
+      this.#strings(COLUMN_CORRELATION, rows, start, count, rows.correlationOffset, rows.correlationBytes)
+      this.#strings(COLUMN_CAUSATION, rows, start, count, rows.causationOffset, rows.causationBytes)
+    }
     this.#narrow(COLUMN_TERM, rows.term, start, count, false)
     this.#narrow(COLUMN_APPEND_NUMBER, rows.number, start, count, false)
   }

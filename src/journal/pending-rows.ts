@@ -28,11 +28,13 @@ export class PendingRows {
   flags = new Uint8Array(0)
   sourceOffset = new Uint32Array(0)
   sourceBytes = new Uint32Array(0)
+  outcomeKind = new Uint8Array(0)
+  /** Whether any row has a correlation, a causation or an outcome with bytes. Without it the next six are not filled in. */
+  hasStrings = false
   correlationOffset = new Uint32Array(0)
   correlationBytes = new Uint32Array(0)
   causationOffset = new Uint32Array(0)
   causationBytes = new Uint32Array(0)
-  outcomeKind = new Uint8Array(0)
   outcomeOffset = new Uint32Array(0)
   outcomeBytes = new Uint32Array(0)
   payloadOffset = new Uint32Array(0)
@@ -54,6 +56,7 @@ export class PendingRows {
   clear(): void {
     this.#appendCount = 0
     this.rowCount = 0
+    this.hasStrings = false
   }
 
   /** Takes the append of `rows` rows that lies in `memories[memory]`. It must stay there until the rows are cleared. */
@@ -101,12 +104,10 @@ export class PendingRows {
     const sourceOffset = frame.sourceOffset
     const sourceBytes = frame.sourceBytes
     const sequence = sourceBytes === 0 ? 0 : frame.sequence
-    const correlationOffset = sourceOffset + sourceBytes
-    const correlationBytes = frame.correlationBytes
-    const causationOffset = correlationOffset + correlationBytes
-    const causationBytes = frame.causationBytes
-    const outcomeOffset = causationOffset + causationBytes
-    let offset = outcomeOffset + frame.outcomeBytes
+    const stringsOffset = sourceOffset + sourceBytes
+    const rowsOffset = frame.rowsOffset
+    if (rowsOffset > stringsOffset && !this.hasStrings) this.#beginStrings(row)
+    let offset = rowsOffset
     let version = firstVersion
     for (let index = row; index <= last; index++) {
       assert(offset + ROW_HEADER_BYTES <= end, 'the rows of an append lie inside its frame')
@@ -125,13 +126,8 @@ export class PendingRows {
       this.flags[index] = flags
       this.sourceOffset[index] = sourceOffset
       this.sourceBytes[index] = sourceBytes
-      this.correlationOffset[index] = correlationOffset
-      this.correlationBytes[index] = correlationBytes
-      this.causationOffset[index] = causationOffset
-      this.causationBytes[index] = causationBytes
       this.outcomeKind[index] = index === last ? frame.outcomeKind : OUTCOME_NONE
-      this.outcomeOffset[index] = outcomeOffset
-      this.outcomeBytes[index] = index === last ? frame.outcomeBytes : 0
+      if (this.hasStrings) this.#fillStrings(index, frame, stringsOffset, index === last)
       this.payloadOffset[index] = offset + ROW_HEADER_BYTES
       this.payloadBytes[index] = payloadBytes
       offset += ROW_HEADER_BYTES + payloadBytes
@@ -140,6 +136,25 @@ export class PendingRows {
     }
     assert(offset === end, 'the rows of an append fill its frame')
     return last + 1
+  }
+
+  /** The rows before this one have none. */
+  #beginStrings(row: number): void {
+    this.hasStrings = true
+    this.correlationBytes.fill(0, 0, row)
+    this.causationBytes.fill(0, 0, row)
+    this.outcomeBytes.fill(0, 0, row)
+  }
+
+  #fillStrings(index: number, frame: AppendReader, offset: number, isLast: boolean): void {
+    const correlationBytes = frame.correlationBytes
+    const causationBytes = frame.causationBytes
+    this.correlationOffset[index] = offset
+    this.correlationBytes[index] = correlationBytes
+    this.causationOffset[index] = offset + correlationBytes
+    this.causationBytes[index] = causationBytes
+    this.outcomeOffset[index] = offset + correlationBytes + causationBytes
+    this.outcomeBytes[index] = isLast ? frame.outcomeBytes : 0
   }
 
   /** Appends by (shard, entity number); those of one entity stay in order, which is that of their versions. */
