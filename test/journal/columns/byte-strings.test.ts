@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { CODEC_NONE } from '#journal/columns/last-stage.js'
 import { ENCODING_CONSTANT, ENCODING_DICTIONARY, ENCODING_RAW } from '#journal/columns/column-chunk.js'
+import { soakTimes } from '../../soak.js'
 import { readNarrow, undone } from '../../models/number-chunks.js'
 import { Bytes } from '../../models/packed.js'
 import { chooseStrings, strings } from './chunks.js'
+import { runs } from './values.js'
 
 const bytesOf = (texts: readonly string[]): Uint8Array[] => texts.map((text) => new Uint8Array(Buffer.from(text)))
 
@@ -25,7 +27,7 @@ describe('byte strings that a chooser encoded', () => {
         expect(strings(chunks, data, wanted.length).map((value) => new Uint8Array(value))).toEqual(wanted)
         expect(twin(chunks, data, wanted.length)).toEqual(wanted.map((value) => [...value]))
       }),
-      { numRuns: 200 },
+      runs(soakTimes({ smoke: 100, full: 10000 })),
     )
   })
 

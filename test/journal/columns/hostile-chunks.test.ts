@@ -4,8 +4,9 @@ import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
 import { type ChunkEntry, decodeNarrow, decodeWide, writeEntry } from '#journal/columns/column-chunk.js'
 import { ColumnBuffer } from '#journal/columns/column-buffer.js'
 import { compress } from '#journal/columns/last-stage.js'
+import { soakTimes } from '../../soak.js'
 import { type Chunk, chooseNarrow, chooseStrings, chooseWide, entriesOf, strings } from './chunks.js'
-import { columnOf, doubles, narrowWordsOf, wholes } from './values.js'
+import { columnOf, doubles, narrowWordsOf, wholes, runs } from './values.js'
 
 /** Flips and cuts: where, what to, and how much is left. */
 const harm = fc.record({
@@ -13,7 +14,7 @@ const harm = fc.record({
   change: fc.integer({ min: 1, max: 255 }),
   kept: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.double({ min: 0, max: 1, noNaN: true })),
 })
-const RUNS = { numRuns: 400 }
+const RUNS = runs(soakTimes({ smoke: 300, full: 30000 }))
 
 /** Runs what decodes harmed bytes. It may give anything or throw Damage, and nothing else. */
 function isBearable(decode: () => unknown): void {
@@ -80,7 +81,7 @@ describe('a damaged chunk', () => {
         isBearable(() => decodeWide(chunk, new ByteReader(data), count, new ColumnBuffer()))
         isBearable(() => decodeNarrow(chunk, new ByteReader(data), count, new ColumnBuffer()))
       }),
-      { numRuns: 60 },
+      runs(soakTimes({ smoke: 40, full: 4000 })),
     )
   })
 })

@@ -4,12 +4,13 @@ import { ByteReader, ByteWriter } from '#journal/bytes.js'
 import { DecimalReader, DecimalWriter } from '#journal/columns/decimal.js'
 import { type Order, ORDERS, WholeNumberReader, WholeNumberWriter } from '#journal/columns/whole-numbers.js'
 import { XorReader, XorWriter } from '#journal/columns/xor.js'
+import { soakTimes } from '../../soak.js'
 import { readNarrow, readWhole, readWide, undone, writeWhole, writeXor, writtenAgain } from '../../models/number-chunks.js'
 import type { Plan } from '../../models/packed.js'
 import { type Chunk, chooseNarrow, chooseWide, narrowWords, wideWords, wordsOf } from './chunks.js'
-import { columnOf, doubles, narrowWordsOf, singlesOf, wholes } from './values.js'
+import { columnOf, doubles, narrowWordsOf, singlesOf, wholes, runs } from './values.js'
 
-const RUNS = { numRuns: 100 }
+const RUNS = runs(soakTimes({ smoke: 100, full: 10000 }))
 
 describe('wide values that a chooser encoded', () => {
   test.each([
@@ -132,7 +133,7 @@ describe('whole numbers by themselves', () => {
         reader.read(new ByteReader(Uint8Array.from(bytes)), values.length, order, back)
         expect([...back].map(BigInt)).toEqual(numbers)
       }),
-      { numRuns: 40 },
+      runs(soakTimes({ smoke: 40, full: 4000 })),
     )
   })
 })

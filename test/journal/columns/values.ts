@@ -1,10 +1,17 @@
 import fc from 'fast-check'
+import { isSoak, soakSeed } from '../../soak.js'
 
 /**
  * Columns of values as they are and as they should not be. A value is its words: two of a double, low first, one of a narrow value. NaN payloads
  * are words from the start, since a NaN may lose its bits on the way through a variable.
  */
 type Words = readonly number[]
+
+/** Runs a property so often: in a soak under the seed of the command line. */
+export function runs(count: number): { numRuns: number; seed?: number } {
+  return isSoak ? { numRuns: count, seed: soakSeed(1) } : { numRuns: count }
+}
+}
 
 const double = new Float64Array(1)
 const doubleWords = new Uint32Array(double.buffer)
