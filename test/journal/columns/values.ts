@@ -11,7 +11,6 @@ type Words = readonly number[]
 export function runs(count: number): { numRuns: number; seed?: number } {
   return isSoak ? { numRuns: count, seed: soakSeed(1) } : { numRuns: count }
 }
-}
 
 const double = new Float64Array(1)
 const doubleWords = new Uint32Array(double.buffer)
