@@ -6,8 +6,8 @@ import type { RowBatch } from '#reading/row-cursor.js'
 import type { NamedStart, SubscriptionHolder } from '#reading/subscription-registry.js'
 import type { StartPosition } from '#reading/subscription-start.js'
 import { dataPaths } from './data-directory.js'
-import { unpackExact } from './exact-pack.js'
 import { isPlantRunning, JournalAccess } from './journal-access.js'
+import { unpackBatch } from './row-pack.js'
 
 export interface ControlFeedOptions {
   readonly dataDirectory: string
@@ -49,7 +49,7 @@ export class ControlFeed implements LogFeed {
         const args = { ...request, from, isLive: request.isLive && !isAlone }
         for await (const item of streamControl(this.#socket, 'follow', args, { aheadMax: BATCHES_AHEAD_MAX, signal: ends })) {
           if (!isAlone) this.#hasReadAlone = false
-          const batch = unpackExact<RowBatch>(item as string)
+          const batch = unpackBatch(item as string)
           from = batch.next
           yield batch
         }

@@ -5,7 +5,7 @@ import { type FeedRequest, JournalFeed } from '#reading/log-feed.js'
 import type { RowBatch } from '#reading/row-cursor.js'
 import { type NamedStart, type SubscriptionHolder, subscriptionsOf } from '#reading/subscription-registry.js'
 import type { StartPosition } from '#reading/subscription-start.js'
-import { packExact } from './exact-pack.js'
+import { packBatch } from './row-pack.js'
 
 /** Of a line on the socket, which must hold a batch; one row always fits. */
 const PACKED_CHARACTERS_MAX = 4 << 20
@@ -51,7 +51,7 @@ export function subscriptionMethods(journal: Journal): Readonly<Record<string, C
 
 /** In halves where it is more than a line may hold. */
 function* packed(batch: RowBatch): Generator<string> {
-  const text = packExact(batch)
+  const text = packBatch(batch)
   const { rows, next, end } = batch
   const half = rows.length >> 1
   const middle = rows[half]
