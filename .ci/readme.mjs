@@ -75,6 +75,12 @@ const ROWS = {
       [`Acknowledgement of a request at ${count(http.pacedPerSecond)} commands/s`, waits(http.ackMs), floor],
     ]
   },
+  'journal-size': ({ datasets }) =>
+    datasets.map(({ name, rows, bytes, bytesPerSample, parquetZstdBytes, ratio }) => [
+      `${name}: ${count(rows)} events on disk, sealed`,
+      `${count(bytes)} bytes, ${bytesPerSample.toFixed(2)} a sample`,
+      parquetZstdBytes === undefined ? '' : `the smallest Parquet with zstd: ${count(parquetZstdBytes)} bytes; ratio ${ratio.toFixed(2)}`,
+    ]),
   recovery: ({ roles, reference }) =>
     roles.map(({ role, kills, p50Ms, p99Ms, maxMs }) => [
       `${role[0].toUpperCase()}${role.slice(1)} killed under load until it works again, ${kills} times`,

@@ -16,6 +16,7 @@ import type { AppendBatch, EventType, Journal } from '#journal/journal.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
 import { readRows } from '#journal/read-rows.js'
 import { type Codec, createCodec, encodePayload } from '#schema/index.js'
+import type { DecodeSpeeds } from './decode-speed.js'
 import { type SizeData, type SizeRow, TERM } from './size-rows.js'
 
 /** What a data set takes in a log of its own. */
@@ -35,8 +36,8 @@ const BATCH_ROWS = 4096
 const KEY_KIND_MANIFEST = 6
 const NOTHING = new Uint8Array(0)
 
-/** Appends the rows to a new log, seals it, opens it again, and checks that every row comes back bit for bit and in order. */
-export async function sealedSize(data: SizeData): Promise<SealedSize> {
+/** Appends the rows to a new log, seals it, opens it again, and checks that every row comes back bit for bit and in order. Gives its chunks to `speeds`. */
+export async function sealedSize(data: SizeData, speeds: DecodeSpeeds): Promise<SealedSize> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-journal-size-'))
   try {
     const journal = await openLmdbJournal({ directory, reserveBytes: 0 })
@@ -50,6 +51,7 @@ export async function sealedSize(data: SizeData): Promise<SealedSize> {
 
     const again = await openLmdbJournal({ directory, isReadOnly: true })
     await check(again, data)
+    await speeds.collect(again)
     await again.close()
     const manifestBytes = await bytesOfManifest(join(directory, 'catalog'))
     const fileBytes = files.reduce((sum, { name }) => sum + statSync(join(directory, 'log', name)).size, 0)

@@ -13,17 +13,19 @@ describe('the benchmark of what a log takes on disk', () => {
       expect(result.datasets.map(({ name, rows }) => [name, rows])).toEqual(
         JOURNAL_SIZE_SMOKE.names.map((name) => [name, JOURNAL_SIZE_SMOKE.rowsMax]),
       )
+      expect(result.decoding.every(({ valuesPerSecond }) => valuesPerSecond > 0)).toBe(true)
       for (const { bytes, appendedBytes } of result.datasets) expect(bytes).toBeLessThan(appendedBytes / 2)
-      expect(describeJournalSize(result).split('\n')).toHaveLength(2)
+      expect(describeJournalSize(result).split('\n')).toHaveLength(3)
     },
   )
 
   test('leaves out what is not there, with the reason', async () => {
-    const result = await measureJournalSize({ names: ['no-such-data'], rowsMax: 1, isCompared: false })
+    const result = await measureJournalSize({ names: ['no-such-data'], rowsMax: 1, isCompared: false, decodeMs: 1 })
 
     expect(result).toEqual({
       bench: 'journal-size',
       datasets: [],
+      decoding: [],
       skipped: [{ name: 'no-such-data', reason: 'there is no data set no-such-data' }],
     })
   })
