@@ -14,6 +14,8 @@ export class BlockPositions {
   /** By index into #ordinals: the position of the next row, in front of group #next. */
   readonly #cursors: Float64Array
   #next = 0
+  /** What #cursors were in front of each group that was passed; kept where that is little. */
+  readonly #passed: Float64Array[] = []
   #positions = new Float64Array(0)
 
   /** Throws ERR_BLOCK_DAMAGED, as all of it does. */
@@ -28,18 +30,28 @@ export class BlockPositions {
 
   /** The position of each row of the group with this index, which `opened` points at. Valid until the next call. */
   of(index: number, opened: RowGroup): Float64Array {
-    if (index < this.#next) {
+    const { groups } = this.#reader.header
+    const passed = this.#passed[index]
+    if (passed !== undefined) {
+      this.#cursors.set(passed)
+      this.#next = index
+    } else if (index < this.#next) {
       this.#cursors.set(this.#starts)
       this.#next = 0
     }
-    const { groups } = this.#reader.header
     for (; this.#next < index; this.#next++) {
       const group = groups[this.#next]
       if (group === undefined) break
+      this.#pass(this.#next)
       this.#advance(this.#reader.group(group, (scratch ??= new RowGroup())))
     }
+    this.#pass(index)
     this.#next++
     return this.#advance(opened)
+  }
+
+  #pass(index: number): void {
+    if (this.#ordinals.length <= PASSED_MAX) this.#passed[index] ??= this.#cursors.slice()
   }
 
   /** Enters this block's ordinals into the table that all blocks share: another block may overwrite them, which a look at #ordinals tells. */
@@ -90,6 +102,9 @@ export class BlockPositions {
     return low
   }
 }
+
+/** Where a group begins is kept for blocks with rows of at most so many original ones. */
+const PASSED_MAX = 2048
 
 /** By ordinal the slot that a block had for it. A segment of more original blocks looks its ordinals up. */
 const SLOTS_MAX = 1 << 17

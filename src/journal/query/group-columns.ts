@@ -1,7 +1,6 @@
 import type { EntityId } from '#base/ids.js'
 import { FLAG_LATE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import type { BlockGroup } from '#journal/block-format.js'
-import { BlockPositions } from '#journal/block-positions.js'
 import type { BlockReader } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
 import type { ZoneMap } from '#journal/columns/zone-map.js'
@@ -29,6 +28,7 @@ import {
 } from '#journal/row-group.js'
 import type { ColumnRef, SharedName } from './columns.js'
 import { FieldValues } from './field-values.js'
+import type { OpenBlock } from './open-block.js'
 import type { TypeRows } from './type-rows.js'
 
 /** Numbers of a column: those of pick p are `values[p]`, or `values[at[p]]` where `at` is given. Valid until the next group. */
@@ -63,7 +63,7 @@ export class GroupColumns {
   readonly #journal: Pick<Journal, 'entityName'>
   #counts: ScanCounts
   #reader: BlockReader | undefined
-  #clustered: BlockPositions | undefined
+  #block: OpenBlock | undefined
   #opened: BlockGroup | undefined
   #groupIndex = 0
   #rows: TypeRows | undefined
@@ -93,13 +93,14 @@ export class GroupColumns {
   begin(counts: ScanCounts): this {
     this.#counts = counts
     this.#reader = undefined
-    this.#clustered = undefined
+    this.#block = undefined
     return this
   }
 
   /** `group` is one of the block's. Its checksum was checked with the block's. */
-  open(reader: BlockReader, index: number): void {
-    if (this.#reader !== reader) this.#clustered = reader.header.isClustered ? new BlockPositions(reader) : undefined
+  open(block: OpenBlock, index: number): void {
+    const { reader } = block
+    this.#block = block
     this.#reader = reader
     this.#groupIndex = index
     this.#opened = reader.header.groups[index] as BlockGroup
@@ -180,9 +181,10 @@ export class GroupColumns {
 
   /** Of all rows of the group; undefined in a block that is not clustered, where they are dense from `firstPosition`. */
   clusteredPositions(): Float64Array | undefined {
-    if (this.#clustered === undefined) return undefined
+    const positions = this.#block?.positions
+    if (positions === undefined) return undefined
     if (this.#positions === undefined) this.#counts.valuesScanned += this.group.rowCount
-    return (this.#positions ??= this.#clustered.of(this.#groupIndex, this.group))
+    return (this.#positions ??= positions.of(this.#groupIndex, this.group))
   }
 
   get firstPosition(): number {

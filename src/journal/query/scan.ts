@@ -1,7 +1,6 @@
 import { RECEIPT_TYPE } from '#journal/append-frame.js'
 import type { BlockEntry } from '#journal/block-entry.js'
 import type { BlockGroup, BlockHeader } from '#journal/block-format.js'
-import { BlockReader } from '#journal/block-reader.js'
 import type { EventType, Journal } from '#journal/journal.js'
 import type { ScanCounts } from '#journal/log-query.js'
 import type { TypeSection } from '#journal/row-group.js'
@@ -10,6 +9,7 @@ import type { ColumnRef } from './columns.js'
 import { type Condition, matches, numberFor } from './condition.js'
 import { PatternMatches } from './entity-filter.js'
 import { GroupColumns } from './group-columns.js'
+import { OpenBlock, WarmBlocks } from './open-block.js'
 import type { Pace } from './pace.js'
 import type { FieldSchema } from '#schema/index.js'
 import { mayHaveMatches } from './plan-scan.js'
@@ -50,20 +50,35 @@ export class Scan {
    * name. Throws ERR_BLOCK_DAMAGED, then with rows visited of groups before the damaged one.
    */
   async block(entry: BlockEntry, from: number, to: number, visit: Visit): Promise<boolean> {
-    const bytes = await this.#journal.readBlock(entry)
-    if (bytes === undefined) return false
-    await this.bytes(bytes, entry.segment, from, to, visit)
+    const block = await this.#openBlock(entry)
+    if (block === undefined) return false
+    await this.#block(block, from, to, visit)
     return true
   }
 
   /** As `block`, of a block that is here; its checksums are checked already. */
-  async bytes(bytes: Uint8Array, segment: string, from: number, to: number, visit: Visit): Promise<void> {
-    const reader = new BlockReader(bytes, segment)
-    const { groups } = reader.header
+  bytes(bytes: Uint8Array, segment: string, from: number, to: number, visit: Visit): Promise<void> {
+    return this.#block(new OpenBlock(bytes, segment), from, to, visit)
+  }
+
+  async #openBlock(entry: BlockEntry): Promise<OpenBlock | undefined> {
+    const { segment, id } = entry
+    const warm = this.#resolved.entity.kind === 'one' ? warmBlocksOf(this.#journal) : undefined
+    const known = warm?.get(segment, id)
+    if (known !== undefined) return known
+    const bytes = await this.#journal.readBlock(entry)
+    if (bytes === undefined) return undefined
+    const block = new OpenBlock(bytes, segment)
+    warm?.add(segment, id, block)
+    return block
+  }
+
+  async #block(block: OpenBlock, from: number, to: number, visit: Visit): Promise<void> {
+    const { reader } = block
     this.counts.blocksRead++
-    for (const [index, group] of groups.entries()) {
+    for (const [index, group] of reader.header.groups.entries()) {
       if (!this.#hasEntity(group)) this.counts.groupsSkipped++
-      else reader.guard(() => this.#group(reader, index, from, to, visit))
+      else reader.guard(() => this.#group(block, index, from, to, visit))
       await this.#pace.step()
     }
   }
@@ -75,9 +90,9 @@ export class Scan {
     else if (known.length < IDLE_MAX) known.push(this.#columns)
   }
 
-  #group(reader: BlockReader, index: number, from: number, to: number, visit: Visit): void {
+  #group(block: OpenBlock, index: number, from: number, to: number, visit: Visit): void {
     const columns = this.#columns
-    columns.open(reader, index)
+    columns.open(block, index)
     const { types, stored, fenced, wantsReceipts } = this.#resolved
     const ruledOut = new Set(columns.group.sections.filter((section) => !this.#mayMatch(section)).map(({ typeNumber }) => typeNumber))
     const wanted = (type: number): boolean =>
@@ -88,7 +103,7 @@ export class Scan {
       return
     }
     this.counts.groupsRead++
-    const range = this.#rowRange(columns, reader.header, from, to)
+    const range = this.#rowRange(columns, block.reader.header, from, to)
     for (const rows of found) {
       columns.select(rows, types.get(rows.typeNumber) ?? RECEIPTS, stored.get(rows.typeNumber) ?? RECEIPTS)
       this.#rows(columns, rows, range, visit)
@@ -232,6 +247,13 @@ interface RowRange {
 /** What scans decode into takes time to make: so many are kept per journal. */
 const IDLE_MAX = 4
 const idle = new WeakMap<BlockSource, GroupColumns[]>()
+const warmBlocks = new WeakMap<BlockSource, WarmBlocks>()
+
+function warmBlocksOf(source: BlockSource): WarmBlocks {
+  const known = warmBlocks.get(source) ?? new WarmBlocks()
+  warmBlocks.set(source, known)
+  return known
+}
 
 /** A pseudo event type for rows that are none. */
 const RECEIPTS: EventType = { entity: '', event: 'receipt', fields: [], number: RECEIPT_TYPE }
