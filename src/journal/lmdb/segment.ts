@@ -195,6 +195,8 @@ export class Segment implements LogPart {
   }
 }
 
+/** As large as a segment is by default. */
+const CACHE_BYTES_MAX = 64 * 2 ** 20
 /** Keys looked up at once while reading. */
 const BASES_PER_STEP = 256
 
