@@ -106,7 +106,7 @@ function readBlockEntry(section: Reader): number {
   const [bytes] = [section.varint(), section.varint(), section.varint(), section.varint()]
   section.take(32)
   section.list(() => [section.varint(), section.varint(), section.varint(), section.varint()])
-  return bytes as number
+  return bytes
 }
 
 function readPart(section: Reader, file: Uint8Array, entities: Map<string, string>): void {

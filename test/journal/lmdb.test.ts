@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import type { Journal } from '#journal/journal.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
-import { describeJournal } from '../contracts/journal.contract.js'
+import { describeJournal, type JournalAdapter } from '../contracts/journal.contract.js'
+import { describeSealedJournal } from '../contracts/sealed-journal.contract.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-journal-'))
 const directories = new WeakMap<Journal, string>()
@@ -18,7 +19,7 @@ async function open(directory: string): Promise<Journal> {
 
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-describeJournal('on LMDB', {
+const adapter: JournalAdapter = {
   open: () => open(join(root, `log-${count++}`)),
   async reopen(journal) {
     await journal.close()
@@ -31,4 +32,7 @@ describeJournal('on LMDB', {
     await journal.close()
     return opened
   },
-})
+}
+
+describeJournal('on LMDB', adapter)
+describeSealedJournal('on LMDB', adapter)
