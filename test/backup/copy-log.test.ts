@@ -1,0 +1,136 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { BackupFile } from '#backup/backup-list.js'
+import { checkFiles } from '#backup/backup-list.js'
+import { copyLog } from '#backup/copy-log.js'
+import { readPairs } from '#backup/pairs-file.js'
+import { Prng } from '#base/prng.js'
+import type { Journal, Row } from '#journal/index.js'
+import { openLmdbJournal, restoreLog } from '#journal/lmdb/index.js'
+import { collect } from '../contracts/journal.contract.js'
+import { batchOf, SAMPLED, TestWriter } from '../journal/writer.js'
+import { soakSeed, soakTimes } from '../soak.js'
+
+const seed = soakSeed(11)
+const copies = soakTimes({ smoke: 3, full: 200 })
+
+let folder = ''
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-copy-'))
+})
+
+afterEach(() => rmSync(folder, { recursive: true }))
+
+interface Copied {
+  readonly endPosition: number
+  readonly files: readonly BackupFile[]
+  readonly newCount: number
+}
+
+async function copy(journal: Journal, directory: string, known: readonly BackupFile[], between: () => Promise<void>): Promise<Copied> {
+  const frozen = journal.freeze?.()
+  if (frozen === undefined) throw new Error('this log can be frozen')
+  const files: BackupFile[] = []
+  let newCount = 0
+  try {
+    for await (const step of copyLog(frozen, { directory, known })) {
+      expect(step.kind).not.toBe('damage')
+      if (step.kind === 'file') {
+        files.push(step.file)
+        if (step.isNew && step.file.kind === 'segment') newCount++
+      }
+      await between()
+    }
+    return { endPosition: frozen.endPosition, files, newCount }
+  } finally {
+    frozen.release()
+  }
+}
+
+async function restored(directory: string, files: readonly BackupFile[], to: string): Promise<Journal> {
+  const of = (kind: BackupFile['kind']) => files.filter((file) => file.kind === kind)
+  const path = (file: BackupFile) => join(directory, file.path)
+  await restoreLog(
+    to,
+    {
+      format: readFileSync(path(of('format')[0] as BackupFile), 'utf8'),
+      catalog: readPairs(path(of('catalog')[0] as BackupFile)),
+      unsealed: of('active').map((file) => ({ name: file.name, blocks: readPairs(path(file)) })),
+      sealed: of('segment').map((file) => ({ name: file.name, path: path(file), bytes: file.bytes })),
+    },
+    () => undefined,
+  )
+  return openLmdbJournal({ directory: to })
+}
+
+describe(`a log that is copied while it is appended to, sealed and dropped from, seed ${seed}`, () => {
+  test(
+    'comes out as it was at one moment, and goes on',
+    async () => {
+      const prng = new Prng(seed)
+      const journal = await openLmdbJournal({ directory: join(folder, 'log'), shardCount: 8, segmentRowsMax: 60 })
+      const writer = new TestWriter(await journal.register([SAMPLED]), { shardCount: 8 })
+      let isOver = false
+      const append = async () => {
+        while (!isOver) {
+          const rows = Array.from({ length: 1 + prng.below(12) }, (_, index) => writer.sample(`press/p${index % 5}`, prng.below(100)))
+          await journal.append(batchOf(rows))
+          if (journal.sealedSegments().length > 6) await dropOldest(journal)
+          await turn()
+        }
+      }
+      const appending = append()
+      const directory = join(folder, 'backup')
+      mkdirSync(directory)
+      let known: readonly BackupFile[] = []
+      for (let times = 0; times < copies; times++) {
+        for (const until = journal.endPosition + 40 + prng.below(120); journal.endPosition < until; ) await turn()
+        const copied = await copy(journal, directory, known, async () => {
+          for (let turns = prng.below(20); turns > 0; turns--) await turn()
+        })
+        known = copied.files
+        await checkFiles(directory, copied.files, () => undefined)
+        const again = await restored(directory, copied.files, join(folder, `restored-${times}`))
+
+        expect(again.endPosition).toBe(copied.endPosition)
+        expect(await collect(again.verify())).toEqual([])
+        const rows = await collect(again.read({ from: 0 }))
+        const first = (await collect(journal.read({ from: 0, to: copied.endPosition }))) as Row[]
+        const from = Math.max(rows[0]?.position ?? 0, first[0]?.position ?? 0)
+        expect(rows.filter(({ position }) => position >= from)).toEqual(first.filter(({ position }) => position >= from))
+        expect(rows.map(({ position }) => position)).toEqual(rows.map((_, index) => (rows[0]?.position ?? 0) + index))
+        const next = new TestWriter(again.eventTypes, { term: 9, shardCount: 8 })
+        expect(await again.append(batchOf([next.sample('press/new', 1)]))).toMatchObject({ rowCount: 1, basePosition: copied.endPosition })
+        await again.close()
+        rmSync(join(folder, `restored-${times}`), { recursive: true })
+      }
+      isOver = true
+      await appending
+      expect(journal.firstPosition).toBeGreaterThan(0)
+      await journal.close()
+    },
+    30_000 + copies * 5000,
+  )
+})
+
+/** As retention does, with bases that nobody folds here. */
+async function dropOldest(journal: Journal): Promise<void> {
+  const [oldest] = journal.sealedSegments()
+  if (oldest === undefined) return
+  const last = await collect(journal.lastVersions(oldest.name))
+  await journal.saveBases(
+    last.map(({ entity, version }) => ({
+      entity,
+      version,
+      term: 1,
+      appendNumber: 1,
+      position: oldest.endPosition,
+      bytes: new Uint8Array([1]),
+    })),
+  )
+  await journal.dropOldest(oldest.name)
+}
