@@ -45,11 +45,13 @@ export async function countPowerLosses(options: PowerLossOptions): Promise<Power
   const judge = new MeasuringProcess<JudgeSetup, JudgeOrder, Judgement>('harness/journal-judge', { seed, steps, isOneRowChanged })
   try {
     const { entries, rootInode } = await recordWork(options)
+    const promises = [...entries.keys()].filter((index) => entries[index]?.kind === 'acknowledge')
     const prng = new Prng(`${seed}-power`)
     const counts = { ackedMissing: 0, wrongValues: 0, unreadable: 0 }
     const found: string[] = []
     for (let image = 0; image < options.images; image++) {
-      const moment = 1 + prng.below(entries.length)
+      // Half of them right behind a promise: where one that was given too early shows.
+      const moment = 1 + (prng.next() < 0.5 ? prng.below(entries.length) : prng.pick(promises))
       const { isMissing, isWrong, isUnreadable, said } = await judgeImage({ options, entries, rootInode, moment, prng, judge })
       counts.ackedMissing += Number(isMissing)
       counts.wrongValues += Number(isWrong)

@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.js'
 import { type EntityModel, type PlantModel, type StoredEvent, StoredEvents } from '#entity/index.js'
+import { FENCED_EVENT } from '#journal/fenced-block.js'
 import type { EventType } from '#journal/journal.js'
 
 /** Translates between the journal's event type numbers and the plant's models. Learnt from the journal at the
@@ -32,6 +33,11 @@ export class EventNumbers {
   /** Undefined for a type that this plant does not know (any more). */
   stored(typeNumber: number): StoredEvent | undefined {
     return this.#events.of(typeNumber)
+  }
+
+  /** Whether rows of this type stand for rows that repair gave up. */
+  isFenced(typeNumber: number): boolean {
+    return this.#types[typeNumber - 1]?.event === FENCED_EVENT
   }
 
   numberOf(model: EntityModel, eventIndex: number): number {

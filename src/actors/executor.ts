@@ -17,6 +17,7 @@ import {
   writeAppendNumbers,
   writeRowHeader,
 } from '#journal/append-frame.js'
+import { rowsFenced } from '#journal/fenced-block.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import { APPEND_FRAME } from '#serving/serving-frames.js'
 import { ByteStrings } from './byte-strings.js'
@@ -162,6 +163,7 @@ export class Executor {
    * able to tell any more what it is a snapshot of, and leaves it out.
    */
   trySnapshot(slot: Slot): SnapshotSent {
+    if (slot.lostVersion > 0) return this.#noSnapshot(slot)
     let bytes: Uint8Array
     try {
       bytes = encodeSnapshot(slot.model, { state: slot.state, outcomes: slot.outcomes, latestAt: slot.latestAt })
@@ -214,6 +216,7 @@ export class Executor {
   }
 
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
+    if (slot.lostVersion > 0) return this.#fault(slot, command, 'ROWS_FENCED', rowsFenced(slot.id, slot.lostVersion).message)
     if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')

@@ -85,6 +85,7 @@ export class Load {
       slot.latestAt = 0
       slot.snapshotVersion = 0
       slot.snapshotTriedVersion = 0
+      slot.lostVersion = 0
       slot.term = term
       slot.appendNumber = appendNumber
       this.#headVersions.set(slot, version)
@@ -182,7 +183,10 @@ export class Load {
   }
 
   #apply(slot: Slot, row: ReplayRow): void {
-    const stored = this.#target.numbers.stored(row.typeNumber)
+    const { numbers } = this.#target
+    if (numbers.isFenced(row.typeNumber)) slot.lostVersion = row.version
+    if (slot.lostVersion > 0) return
+    const stored = numbers.stored(row.typeNumber)
     const values = { entity: slot.id, version: row.version }
     if (stored === undefined || stored.model !== slot.model) throw loadError('the log has an event that this plant does not know', values)
     try {

@@ -35,6 +35,8 @@ export class Slot {
   /** Version of the last snapshot, and the version up to which another need not be tried: the last one could not be taken. */
   snapshotVersion = 0
   snapshotTriedVersion = 0
+  /** Of the newest row that was folded and is fenced; 0: none. The state means nothing then, and no command is decided on it. */
+  lostVersion = 0
   /** Used since the passivation sweep last came by. */
   wasUsed = false
   /** Loaded for commands that have not been executed yet: it stays live until the first of them is. */
@@ -121,6 +123,7 @@ export class Slot {
     this.latestAt = 0
     this.snapshotVersion = 0
     this.snapshotTriedVersion = 0
+    this.lostVersion = 0
     this.waitPosition = Number.NEGATIVE_INFINITY
     this.isAwaited = false
   }

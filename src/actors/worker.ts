@@ -5,6 +5,7 @@ import type { DutyCycle } from '#bus/index.js'
 import { ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
 import type { CommandReader } from '#entity/command-frame.js'
 import { createOutcomes, PlantHash, type PlantModel } from '#entity/index.js'
+import { rowsFenced } from '#journal/fenced-block.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import { REJECTED_FENCED } from '#serving/serving-frames.js'
 import { Backlog } from './backlog.js'
@@ -159,21 +160,25 @@ export class Worker implements DutyCycle {
 
   /**
    * What `read` makes of the entity's state, told when the rows that it is folded from are durable; undefined for an unknown entity. Loads what is
-   * passive. `read` must not keep the state, but copy what it needs.
+   * passive. `read` must not keep the state, but copy what it needs. Rejects with ERR_ROWS_FENCED where repair gave rows of the entity up.
    */
   read<T>(id: string, read: (slot: Slot) => T): Promise<T> | undefined {
     const bytes = new TextEncoder().encode(id)
     const slot = this.#slots.find(hash32(bytes), new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)
-    return slot === undefined ? undefined : this.#reads.read(slot, read)
+    if (slot === undefined) return undefined
+    return this.#reads.read(slot, (live) => {
+      if (live.lostVersion > 0) throw rowsFenced(live.id, live.lostVersion)
+      return read(live)
+    })
   }
 
   /** The hash over all entities of this worker, loading those that are passive. Meaningful when idle. */
   async stateHash(): Promise<PlantHash> {
     const hash = new PlantHash()
     for (const slot of [...this.#slots.values()]) {
-      const one = await this.#reads.read(slot, ({ id, version, state }) => {
+      const one = await this.#reads.read(slot, ({ id, version, state, lostVersion }) => {
         const own = new PlantHash()
-        if (version > 0) own.add(id, version, state)
+        if (version > 0 && lostVersion === 0) own.add(id, version, state)
         return own
       })
       hash.merge(one)

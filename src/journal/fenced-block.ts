@@ -1,3 +1,4 @@
+import { MillraceError } from '#base/errors.js'
 import { type AppendHeader, appendHeaderBytes, OUTCOME_NONE, ROW_HEADER_BYTES, writeAppendHeader, writeRowHeader } from './append-frame.js'
 import { BlockBuilder } from './block-builder.js'
 import type { BlockEntities } from './block-format.js'
@@ -5,6 +6,16 @@ import type { EventTypes } from './event-types.js'
 
 /** The event that takes the place of a row that is gone. It has no fields, and no plant can declare it: whoever folds it fails, and knows why. */
 export const FENCED_EVENT = '#fenced'
+
+/** Why the state of an entity cannot be had: repair gave up this row of it, and no snapshot covers it. */
+export function rowsFenced(entity: string, version: number): MillraceError {
+  return new MillraceError('ERR_ROWS_FENCED', {
+    fact: 'rows of an entity were damaged and are fenced, and what they said is gone',
+    action: 'operator',
+    values: { entity, version },
+    next: 'restore a backup that has them; the entity takes no commands, and all others work',
+  })
+}
 
 /** A row that is gone, as far as it is known which it was. */
 export interface LostRow {

@@ -1,15 +1,16 @@
 import { MillraceError } from '#base/errors.js'
 import { type EntitySchema, fieldsKey, readingOf, whyNotReadable } from '#schema/index.js'
+import { FENCED_EVENT } from './fenced-block.js'
 import type { EventType, Journal } from './journal.js'
 
 /**
  * Registers the events of a plant, once everything that the log has of its entity types can be read by it. Throws ERR_SCHEMA_CHANGED naming type and
  * field and what to declare, and ERR_SCHEMA_NEWER when the log was written under a later form of an event than the plant has; then nothing has changed.
- * Entity types that the plant does not have are let be.
+ * Entity types that the plant does not have are let be, and so are rows that repair has fenced.
  */
 export async function registerSchemas(journal: Pick<Journal, 'eventTypes' | 'register'>, schemas: readonly EntitySchema[]): Promise<void> {
   for (const schema of schemas) {
-    const stored = journal.eventTypes.filter(({ entity }) => entity === schema.entity)
+    const stored = journal.eventTypes.filter(({ entity, event }) => entity === schema.entity && event !== FENCED_EVENT)
     for (const type of stored) if (readingOf(schema, type, stored) === undefined) throw unreadable(schema, type, stored)
   }
   await journal.register(schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))))

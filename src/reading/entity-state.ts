@@ -1,7 +1,7 @@
 import { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { decodeBase, decodeSnapshot, type EntityModel, StoredEvents } from '#entity/index.js'
-import type { EventType, Row, Snapshot } from '#journal/index.js'
+import { type EventType, FENCED_EVENT, type Row, rowsFenced, type Snapshot } from '#journal/index.js'
 
 /** What an entity was: folded from the newest snapshot that fits and the rows above it. */
 export interface EntityState {
@@ -22,7 +22,7 @@ export interface EntityRows {
   rows(entity: EntityId, from: number): AsyncIterable<Row>
 }
 
-/** The state at a version (default: the newest), or undefined when the entity had no row then. Throws ERR_STATE_CHANGED, and ERR_SCHEMA_CHANGED for events that the model cannot read. */
+/** The state at a version (default: the newest), or undefined when the entity had no row then. Throws ERR_ROWS_FENCED where repair gave rows up, ERR_STATE_CHANGED, and ERR_SCHEMA_CHANGED for events that the model cannot read. */
 export async function readEntityState(
   rows: EntityRows,
   model: EntityModel,
@@ -37,6 +37,7 @@ export async function readEntityState(
   for await (const row of rows.rows(entity, start?.position ?? 0)) {
     if (row.version <= version) continue
     if (row.version > versionMax) break
+    if (row.event === FENCED_EVENT) throw rowsFenced(entity, row.version)
     if (row.event !== undefined) events.apply(row.typeNumber, state, row.data)
     version = row.version
     at = row.at

@@ -11,10 +11,10 @@ import { isSoak, soakSeed, soakTimes } from '../soak.js'
  * order, a sector old or new; names in one directory change in order, and are there for certain when the directory was synced; what was durable
  * stays. See bench/harness/power-loss.ts, which makes such images, and docs/operations.md.
  */
-const images = soakTimes({ smoke: 10, full: 2000 })
+const images = soakTimes({ smoke: 6, full: 2000 })
 const seed = soakSeed(1)
 const IMAGES_PER_RECORD = isSoak ? 100 : images
-const STEPS = isSoak ? 120 : 40
+const STEPS = isSoak ? 120 : 24
 
 let folder: string
 let recorder: Awaited<ReturnType<typeof compileRecordedDisk>>
@@ -48,7 +48,11 @@ describe(`a journal whose machine loses power (seed ${seed})`, () => {
   test('would be found out if it acknowledged before it synced', async (context) => {
     if (typeof recorder === 'string' && process.env['CI'] === undefined) context.skip(recorder)
 
-    const { ackedMissing, wrongValues, unreadable } = await countPowerLosses({ ...options(500), images: 12, isReleasedEarly: true })
+    const { ackedMissing, wrongValues, unreadable } = await countPowerLosses({
+      ...options(500),
+      images: isSoak ? 50 : 8,
+      isReleasedEarly: true,
+    })
 
     expect(ackedMissing + wrongValues + unreadable).toBeGreaterThan(0)
   }, 120_000)

@@ -16,8 +16,8 @@ import { soakSeed, soakTimes } from '../soak.js'
 
 bePatient()
 
-const STEPS = 40
-const rounds = soakTimes({ smoke: 2, full: 200 })
+const STEPS = 24
+const rounds = soakTimes({ smoke: 1, full: 200 })
 const seed = soakSeed(1)
 
 let folder: string
@@ -45,7 +45,7 @@ describe(`a journal whose disk fails at a sync (seed ${seed})`, () => {
       const failFile = join(folder, 'fail')
       const acks = join(folder, 'acks')
       mkdirSync(directory, { mode: 0o700 })
-      writeFileSync(failFile, String(20 + prng.below(80)))
+      writeFileSync(failFile, String(20 + prng.below(40)))
       const env = { ...process.env, ...recordedDiskEnvironment({ library, root: directory, failFile }) }
 
       const { code, errors } = await ended(

@@ -1,0 +1,100 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PlantFolder } from '../apps/plant-folder.js'
+import { bePatient, run, startPlant } from '../apps/program-under-test.js'
+
+bePatient()
+
+const MAGIC = Buffer.from('MRBLOCK\n', 'latin1')
+/** Offset of the base position in a block. */
+const BASE_POSITION = 28
+
+describe('log repair of a plant in which the block of one event is damaged', () => {
+  let folder: PlantFolder
+
+  beforeAll(async () => {
+    folder = new PlantFolder()
+    const { up } = await startPlant(folder)
+    for (const [entity, n] of [
+      ['counter/a', 1],
+      ['counter/b', 1],
+      ['counter/a', 2],
+      ['counter/b', 2],
+    ] as const)
+      await run(folder, ['send', entity, 'count', `{"n":${n}}`, '--json'])
+    const whilePlantRuns = await run(folder, ['log', 'repair', '--dry-run', '--json'])
+    expect(whilePlantRuns).toMatchObject({ code: 1, json: { error: { code: 'ERR_PLANT_RUNNING' } } })
+    up.kill('SIGTERM')
+    await up.ended
+    damageBlockAt(2)
+  })
+
+  afterAll(() => {
+    folder.remove()
+  })
+
+  function damageBlockAt(position: number): void {
+    const path = join(folder.data, 'journal', 'log', '000000000000.active', 'data.mdb')
+    const bytes = readFileSync(path)
+    const file = openSync(path, 'r+')
+    for (let at = bytes.indexOf(MAGIC); at >= 0; at = bytes.indexOf(MAGIC, at + 1)) {
+      const hit = at + bytes.readUInt32LE(at + 12) + 5
+      if (Number(bytes.readBigUInt64LE(at + BASE_POSITION)) === position)
+        writeSync(file, Uint8Array.of((bytes[hit] as number) ^ 4), 0, 1, hit)
+    }
+    closeSync(file)
+  }
+
+  test('tells what is gone before it does anything, and wants a yes', async () => {
+    const dry = await run(folder, ['log', 'repair', '--dry-run', '--json'])
+    const asked = await run(folder, ['log', 'repair'])
+    const verified = await run(folder, ['log', 'verify', '--json'])
+
+    expect(dry).toMatchObject({
+      code: 1,
+      json: {
+        ok: false,
+        repaired: false,
+        gone: [{ segment: '000000000000.active', firstPosition: 2, endPosition: 3, entities: [{ entity: 'counter/a', from: 2, to: 2 }] }],
+        beyond: [],
+      },
+    })
+    expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') })
+    expect(asked.stdout).toContain('counter/a: version 2')
+    expect(verified).toMatchObject({ code: 1, json: { ok: false } })
+  })
+
+  test('fences it, so that others are read and work, and the one that it hit says why it does not', async () => {
+    const repaired = await run(folder, ['log', 'repair', '--yes', '--json'])
+    const verified = await run(folder, ['log', 'verify', '--json'])
+    const hit = await run(folder, ['get', 'counter/a', '--json'])
+    const before = await run(folder, ['get', 'counter/a', '--version', '1', '--json'])
+    const other = await run(folder, ['get', 'counter/b', '--json'])
+    const rows = await run(folder, ['query', '--json'])
+    const { up } = await startPlant(folder)
+    const refused = await run(folder, ['send', 'counter/a', 'count', '{"n":3}', '--json'])
+    const taken = await run(folder, ['send', 'counter/b', 'count', '{"n":3}', '--json'])
+    up.kill('SIGTERM')
+    await up.ended
+    const again = await run(folder, ['log', 'repair', '--json'])
+
+    expect(repaired).toMatchObject({
+      code: 0,
+      json: { ok: true, repaired: true, gone: [{ entities: [{ entity: 'counter/a', from: 2, to: 2 }] }] },
+    })
+    expect(verified).toMatchObject({ code: 0, json: { ok: true, findings: [{ severity: 'note', block: 2, entities: ['counter/a'] }] } })
+    expect(hit).toMatchObject({ code: 1, json: { error: { code: 'ERR_ROWS_FENCED' } } })
+    expect(before).toMatchObject({ code: 0, json: { version: 1, state: { count: 1, last: 1 } } })
+    expect(other).toMatchObject({ code: 0, json: { version: 2, state: { count: 2, last: 2 } } })
+    expect(rows.lines.map(({ entity, event, version }) => [entity, event, version])).toEqual([
+      ['counter/a', 'Counted', 1],
+      ['counter/b', 'Counted', 1],
+      ['counter/a', '#fenced', 2],
+      ['counter/b', 'Counted', 2],
+    ])
+    expect(JSON.stringify(refused.json)).toContain('ROWS_FENCED')
+    expect(taken).toMatchObject({ code: 0, json: { ok: true, version: 3, reply: { count: 3 } } })
+    expect(again).toMatchObject({ code: 0, json: { ok: true, gone: [] } })
+  })
+})
