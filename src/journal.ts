@@ -2,4 +2,6 @@
 export * from '#journal/in-memory/index.js'
 export * from '#journal/index.js'
 export * from '#journal/lmdb/index.js'
+export type { RowBatch } from '#reading/row-cursor.js'
 export { subscribe, type SubscribeOptions, type Subscription, type SubscriptionStats } from '#reading/subscription.js'
+export { type SubscriptionRegistry, type SubscriptionState, subscriptionsOf } from '#reading/subscription-registry.js'

@@ -9,6 +9,7 @@ import type { MqttTargetOptions } from '#targets/mqtt.js'
 import { type MqttTarget, startMqttTarget } from '#targets/mqtt-target.js'
 import type { Options, Run } from './command.js'
 import { mqttOptionsOf } from './mqtt-options.js'
+import { noteAbsence } from './note-absence.js'
 import { numberOption, positionOption, usageError } from './number-option.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, listOption, textOption } from './place.js'
@@ -24,6 +25,7 @@ export const runPublishMqtt: Run = async ([url = ''], options, output) => {
   const count = numberOption(options, 'count', 1)
   const seconds = numberOption(options, 'seconds', 1)
   requireLog(data)
+  await noteAbsence(data, output)
   const stop = new AbortController()
   onInterrupt(() => stop.abort())
   const feed = () => new ControlFeed({ dataDirectory: data, mayReadAlone: false })

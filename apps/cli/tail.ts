@@ -10,6 +10,7 @@ import type { Options, Run } from './command.js'
 import { numberOption, positionOption } from './number-option.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, listOption, textOption } from './place.js'
+import { noteAbsence } from './note-absence.js'
 import { rowLine } from './row-line.js'
 import { INTERRUPTED, onInterrupt } from './signals.js'
 
@@ -25,6 +26,7 @@ export const runTail: Run = async (_args, options, output) => {
   const stop = new AbortController()
   onInterrupt(() => stop.abort())
   requireLog(data)
+  if (name !== undefined) await noteAbsence(data, output)
   const feed = new ControlFeed({ dataDirectory: data, mayReadAlone: name === undefined })
   try {
     if (from === undefined && name === undefined) {
