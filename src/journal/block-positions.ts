@@ -25,11 +25,11 @@ export class BlockPositions {
     this.#ordinals = ordinals
     this.#starts = starts
     this.#cursors = starts.slice()
-    this.#nameSlots()
   }
 
   /** The position of each row of the group with this index, which `opened` points at. Valid until the next call. */
   of(index: number, opened: RowGroup): Float64Array {
+    if (slotsOf !== this.#ordinals) this.#nameSlots()
     const { groups } = this.#reader.header
     const passed = this.#passed[index]
     if (passed !== undefined) {
@@ -54,9 +54,10 @@ export class BlockPositions {
     if (this.#ordinals.length <= PASSED_MAX) this.#passed[index] ??= this.#cursors.slice()
   }
 
-  /** Enters this block's ordinals into the table that all blocks share: another block may overwrite them, which a look at #ordinals tells. */
+  /** Enters this block's ordinals into the table that all blocks share. What another left there a look at #ordinals tells. */
   #nameSlots(): void {
     const ordinals = this.#ordinals
+    slotsOf = ordinals
     const last = ordinals[ordinals.length - 1] ?? 0
     if (last >= SLOTS_MAX) return
     if (last >= slots.length) slots = new Uint32Array(Math.min(SLOTS_MAX, 2 * last + 64))
@@ -109,5 +110,6 @@ const PASSED_MAX = 2048
 /** By ordinal the slot that a block had for it. A segment of more original blocks looks its ordinals up. */
 const SLOTS_MAX = 1 << 17
 let slots = new Uint32Array(0)
+let slotsOf: Uint32Array | undefined
 /** For groups on the way to another. Opening one leaves nothing that the next would see; making one costs more than reading a small group. */
 let scratch: RowGroup | undefined

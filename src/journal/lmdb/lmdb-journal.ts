@@ -231,7 +231,9 @@ export class LmdbJournal implements Journal {
   }
 
   directory(): readonly BlockEntry[] {
-    return this.#segments.from(0, this.endPosition).flatMap(({ part, end }) => part.entries(end))
+    const entries: BlockEntry[] = []
+    for (const { part, end } of this.#segments.from(0, this.endPosition)) for (const entry of part.entries(end)) entries.push(entry)
+    return entries
   }
 
   async readBlock(entry: BlockEntry): Promise<Uint8Array | undefined> {

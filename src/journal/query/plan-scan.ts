@@ -100,7 +100,8 @@ function hasEntity({ shards }: BlockEntry, { entity }: ResolvedQuery): boolean {
   if (entity.kind === 'unknown') return false
   if (entity.kind !== 'one') return true
   const { shard, number } = entity.head
-  return shards.some((own) => own.shard === shard && number >= own.entityMin && number <= own.entityMax)
+  for (const own of shards) if (own.shard === shard && number >= own.entityMin && number <= own.entityMax) return true
+  return false
 }
 
 /** What the directory knows of a shared column of the block. */
