@@ -14,11 +14,13 @@ export interface AppendWriterSetup {
 
 export type AppendOrder =
   /** As many batches one behind the other; the next is handed over as soon as the journal takes one more. */
-  | { readonly order: 'batches'; readonly batches: number; readonly perBatch: number }
+  | { readonly order: 'batches'; readonly batches: number; readonly perBatch: number; readonly inFlight: 1 | 2 }
   /** One event at a time, and between them bare LMDB puts. */
   | { readonly order: 'singles'; readonly count: number }
   /** Reads back all that was appended. */
   | { readonly order: 'check' }
+
+type Batches = Extract<AppendOrder, { readonly order: 'batches' }>
 
 export interface AppendReport {
   readonly events: number
@@ -32,9 +34,6 @@ export interface AppendReport {
 
 /** Batches that are made before the clock starts: what a worker does is no part of the journal's work. */
 const BATCHES_AHEAD = 32
-/** Batches that the journal takes at a time. */
-const IN_FLIGHT = 2
-
 /** Sealing, which rewrites the log in the background, is another question. */
 const WITHOUT_SEALING = { segmentRowsMax: Number.POSITIVE_INFINITY, segmentBytesMax: Number.POSITIVE_INFINITY }
 
@@ -64,7 +63,7 @@ class AppendWriter {
     else {
       this.#batches ??= await this.#batchesFor(journal, order.order === 'batches' ? order.perBatch : 1)
       const before = this.#batches.sentCount
-      if (order.order === 'batches') await this.#flood(journal, this.#batches, order.batches)
+      if (order.order === 'batches') await this.#flood(journal, this.#batches, order)
       else puts = await this.#singles(journal, this.#batches, order.count)
       events = this.#batches.sentCount - before
     }
@@ -85,14 +84,14 @@ class AppendWriter {
     return new AppendBatches({ type, entities: this.#sensors, shardCount: journal.shardCount, perBatch, slots: BATCHES_AHEAD })
   }
 
-  async #flood(journal: Journal, source: AppendBatches, batches: number): Promise<void> {
+  async #flood(journal: Journal, source: AppendBatches, { batches, inFlight: inFlightMax }: Batches): Promise<void> {
     for (let done = 0; done < batches; done += BATCHES_AHEAD) {
       const ahead = Array.from({ length: Math.min(BATCHES_AHEAD, batches - done) }, () => source.next())
       const startMs = performance.now()
       const cpu = process.cpuUsage()
       const inFlight: Promise<void>[] = []
       for (const batch of ahead) {
-        if (inFlight.length === IN_FLIGHT) await inFlight.shift()
+        if (inFlight.length === inFlightMax) await inFlight.shift()
         inFlight.push(this.#append(journal, batch))
       }
       await Promise.all(inFlight)

@@ -5,6 +5,8 @@ export class Marks {
   #term = new Uint32Array(64)
   #number = new Uint32Array(64)
   #isKnown = new Uint8Array(64)
+  /** Behind the last slot with a mark. */
+  #end = 0
 
   /** 0 when the slot has no mark: terms begin at 1. */
   term(slot: number): number {
@@ -20,6 +22,7 @@ export class Marks {
     this.#term[slot] = term
     this.#number[slot] = number
     this.#isKnown[slot] = 1
+    if (slot >= this.#end) this.#end = slot + 1
   }
 
   /** Raises a mark; never lowers one. */
@@ -29,13 +32,14 @@ export class Marks {
 
   /** All marks, by slot. */
   *[Symbol.iterator](): Generator<BlockMark> {
-    for (let slot = 0; slot < this.#term.length; slot++) {
+    for (let slot = 0; slot < this.#end; slot++) {
       if (this.#isKnown[slot] === 1) yield { slot, term: this.#term[slot] as number, number: this.#number[slot] as number }
     }
   }
 
   clear(): void {
-    this.#isKnown.fill(0)
+    this.#isKnown.fill(0, 0, this.#end)
+    this.#end = 0
   }
 
   #grow(slot: number): void {

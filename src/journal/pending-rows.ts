@@ -76,8 +76,9 @@ export class PendingRows {
   sort(types: EventTypes): void {
     const order = this.#sorted()
     if (this.memory.length < this.rowCount) this.#growRows()
-    this.#readers.length = 0
-    for (const { bytes, view } of this.memories) this.#readers.push(new AppendReader(bytes, view))
+    this.memories.forEach(({ bytes, view }, memory) => {
+      if (this.#readers[memory]?.view !== view) this.#readers[memory] = new AppendReader(bytes, view)
+    })
     let row = 0
     for (let index = 0; index < this.#appendCount; index++) {
       const append = order[index] as number
@@ -166,13 +167,19 @@ export class PendingRows {
     }
     let entityMax = 0
     let shardMax = 0
+    let isSorted = true
+    let before = -1
     for (let index = 0; index < count; index++) {
       this.#order[index] = index
       const entity = this.#appendEntity[index] as number
       const shard = this.#appendShard[index] as number
       if (entity > entityMax) entityMax = entity
       if (shard > shardMax) shardMax = shard
+      const key = shard * 0x1_0000_0000 + entity
+      if (key < before) isSorted = false
+      before = key
     }
+    if (isSorted) return this.#order
     for (let shift = 0; shift < 32 && entityMax >>> shift > 0; shift += 8) this.#sortBy(this.#appendEntity, shift)
     for (let shift = 0; shift < 16 && shardMax >>> shift > 0; shift += 8) this.#sortBy(this.#appendShard, shift)
     return this.#order
