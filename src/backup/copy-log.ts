@@ -62,7 +62,7 @@ async function* copySteps(frozen: FrozenLog, { directory, known }: CopyTarget): 
   let done = 0
   for (const segment of frozen.unsealed) {
     const { name } = segment
-    const copied = yield* copyPairs(segment.blocks(), directory, `${name}-${stamp}.pairs`, (record) => damageOf(record, name, frozen))
+    const copied = yield* copyPairs(segment.blocks(), directory, `${name}-${stamp}.pairs`, (record) => damageOf(record, name))
     done += copied.bytes
     yield { kind: 'file', isNew: true, file: { kind: 'active', name, ...copied } }
     yield { kind: 'progress', done }
@@ -120,9 +120,9 @@ async function* copyPairs(
   return { path, ...(await guarded(file, () => writer.close())) }
 }
 
-function damageOf({ key, value, damage }: FrozenRecord, segment: string, frozen: FrozenLog): string | undefined {
+function damageOf({ key, value, damage }: FrozenRecord, segment: string): string | undefined {
   const base = Number(Buffer.from(key).readBigUInt64BE(0))
-  if (damage !== undefined || frozen.isFenced(segment, base)) return damage
+  if (damage !== undefined) return damage
   try {
     new BlockReader(value, segment, base).check()
     return undefined

@@ -5,8 +5,6 @@ export interface FrozenLog {
   /** Rows from here up to and without `endPosition`, all of them durable. */
   readonly firstPosition: number
   readonly endPosition: number
-  /** Whether a repair has given the block up: then it may be damaged. */
-  isFenced(segment: string, block: number): boolean
   /** Sealed segments in force; the file is the copier's to read through `path`. */
   readonly sealed: readonly FrozenFile[]
   readonly unsealed: readonly FrozenSegment[]

@@ -15,7 +15,7 @@ import { batchOf, SAMPLED, TestWriter } from '../journal/writer.js'
 import { soakSeed, soakTimes } from '../soak.js'
 
 const seed = soakSeed(11)
-const copies = soakTimes({ smoke: 3, full: 200 })
+const copies = soakTimes({ smoke: 2, full: 200 })
 
 let folder = ''
 

@@ -50,7 +50,6 @@ export function freezeLog({ directory, catalog, segments, endPosition, onRelease
     format: readFileSync(paths.format, 'utf8'),
     firstPosition: plan.firstPosition,
     endPosition,
-    isFenced: (segment, block) => manifest.some((entry) => entry.kind === 'fenced' && entry.segment === segment && entry.block === block),
     sealed,
     unsealed,
     catalog: () => recordsOf(records, catalog),
