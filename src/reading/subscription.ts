@@ -98,7 +98,7 @@ export class Subscription implements AsyncIterable<Row> {
 
   /** The next rows, at most some hundred; one without rows tells how far was looked. Undefined when it has ended. One call at a time. */
   async next(): Promise<RowBatch | undefined> {
-    await this.opened
+    if (!(await this.#isOpened())) return undefined
     const { done = false, value: batch } = (await this.#batches?.next()) ?? { done: true }
     // What kept the checkpoint from being saved has ended the batches.
     if (this.#failure !== undefined) throw this.#failure.error
@@ -165,6 +165,17 @@ export class Subscription implements AsyncIterable<Row> {
     this.#batches = this.#feed.batches(request, this.#abort.signal)[Symbol.asyncIterator]()
   }
 
+  /** False when it was closed before it had its place. */
+  async #isOpened(): Promise<boolean> {
+    try {
+      await this.opened
+      return true
+    } catch (error) {
+      if (this.#abort.signal.aborted) return false
+      throw error
+    }
+  }
+
   #fail(error: unknown): void {
     if (this.#abort.signal.aborted) return
     this.#failure ??= { error }
@@ -174,6 +185,8 @@ export class Subscription implements AsyncIterable<Row> {
   async #close(): Promise<void> {
     this.#unlink()
     this.#abort.abort()
+    // Whoever still waits for a journal waits no longer.
+    if (this.#saver === undefined) await this.#feed.close()
     await this.opened.catch(() => undefined)
     const clock = this.#options.clock ?? systemClock
     await new Promise<void>((resolve) => {

@@ -8,7 +8,7 @@ export interface OpenSubscriptionOptions extends SubscribeOptions {
 /**
  * Rows of a plant of other processes, in global order and at least once, across restarts of this process, of the journal and of the plant. Resolves once it has its
  * place in the log. One with a name waits for the plant to run, since the journal keeps its checkpoint; one without reads the log of a plant that does not run, too.
- * Throws ERR_NO_JOURNAL, and what `subscribe` throws.
+ * Until then its signal ends the waiting: what comes back is closed. Throws ERR_NO_JOURNAL, and what `subscribe` throws.
  */
 export async function openSubscription({ data, ...options }: OpenSubscriptionOptions): Promise<Subscription> {
   // Every process of a plant imports the package with its plant module, and few open a subscription.
@@ -23,7 +23,7 @@ export async function openSubscription({ data, ...options }: OpenSubscriptionOpt
     await subscription.opened
   } catch (error) {
     await subscription.close()
-    throw error
+    if (options.signal?.aborted !== true) throw error
   }
   return subscription
 }

@@ -1,6 +1,6 @@
 import type { IClientOptions, IClientPublishOptions, IConnackPacket, MqttClient } from 'mqtt'
 import type { Cancel } from '#base/clock.js'
-import { isMillraceError, messageOf } from '#base/errors.js'
+import { isMillraceError, messageOf, MillraceError } from '#base/errors.js'
 import { exactJson } from '#base/exact-json.js'
 import { sha256Hex } from '#base/hash.js'
 import { loadMqttConnect, mqttCredentials, shownUrl } from '#ingest/mqtt-connection.js'
@@ -142,7 +142,7 @@ export class MqttTarget implements RunningTarget {
         if (this.#isStopping) return
         this.#failure = messageOf(error)
         const isOver = isMillraceError(error, 'ERR_SUBSCRIPTION_TAKEN')
-        this.#context.log('error', 'the target cannot read the log on', {
+        this.#context.log('error', 'the target cannot go on', {
           error: messageOf(error),
           ...(isOver ? {} : { retryMs: LOG_RETRY_MS }),
         })
@@ -219,7 +219,7 @@ export class MqttTarget implements RunningTarget {
 
   #message(row: Row): Message {
     const { payload, retain = false, protocolVersion = 5 } = this.#options
-    const made = payload === undefined ? rowPayload(row) : payload(row)
+    const made = payload === undefined ? rowPayload(row) : this.#madePayload(payload, row)
     const bytes = typeof made === 'string' ? made : made instanceof Uint8Array ? Buffer.from(made) : exactJson(made)
     const options: IClientPublishOptions = { qos: 1, retain }
     if (protocolVersion === 5) {
@@ -235,6 +235,20 @@ export class MqttTarget implements RunningTarget {
       }
     }
     return { topic: this.#topicOf(row), payload: bytes, options }
+  }
+
+  #madePayload(payload: (row: Row) => unknown, row: Row): unknown {
+    try {
+      return payload(row)
+    } catch (cause) {
+      throw new MillraceError('ERR_TARGET_PAYLOAD', {
+        fact: `the payload of an event cannot be made, since ${messageOf(cause)}`,
+        action: 'operator',
+        values: { target: this.name, position: row.position, entity: row.entity, version: row.version },
+        next: 'mend the function payload of the target',
+        cause,
+      })
+    }
   }
 
   #send(delivery: Delivery<Message>): void {

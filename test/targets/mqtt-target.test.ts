@@ -190,7 +190,21 @@ describe('a target at a broker', () => {
     await until('it has failed', () => target.stats().state === 'failed')
 
     expect(target.stats().reason).toMatch(/it held 2 GB of segments/)
-    expect(lines.at(-1)).toMatchObject({ level: 'error', message: 'the target cannot read the log on' })
+    expect(lines.at(-1)).toMatchObject({ level: 'error', message: 'the target cannot go on' })
+  })
+
+  test('whose payload cannot be made says of which row', async () => {
+    const broker = await Broker.start()
+    const log = await logOf(5)
+    const payload = ({ position }: { position: number }) => {
+      if (position === 3) throw new Error('it has no temperature')
+      return 'fine'
+    }
+
+    const { target } = await start(log, { url: broker.url, payload })
+    await until('it has failed', () => target.stats().state === 'failed')
+
+    expect(target.stats().reason).toMatch(/it has no temperature.*position=3/)
   })
 
   test('that is reset goes on from there by itself', async () => {
