@@ -178,6 +178,8 @@ export class Sealer {
 
   async #inThread(task: SegmentTask): Promise<SegmentAnswer> {
     const { Piscina: Pool } = await import('piscina')
+    // It may have been closed meanwhile, and nothing would end a pool that is made now.
+    this.#step(undefined)
     this.#pool ??= new Pool<SegmentTask, SegmentAnswer>({
       filename: fileURLToPath(new URL('../segments/seal-thread.js', import.meta.url)),
       minThreads: 0,
