@@ -17,6 +17,13 @@ const MARKERS = {
 
 /** Per benchmark its rows: what was measured, what came out, and the reference of the same run. In the order of the table. */
 const ROWS = {
+  'journal-faults': ({ powerLossImages, bitFlips, truncations, ackedMissing, wrongValues, undetected }) => [
+    [
+      `A journal after ${count(powerLossImages)} power losses, ${count(bitFlips)} flipped bits and ${count(truncations)} cuts of its files`,
+      `${ackedMissing} acknowledged events missing, ${wrongValues} wrong values, ${undetected} undetected`,
+      '',
+    ],
+  ],
   'bus-rtt': ({ meanNs, p50Ns, p99Ns, reference }) => [
     [
       '32-byte round trip between two processes over the bus',
@@ -66,9 +73,37 @@ const ROWS = {
     [`${count(kills)} SIGKILLs at the ends of channels: lost, torn, doubled`, `${lost}, ${torn}, ${duplicated}`, ''],
     ['From the successor to the first frame that the survivor gets through', `p99 ${resumeMsP99} ms`, ''],
   ],
-  ingest: ({ stream, http, reference }) => {
+  'journal-append': ({ eventsPerSecond, ackP50Ms, ackP99Ms, oneAtATime, reference, rivals }) => [
+    [
+      'Events a second through the journal, batches of 4,096, fsynced',
+      `${millions(eventsPerSecond)}, a batch acknowledged after p50 ${ackP50Ms} ms, p99 ${ackP99Ms} ms`,
+      [reference, ...rivals]
+        .filter((one) => one.eventsPerSecond !== undefined)
+        .map((one) => `${one.name}: ${thousands(one.eventsPerSecond)}`)
+        .join('; '),
+    ],
+    ['One event at a time, acknowledged', `p50 ${oneAtATime.ackP50Ms} ms`, `a bare LMDB put and fsync: p50 ${oneAtATime.rawPutP50Ms} ms`],
+  ],
+  ingest: ({ stream, http, reference, eventsPerSecond, ackP50Ms, ackP99Ms, halfLoad, nsPerEvent, cores, processes }) => {
     const floor = `LMDB put + fsync of one row: p50 ${reference.p50Ms} ms, p99 ${reference.p99Ms} ms`
+    // Results that were saved before there was this part are without it.
+    const fleet =
+      nsPerEvent === undefined
+        ? []
+        : [
+            [
+              `Events a second from simulated devices, end to end and fsynced, ${processes} processes on ${cores} cores`,
+              `${count(eventsPerSecond)}, acknowledged after p50 ${ackP50Ms} ms, p99 ${ackP99Ms} ms`,
+              `processor time an event: gateway ${nsPerEvent.gateway} ns, worker ${nsPerEvent.worker} ns, journal ${nsPerEvent.journal} ns`,
+            ],
+            [
+              `The same at half load, ${count(halfLoad.eventsPerSecond)}/s`,
+              `p50 ${halfLoad.ackP50Ms} ms, p99 ${halfLoad.ackP99Ms} ms`,
+              floor,
+            ],
+          ]
     return [
+      ...fleet,
       ['Commands a second, end to end and fsynced, stream door', count(stream.commandsPerSecond), ''],
       [`Acknowledgement at ${count(stream.pacedPerSecond)}/s there`, waits(stream.ackMs), floor],
       [`The same over HTTP, ${http.commandsPerRequest} commands a request`, count(http.commandsPerSecond), ''],
