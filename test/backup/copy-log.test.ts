@@ -8,7 +8,7 @@ import { checkFiles } from '#backup/backup-list.js'
 import { copyLog } from '#backup/copy-log.js'
 import { readPairs } from '#backup/pairs-file.js'
 import { Prng } from '#base/prng.js'
-import type { Journal, Row } from '#journal/index.js'
+import type { Journal } from '#journal/index.js'
 import { openLmdbJournal, restoreLog } from '#journal/lmdb/index.js'
 import { collect } from '../contracts/journal.contract.js'
 import { batchOf, SAMPLED, TestWriter } from '../journal/writer.js'
@@ -99,7 +99,7 @@ describe(`a log that is copied while it is appended to, sealed and dropped from,
         expect(again.endPosition).toBe(copied.endPosition)
         expect(await collect(again.verify())).toEqual([])
         const rows = await collect(again.read({ from: 0 }))
-        const first = (await collect(journal.read({ from: 0, to: copied.endPosition }))) as Row[]
+        const first = await collect(journal.read({ from: 0, to: copied.endPosition }))
         const from = Math.max(rows[0]?.position ?? 0, first[0]?.position ?? 0)
         expect(rows.filter(({ position }) => position >= from)).toEqual(first.filter(({ position }) => position >= from))
         expect(rows.map(({ position }) => position)).toEqual(rows.map((_, index) => (rows[0]?.position ?? 0) + index))
