@@ -37,6 +37,7 @@ const PAGE_BYTES = 4096
 /** Of pages that a bit flip is to hit, so many are those that LMDB trusts, and the rest lies anywhere in a file. */
 const STRUCTURE_SHARE = 0.5
 const FOUND_SHOWN = 5
+const FOUND_CHARACTERS = 400
 
 type Damage = { readonly file: string; readonly what: string; apply(path: string): void }
 
@@ -68,7 +69,8 @@ export async function countDamage(options: DamageOptions): Promise<DamageCounts>
       counts.undetected += Number(verdict.undetected.length > 0)
       counts.harmless += Number(verdict.isHarmless)
       const said = [...verdict.wrong, ...verdict.undetected]
-      if (said.length > 0) found.push(`${damage.what} of ${damage.file}, damage ${index} of seed ${seed}: ${said.join('; ')}`)
+      if (said.length > 0)
+        found.push(`${damage.what} of ${damage.file}, damage ${index} of seed ${seed}: ${said.join('; ').slice(0, FOUND_CHARACTERS)}`)
       rmSync(copy, { recursive: true, force: true })
     }
     return { bitFlips: options.bitFlips, truncations: options.truncations, ...counts, found: found.slice(0, FOUND_SHOWN) }

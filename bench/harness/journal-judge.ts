@@ -69,7 +69,12 @@ class Judge {
     let damaged: readonly Finding[] | undefined
     let journal: Journal | undefined
     try {
-      journal = await openLmdbJournal({ directory: order.directory, isReadOnly: !order.isWriting, reserveBytes: 0, recentAppends: RECENT_APPENDS })
+      journal = await openLmdbJournal({
+        directory: order.directory,
+        isReadOnly: !order.isWriting,
+        reserveBytes: 0,
+        recentAppends: RECENT_APPENDS,
+      })
       const appended = order.isWriting ? await this.#append(journal) : 0
       await this.#compare(journal, order, appended, found)
     } catch (error) {

@@ -37,6 +37,7 @@ export interface PowerLosses {
 
 const WORK_TIMEOUT_MS = 60_000
 const FOUND_SHOWN = 5
+const FOUND_CHARACTERS = 400
 
 /** Records seeded work on a journal, and judges what the disk may hold if the power goes at random moments of it. Same seed, same images. */
 export async function countPowerLosses(options: PowerLossOptions): Promise<PowerLosses> {
@@ -56,7 +57,8 @@ export async function countPowerLosses(options: PowerLossOptions): Promise<Power
       counts.ackedMissing += Number(isMissing)
       counts.wrongValues += Number(isWrong)
       counts.unreadable += Number(isUnreadable)
-      if (said.length > 0) found.push(`image ${image} of seed ${seed}, power lost before entry ${moment}: ${said.join('; ')}`)
+      if (said.length > 0)
+        found.push(`image ${image} of seed ${seed}, power lost before entry ${moment}: ${said.join('; ').slice(0, FOUND_CHARACTERS)}`)
     }
     return { images: options.images, ...counts, found: found.slice(0, FOUND_SHOWN) }
   } finally {

@@ -62,6 +62,7 @@ struct entry {
 
 struct open_file {
   uint64_t inode;
+  dev_t device;
   int is_synchronous;
   int is_ack;
 };
@@ -148,18 +149,19 @@ static uint64_t record(struct entry entry, const char* name, const char* other, 
   return entry.id;
 }
 
-static uint64_t inode_of(int file) {
-  struct stat found;
-  return fstat(file, &found) == 0 ? found.st_ino : 0;
-}
-
 static off_t bytes_of(int file) {
   struct stat found;
   return fstat(file, &found) == 0 ? found.st_size : 0;
 }
 
+/* A descriptor may have been closed past the C library, and given to something else. */
 static struct open_file* watched(int file) {
-  return file >= 0 && file < FILES_MAX && files[file].inode != 0 ? &files[file] : NULL;
+  if (file < 0 || file >= FILES_MAX || files[file].inode == 0) return NULL;
+  struct stat found;
+  if (fstat(file, &found) == 0 && found.st_ino == files[file].inode && found.st_dev == files[file].device)
+    return &files[file];
+  files[file].inode = 0;
+  return NULL;
 }
 
 static int opened(int (*call)(const char*, int, ...), const char* path, int flags, mode_t mode) {
@@ -171,8 +173,11 @@ static int opened(int (*call)(const char*, int, ...), const char* path, int flag
   int file = call(path, flags, mode);
   int error = errno;
   if (file >= 0 && file < FILES_MAX) {
-    uint64_t inode = inode_of(file);
-    files[file] = (struct open_file){.inode = inode, .is_synchronous = (flags & O_DSYNC) != 0, .is_ack = is_ack};
+    struct stat found = {0};
+    fstat(file, &found);
+    uint64_t inode = found.st_ino;
+    files[file] = (struct open_file){
+        .inode = inode, .device = found.st_dev, .is_synchronous = (flags & O_DSYNC) != 0, .is_ack = is_ack};
     if (is_new && !is_ack) record((struct entry){.kind = CREATE, .inode = inode}, name, NULL, NULL);
     if ((flags & O_TRUNC) != 0 && !is_new && !is_ack)
       record((struct entry){.kind = RESIZE, .inode = inode}, NULL, NULL, NULL);
