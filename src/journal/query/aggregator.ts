@@ -2,7 +2,8 @@ import type { Journal } from '#journal/journal.js'
 import type { Aggregate } from './aggregate-spec.js'
 import { ExactSums } from './exact-sum.js'
 import type { GroupColumns } from './group-columns.js'
-import { Grouping } from './grouping.js'
+import { Grouping, GROUPS_PER_LOOK } from './grouping.js'
+import type { Pace } from './pace.js'
 import type { ResolvedQuery } from './resolved-query.js'
 
 /**
@@ -30,10 +31,15 @@ export class Aggregator {
   }
 
   /** The rows of the result: values of the groups, then the aggregates. */
-  rows(): (readonly unknown[])[] {
+  async rows(pace: Pace): Promise<readonly (readonly unknown[])[]> {
     for (const part of this.#parts) part.fit(this.#grouping.count)
-    const rows = this.#grouping.sorted().map(({ group, values }) => [...values, ...this.#parts.map((part) => part.value(group))])
-    return rows.slice(0, this.#resolved.query.limit ?? Infinity)
+    const groups = await this.#grouping.sorted(pace)
+    const rows: unknown[][] = []
+    for (const { group, values } of groups.slice(0, this.#resolved.query.limit ?? Infinity)) {
+      rows.push([...values, ...this.#parts.map((part) => part.value(group))])
+      if (rows.length % GROUPS_PER_LOOK === 0) await pace.step()
+    }
+    return rows
   }
 }
 

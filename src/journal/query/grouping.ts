@@ -1,10 +1,14 @@
 import type { Journal } from '#journal/journal.js'
 import type { GroupColumns } from './group-columns.js'
 import { queryError, sharedColumn } from './columns.js'
+import type { Pace } from './pace.js'
+import { pacedSort } from './paced-sort.js'
 import type { ResolvedQuery } from './resolved-query.js'
 
 /** So many groups a query may have; each takes some hundred bytes. */
-export const GROUPS_MAX = 1_000_000
+const GROUPS_MAX = 250_000
+/** Groups between two looks at the clock. */
+export const GROUPS_PER_LOOK = 512
 /** Numbers of values of one dimension, and of groups, pair up below 2^53. */
 const PAIR = 2 ** 26
 
@@ -55,15 +59,14 @@ export class Grouping {
   }
 
   /** The groups in order of their values, dimension by dimension, each with the values. */
-  sorted(): { readonly group: number; readonly values: readonly unknown[] }[] {
-    const found = Array.from({ length: this.#count }, (_, group) => ({ group, values: this.#valuesOf(group) }))
-    return found.sort((a, b) => {
-      for (let index = 0; index < a.values.length; index++) {
-        const order = compareValues(a.values[index], b.values[index])
-        if (order !== 0) return order
-      }
-      return 0
-    })
+  async sorted(pace: Pace): Promise<readonly Group[]> {
+    const found: Group[] = []
+    for (let group = 0; group < this.#count; group++) {
+      found.push({ group, values: this.#valuesOf(group) })
+      if (group % GROUPS_PER_LOOK === 0) await pace.step()
+    }
+    await pacedSort(found, compareGroups, pace)
+    return found
   }
 
   #valuesOf(group: number): unknown[] {
@@ -103,6 +106,11 @@ export class Grouping {
       )
     }
   }
+}
+
+export interface Group {
+  readonly group: number
+  readonly values: readonly unknown[]
 }
 
 interface Pairs {
@@ -171,6 +179,14 @@ function bucketReader(columns: GroupColumns, everyMicros: number): (pick: number
     const micros = values[at === undefined ? pick : (at[pick] as number)] as number
     return Math.floor(micros / everyMicros) * everyMicros
   }
+}
+
+function compareGroups(a: Group, b: Group): number {
+  for (let index = 0; index < a.values.length; index++) {
+    const order = compareValues(a.values[index], b.values[index])
+    if (order !== 0) return order
+  }
+  return 0
 }
 
 /** Absent first, then truths, numbers (NaN last), texts by UTF-16 code unit. */

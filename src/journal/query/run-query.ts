@@ -67,10 +67,11 @@ class LogQueryRun implements QueryRun {
 
   async *batches(): AsyncGenerator<readonly Values[]> {
     this.#signal?.throwIfAborted()
-    const scan = new Scan(this.#journal, this.#plan.resolved, this.counts, new Pace(this.#signal))
+    const pace = new Pace(this.#signal)
+    const scan = new Scan(this.#journal, this.#plan.resolved, this.counts, pace)
     const { aggregates, query } = this.#plan.resolved
     try {
-      if (aggregates.length > 0) yield await this.#groups(scan)
+      if (aggregates.length > 0) yield await this.#groups(scan, pace)
       else if (query.newest !== undefined) yield* this.#newest(scan, query.newest)
       else yield* this.#oldest(scan, query.limit ?? Infinity)
     } finally {
@@ -78,7 +79,7 @@ class LogQueryRun implements QueryRun {
     }
   }
 
-  async #groups(scan: Scan): Promise<Values[]> {
+  async #groups(scan: Scan, pace: Pace): Promise<readonly Values[]> {
     const aggregator = new Aggregator(this.#plan.resolved, this.#journal)
     const left = this.#left
     for (let unit = left.oldest(); unit !== undefined; unit = left.oldest()) {
@@ -92,7 +93,7 @@ class LogQueryRun implements QueryRun {
       else if (taken > 0) throw segmentGone(unit.blocks[taken] as BlockEntry)
       else left.planAgain()
     }
-    return aggregator.rows()
+    return aggregator.rows(pace)
   }
 
   async *#oldest(scan: Scan, limit: number): AsyncGenerator<readonly Values[]> {
