@@ -55,13 +55,17 @@ const SHARED: readonly Column[] = [
 ]
 
 const ORDERS = { 'as taken in': 'append_number', 'by entity': 'entity, version' }
-/** The newer version of the format has encodings that the default one lacks; level 3 of zstd is the default, 22 its best. */
-const VERSIONS = ['V1', 'V2'].flatMap((version) => [3, 22].map((level) => ({ version, level })))
+/** The newer version of the format has encodings that the default one lacks. */
+const VERSIONS = ['V1', 'V2']
+/** Of zstd: the default, and the best. The best takes so long that only the layouts that are smallest by default are written with it. */
+const LEVEL = 3
+const LEVEL_BEST = 22
+const BEST_LAYOUTS = 3
 const ROWS_PER_CHUNK = 2048
 
 /**
  * Writes the rows as Parquet with zstd in every layout that is tried (one table or one per event type, two orders, two versions of the
- * format, two levels) and tells the sizes, smallest first. DuckDB reads each back and must count the same rows.
+ * format), the smallest with the best level too, and tells the sizes, smallest first. DuckDB reads each back and must count the same rows.
  */
 export async function parquetSizes(data: SizeData, folder: string): Promise<ParquetSize[]> {
   const duckDb = loadRival('@duckdb/node-api') as DuckDb
@@ -77,30 +81,43 @@ export async function parquetSizes(data: SizeData, folder: string): Promise<Parq
     const all = { name: 'everything', columns: [...SHARED, ...fieldColumns(data.types)], types: data.types }
     for (const { name, columns, types } of tables.length > 1 ? [...tables, all] : tables)
       await fill(duckDb, connection, name, columns, types.length === 1 ? data.rows.filter((row) => row.type === types[0]) : data.rows)
-    for (const [order, by] of Object.entries(ORDERS))
-      for (const { version, level } of VERSIONS) {
-        const write = async (table: string): Promise<{ bytes: number; rows: number }> => {
-          const path = join(folder, `${table}.parquet`)
-          await connection.run(
-            `COPY (SELECT * FROM ${table} ORDER BY ${by}) TO '${path}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${level}, PARQUET_VERSION ${version})`,
-          )
-          const counted = await connection.runAndReadAll(`SELECT count(*) FROM '${path}'`)
-          return { bytes: statSync(path).size, rows: Number(counted.getRows()[0]?.[0]) }
-        }
-        const apart = []
-        for (const { name } of tables) apart.push(await write(name))
-        const layouts = [{ layout: data.types.length > 1 ? 'a file per event type' : 'a file', parts: apart }]
-        if (tables.length > 1) layouts.push({ layout: 'one file', parts: [await write(all.name)] })
-        for (const { layout, parts } of layouts) {
-          assert(sum(parts, 'rows') === data.rows.length, 'Parquet holds as many rows as there are')
-          found.push({ layout: `${layout}, ${order}, ${version}, level ${level}`, bytes: sum(parts, 'bytes') })
-        }
+    const apart = tables.map(({ name }) => name)
+    const files = tables.length > 1 ? { 'a file per event type': apart, 'one file': [all.name] } : { 'a file': apart }
+    const layouts = Object.entries(files).flatMap(([name, parts]) =>
+      Object.entries(ORDERS).flatMap(([order, by]) =>
+        VERSIONS.map((version) => ({ name: `${name}, ${order}, ${version}`, parts, by, version })),
+      ),
+    )
+    const write = async ({ name, parts, by, version }: (typeof layouts)[number], level: number): Promise<void> => {
+      let [bytes, rows] = [0, 0]
+      for (const table of parts) {
+        const path = join(folder, `${table}.parquet`)
+        const how = `FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${level}, PARQUET_VERSION ${version}`
+        await connection.run(`COPY (SELECT * FROM ${table} ORDER BY ${by}) TO '${path}' (${how})`)
+        const counted = await connection.runAndReadAll(`SELECT count(*) FROM '${path}'`)
+        bytes += statSync(path).size
+        rows += Number(counted.getRows()[0]?.[0])
       }
+      assert(rows === data.rows.length, 'Parquet holds as many rows as there are')
+      found.push({ layout: `${name}, level ${level}`, bytes })
+    }
+    for (const layout of layouts) await write(layout, LEVEL)
+    const smallest = new Set(
+      found
+        .toSorted(bySize)
+        .slice(0, BEST_LAYOUTS)
+        .map(({ layout }) => layout),
+    )
+    for (const layout of layouts) if (smallest.has(`${layout.name}, level ${LEVEL}`)) await write(layout, LEVEL_BEST)
   } finally {
     connection.closeSync()
     rmSync(folder, { recursive: true, force: true })
   }
-  return found.sort((a, b) => a.bytes - b.bytes)
+  return found.sort(bySize)
+}
+
+function bySize(a: ParquetSize, b: ParquetSize): number {
+  return a.bytes - b.bytes
 }
 
 /** Fields of one name and kind share a column. */
@@ -131,8 +148,4 @@ async function fill(
     appender.appendDataChunk(chunk)
   }
   appender.closeSync()
-}
-
-function sum(parts: readonly { bytes: number; rows: number }[], what: 'bytes' | 'rows'): number {
-  return parts.reduce((total, part) => total + part[what], 0)
 }
