@@ -16,8 +16,14 @@ export interface RowBatch {
 export const BATCH_ROWS_MAX = 512
 export const BATCH_BYTES_MAX = 1 << 20
 
-/** How long a place in the log is kept that nobody reads on from. */
-const HOLD_MS = 1000
+/**
+ * How long a place in the log is kept that nobody reads on from, and how many of them a journal keeps. Finding one again in a sealed segment costs decoding a
+ * window of it, which one who is merely slow should not cause with every batch.
+ */
+export const HOLD_MS = 10_000
+export const PLACES_MAX = 4
+/** Cursors that pause at a place, the longest pause first. */
+const pausing = new WeakMap<Journal, RowCursor[]>()
 
 export interface RowCursorOptions {
   readonly journal: Journal
@@ -31,7 +37,7 @@ export interface RowCursorOptions {
 }
 
 /**
- * Reads the log forward, a batch at a time and only when asked. Between batches it keeps its place for a moment and then lets go of everything, so that
+ * Reads the log forward, a batch at a time and only when asked. Between batches it keeps its place for a while and then lets go of everything, so that
  * who pauses holds nothing; the next batch finds the place again by its position.
  */
 export class RowCursor {
@@ -61,7 +67,7 @@ export class RowCursor {
    */
   async next(): Promise<RowBatch> {
     const { journal, selection } = this.#options
-    this.#cancelRelease()
+    this.#resume()
     const rows: Row[] = []
     let bytes = 0
     try {
@@ -78,19 +84,34 @@ export class RowCursor {
       this.close()
       throw error
     }
-    if (this.#runs !== undefined) this.#cancelRelease = this.#options.clock.after(HOLD_MS, () => this.close())
+    if (this.#runs !== undefined) this.#pause()
     return { rows, next: this.#position, end: journal.endPosition }
   }
 
   /** Lets go of the place in the log. The cursor can still be read on from. */
   close(): void {
-    this.#cancelRelease()
+    this.#resume()
     const runs = this.#runs
     this.#runs = undefined
     this.#run = []
     this.#index = 0
     // What reading further would have thrown is thrown when it is read again.
     void runs?.return?.()?.then(undefined, () => undefined)
+  }
+
+  #pause(): void {
+    const { journal, clock } = this.#options
+    this.#cancelRelease = clock.after(HOLD_MS, () => this.close())
+    const others = pausing.get(journal)
+    if (others === undefined) pausing.set(journal, [this])
+    else if (others.push(this) > PLACES_MAX) others[0]?.close()
+  }
+
+  #resume(): void {
+    this.#cancelRelease()
+    const others = pausing.get(this.#options.journal)
+    const index = others?.indexOf(this) ?? -1
+    if (index >= 0) others?.splice(index, 1)
   }
 
   /** The next run, or false at the end of the log. */

@@ -98,7 +98,7 @@ describe('a subscription of a log on disk', () => {
     const subscriptions = upTo(0, 20).map((index) => subscribe(journal, { from: index * 100, clock }))
     for (const subscription of subscriptions) await subscription.next()
 
-    clock.advance(1000)
+    clock.advance(10_000)
     await new Promise((resolve) => setTimeout(resolve, 20))
 
     const active = readdirSync(join(directory, 'log')).filter((name) => name.endsWith('.active'))
