@@ -8,6 +8,9 @@ import { PendingRows } from './pending-rows.js'
 /** A group is closed at the end of the shard in which it reaches this many rows. */
 export const GROUP_ROWS = 1024
 
+/** Before a body, for its header: many times what one takes that brings no new entities. */
+const HEADER_ROOM_BYTES = 8192
+
 /** What goes into a block besides its rows. */
 export interface BlockContext {
   readonly basePosition: number
@@ -47,7 +50,7 @@ export class BlockBuilder {
         ...this.#ranges(),
         basePosition: context.basePosition,
         rowCount: rows.rowCount,
-        bodyBytes: this.#body.length,
+        bodyBytes: this.#body.length - HEADER_ROOM_BYTES,
         previousHash: context.previousHash,
       },
       block,
@@ -57,9 +60,21 @@ export class BlockBuilder {
     if (context.marks.length > 0) this.#writeMarks(context.marks)
     if (context.newEntities.length > 0) this.#writeEntities(context.newEntities)
     finishHeader(block)
-    block.copy(this.#body.bytes, 0, this.#body.length)
     rows.clear()
-    return block.written()
+    return this.#joined()
+  }
+
+  /** The header goes before the body, where there is room for all but the largest; moving the body would cost more than the rest of this. */
+  #joined(): Buffer {
+    const header = this.#block
+    const body = this.#body
+    if (header.length > HEADER_ROOM_BYTES) {
+      header.copy(body.bytes, HEADER_ROOM_BYTES, body.length)
+      return header.written()
+    }
+    const start = HEADER_ROOM_BYTES - header.length
+    body.bytes.set(header.written(), start)
+    return body.bytes.subarray(start, body.length)
   }
 
   /** Encodes the body and the shards section in one walk over the sorted rows. */
@@ -68,7 +83,8 @@ export class BlockBuilder {
     const { shard, entity, rowCount } = rows
     const groups: (EncodedGroup & { shardCount: number })[] = []
     const directory = this.#section.clear()
-    this.#body.clear()
+    this.#body.clear().reserve(HEADER_ROOM_BYTES)
+    this.#body.length = HEADER_ROOM_BYTES
     let groupStart = 0
     let groupShards = 0
     let shardCount = 0
