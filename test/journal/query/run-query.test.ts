@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { EntityId } from '#base/ids.js'
-import { createInMemoryJournal, type InMemoryJournal } from '#journal/in-memory/index.js'
-import type { Journal, LogQuery } from '#journal/index.js'
+import { createInMemoryJournal } from '#journal/in-memory/index.js'
+import { InMemoryJournal } from '#journal/in-memory/in-memory-journal.js'
+import type { BlockEntry, Journal, LogQuery } from '#journal/index.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
 import { collect } from '../../contracts/journal.contract.js'
 import { ALARM_RAISED, batchOf, SAMPLED, TestWriter } from '../writer.js'
@@ -122,6 +123,31 @@ describe('a query of a log that changes', () => {
     )
     await journal.close()
   })
+})
+
+describe('a query of a segment that is dropped under it', () => {
+  /** Says that its blocks are those of one sealed segment, and has all but the first no more. */
+  class Dropping extends InMemoryJournal {
+    override directory(): readonly BlockEntry[] {
+      return super.directory().map((entry) => ({ ...entry, isClustered: true }))
+    }
+
+    override async readBlock(entry: BlockEntry): Promise<Uint8Array | undefined> {
+      return entry.id === 0 ? super.readBlock(entry) : undefined
+    }
+  }
+
+  test.each<LogQuery>([{ aggregates: ['count()'] }, { columns: ['position'] }, { newest: 5 }])(
+    'says so, and gives no part of an answer: %o',
+    async (query) => {
+      const journal = new Dropping({})
+      await fill(journal, 3, 10)
+
+      const run = collect(journal.query(query))
+
+      await expect(run).rejects.toMatchObject({ code: 'ERR_SEGMENT_GONE', action: 'retry' })
+    },
+  )
 })
 
 describe('a query that meets damage', () => {
