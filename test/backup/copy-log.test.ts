@@ -2,12 +2,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
+import { open } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { BackupFile } from '#backup/backup-list.js'
 import { checkFiles } from '#backup/backup-list.js'
 import { copyLog } from '#backup/copy-log.js'
 import { readPairs } from '#backup/pairs-file.js'
 import { Prng } from '#base/prng.js'
+import type { FrozenLog, FrozenSegment } from '#journal/frozen-log.js'
 import type { Journal } from '#journal/index.js'
 import { openLmdbJournal, restoreLog } from '#journal/lmdb/index.js'
 import { collect } from '../contracts/journal.contract.js'
@@ -79,7 +81,7 @@ describe(`a log that is copied while it is appended to, sealed and dropped from,
         while (!isOver) {
           const rows = Array.from({ length: 1 + prng.below(12) }, (_, index) => writer.sample(`press/p${index % 5}`, prng.below(100)))
           await journal.append(batchOf(rows))
-          if (journal.sealedSegments().length > 6) await dropOldest(journal)
+          if (journal.sealedSegments().length > 4) await dropOldest(journal)
           await turn()
         }
       }
@@ -88,7 +90,8 @@ describe(`a log that is copied while it is appended to, sealed and dropped from,
       mkdirSync(directory)
       let known: readonly BackupFile[] = []
       for (let times = 0; times < copies; times++) {
-        for (const until = journal.endPosition + 40 + prng.below(120); journal.endPosition < until; ) await turn()
+        for (const until = journal.endPosition + 40 + prng.below(120); journal.endPosition < until || journal.firstPosition === 0; )
+          await turn()
         const copied = await copy(journal, directory, known, async () => {
           for (let turns = prng.below(20); turns > 0; turns--) await turn()
         })
@@ -115,6 +118,32 @@ describe(`a log that is copied while it is appended to, sealed and dropped from,
     },
     30_000 + copies * 5000,
   )
+})
+
+describe('a log that lost a block in silence', () => {
+  test.each([
+    ['in the middle', 40],
+    ['at the end', 80],
+  ])('is told to have lost it %s', async (_, position) => {
+    const journal = await openLmdbJournal({ directory: join(folder, 'log') })
+    const writer = new TestWriter(await journal.register([SAMPLED]))
+    for (let block = 0; block < 5; block++) {
+      await journal.append(batchOf(Array.from({ length: 20 }, (__, index) => writer.sample(`press/p${index % 5}`, block))))
+    }
+    const frozen = journal.freeze?.() as FrozenLog
+    const [segment] = frozen.unsealed as readonly [FrozenSegment]
+    const blocks = await collect(segment.blocks())
+    const key = blocks.find((block) => Buffer.from(block.key).readBigUInt64BE() === BigInt(position))?.key as Uint8Array
+    const database = open({ path: join(folder, 'log/log', segment.name), encoding: 'binary', keyEncoding: 'binary', noSubdir: false })
+    await database.remove(key)
+    const damage: string[] = []
+    for await (const step of copyLog(frozen, { directory: folder, known: [] })) if (step.kind === 'damage') damage.push(step.what)
+
+    expect(damage).toEqual([`segment 000000000000.active: blocks from ${position} to ${position + 20} are missing`])
+    frozen.release()
+    await database.close()
+    await journal.close()
+  })
 })
 
 /** As retention does, with bases that nobody folds here. */

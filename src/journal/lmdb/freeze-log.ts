@@ -72,7 +72,7 @@ async function* recordsOf(first: readonly FrozenRecord[], catalog: Catalog): Asy
   }
 }
 
-/** As they are filed. A gap is told with the block behind it, and at the end with none. */
+/** As they are filed. A gap is told with the block behind it, at the end with an empty one. */
 async function* blocksOf(segment: Segment, end: number): AsyncGenerator<FrozenRecord> {
   let next = segment.firstPosition
   let lookFrom = next
@@ -80,7 +80,7 @@ async function* blocksOf(segment: Segment, end: number): AsyncGenerator<FrozenRe
     const bases = segment.bases(lookFrom, end - 1, RECORDS_PER_TURN)
     for (const base of bases) {
       const value = segment.bytes(base) ?? new Uint8Array(0)
-      const damage = base === next ? undefined : `segment ${segment.name}: blocks from ${next} to ${base} are missing`
+      const damage = base === next ? undefined : missing(segment.name, next, base)
       yield { key: keyOf(base), value, ...(damage === undefined ? {} : { damage }) }
       next = endOf(value, segment.name, base)
       lookFrom = base + 1
@@ -88,6 +88,11 @@ async function* blocksOf(segment: Segment, end: number): AsyncGenerator<FrozenRe
     if (bases.length < RECORDS_PER_TURN) break
     await turn()
   }
+  if (next < end) yield { key: keyOf(next), value: new Uint8Array(0), damage: missing(segment.name, next, end) }
+}
+
+function missing(segment: string, from: number, to: number): string {
+  return `segment ${segment}: blocks from ${from} to ${to} are missing`
 }
 
 /** What a damaged block leaves open is told when it is checked. */
