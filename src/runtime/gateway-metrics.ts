@@ -35,7 +35,7 @@ export class GatewayMetrics {
   readonly #requests: Counter
   readonly #connections: Gauge
   readonly #dropped: Counter
-  readonly #targets: TargetMetrics
+  #targetMetrics: TargetMetrics | undefined
   /** Those of this gateway. */
   targets: readonly RunningTarget[] = []
 
@@ -77,7 +77,6 @@ export class GatewayMetrics {
       help: 'HTTP connections closed at once, there being as many as there may be.',
       registers,
     })
-    this.#targets = new TargetMetrics(this.#registry)
   }
 
   get contentType(): string {
@@ -92,7 +91,8 @@ export class GatewayMetrics {
     this.#connections.set(http.connections)
     this.#dropped.reset()
     this.#dropped.inc(http.dropped)
-    this.#targets.collect(this.targets)
+    // A family without a sample is none.
+    if (this.targets.length > 0) (this.#targetMetrics ??= new TargetMetrics(this.#registry)).collect(this.targets)
     return this.#registry.metrics()
   }
 
