@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { EntityId } from '#base/ids.js'
 import { rowsOf } from '#journal/block-rows.js'
 import type { EventType, Row } from '#journal/index.js'
-import { checkSegmentFile } from '#journal/segments/check-segment.js'
+import { checkSegmentFile, readBack } from '#journal/segments/check-segment.js'
 import { orderedBlocks } from '#journal/segments/ordered-blocks.js'
 import { segmentFromBytes } from '#journal/segments/segment-file.js'
 import { collect } from '../contracts/journal.contract.js'
@@ -52,6 +52,7 @@ describe('what was stored once', () => {
     expect(stored).toEqual(rows.slice(0, stored.length))
     expect(clustered.sort((a, b) => a.position - b.position).map(rowText)).toEqual(rows)
     expect(ordered.map(rowText)).toEqual(rows)
+    expect(readBack({ segment: name, bytes, types: golden.types }).rowsHash).toEqual(open().footer.rowsHash)
     expect(await checkSegmentFile(open, golden.types, undefined)).toEqual([])
     const entities = new Map(golden.names.map(([shard, number, entity]) => [`${shard}:${number}`, entity as string]))
     const byTheBook = readSegment(bytes, entities, new Map(golden.types.map((type) => [type.number, type]))).rows

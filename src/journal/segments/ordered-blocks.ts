@@ -35,33 +35,48 @@ export async function* orderedBlocks(
       counts.push(origins[ordinal] as number)
       start += origins[ordinal++] as number
     }
-    yield* windowBlocks(file, types, first, counts)
+    // Encoded all at once, so that a reader that stands still holds a fraction of what the rows take apart.
+    yield* await windowBlocks(file, types, first, counts)
   }
 }
 
-async function* windowBlocks(
+async function windowBlocks(
   file: SegmentFile,
   types: readonly EventType[],
   first: number,
   counts: readonly number[],
-): AsyncGenerator<Uint8Array> {
+): Promise<Uint8Array[]> {
   const to = first + counts.reduce((sum, count) => sum + count, 0)
   const rows = new SegmentRows(types, { from: first, to }).fit(to - first)
   for (let id = 0; id < file.footer.blocks.length; id++) {
     const block = file.footer.blocks[id]
     if (block === undefined || block.firstPosition >= to || block.endPosition <= first) continue
     rows.add(file.block(id))
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
   }
   const order = rows.rowCount === to - first ? positionOrder(rows, first) : undefined
   if (order === undefined)
     throw segmentDamaged(new Damage(`its blocks do not have the rows at positions ${first} to ${to - 1}, each once`), file.name)
   const encoder = new BlockEncoder(rows, { isClustered: false, isPlain: true })
+  const blocks: Uint8Array[] = []
   let start = 0
+  let encoded = 0
   for (const count of counts) {
     const ends = [start]
     while (start + count > (ends.at(-1) as number)) ends.push(Math.min(start + count, (ends.at(-1) as number) + GROUP_ROWS))
-    yield new Uint8Array(encoder.encode(order, ends).bytes)
+    blocks.push(new Uint8Array(encoder.encode(order, ends).bytes))
     start += count
+    encoded += count
+    if (encoded < TURN_ROWS) continue
+    encoded = 0
+    await turn()
   }
+  return blocks
+}
+
+/** Rows encoded before other work gets its turn. */
+const TURN_ROWS = 4096
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -137,6 +137,7 @@ export class RowEncoder {
 
   #strings(column: number, strings: StringColumn, order: Uint32Array, start: number, count: number): void {
     let any = 0
+    if (strings.lengths.length === 0) return
     for (let index = 0; index < count; index++) any |= strings.lengths[order[start + index] as number] as number
     if (any === 0) return
     this.#gathered.clear()
@@ -148,7 +149,7 @@ export class RowEncoder {
   #gather(strings: StringColumn, row: number, index: number): void {
     this.#starts[index] = this.#gathered.length
     const from = strings.starts[row] as number
-    const length = strings.lengths[row] as number
+    const length = strings.lengths[row] ?? 0
     if (length > 0) this.#gathered.copy(this.#rows.arena.bytes, from, from + length)
   }
 

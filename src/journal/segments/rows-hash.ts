@@ -91,11 +91,12 @@ class ColumnHasher {
 
   strings({ starts, lengths }: StringColumn, order: Uint32Array, count: number): void {
     this.#narrow(lengths, order, count)
+    if (lengths.length === 0) return
     const { bytes } = this.#rows.arena
     let filled = 0
     for (let index = 0; index < count; index++) {
       const row = order[index] as number
-      const length = lengths[row] as number
+      const length = lengths[row] ?? 0
       if (length > 0) filled = this.#fill(filled, bytes, starts[row] as number, length)
     }
     this.#hash.update(this.#bytes.subarray(0, filled))

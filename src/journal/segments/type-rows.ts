@@ -10,6 +10,8 @@ export class StringColumn {
 
   /** Takes the strings of rows `kept[0..count)` as those from `at` on; nothing to take from means that all are empty. */
   take(from: VariableColumn | undefined, kept: Uint32Array, count: number, at: number, arena: ByteWriter): void {
+    // While all are empty nothing is kept: what is not there is read as 0.
+    if (from === undefined && this.starts.length === 0) return
     this.#fit(at + count)
     const { starts, lengths } = this
     if (from === undefined) {
