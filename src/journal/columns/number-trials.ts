@@ -47,6 +47,8 @@ const LAST_STAGE_WORTH = 0.9
 /** A chunk that is this short already, in all or per value, is not worth a last stage. */
 const LAST_STAGE_BYTES_MIN = 64
 const LAST_STAGE_VALUES_PER_BYTE = 48
+const RAW_SAMPLE_BYTES = 4096
+const RAW_WORTH = 0.8
 /** A dictionary is tried when this part of a sample, or less, is different. */
 const DIFFERENT_PART = 0.85
 
@@ -224,9 +226,18 @@ export class NumberTrials {
   /** May a last stage bring the chunk below `bytes`? */
   #isPromising(candidate: Trial, values: ColumnBuffer, count: number, isPacked: boolean, bytes: number): boolean {
     if (bytes < LAST_STAGE_BYTES_MIN || bytes * LAST_STAGE_VALUES_PER_BYTE < count) return false
+    if (candidate.encoding === ENCODING_XOR) return false
+    if (candidate.encoding === ENCODING_RAW) return this.#isRawPromising(values.bytes, bytes)
     if (!isPacked) return true
     const { wide } = candidate.encoding === ENCODING_DICTIONARY ? this.#dictionary.indexes : values
     return this.#repeats.areFrequent(wide, count, candidate.order, (8 * bytes) / count)
+  }
+
+  /** Raw values are read forty times as fast as a last stage is undone: it must save much. */
+  #isRawPromising(raw: Uint8Array, bytes: number): boolean {
+    if (bytes <= 2 * RAW_SAMPLE_BYTES) return true
+    const start = ((bytes - RAW_SAMPLE_BYTES) >> 4) << 3
+    return compress(raw.subarray(start, start + RAW_SAMPLE_BYTES), RAW_SAMPLE_BYTES * RAW_WORTH, false) !== undefined
   }
 }
 

@@ -1,7 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { hash32 } from '#base/hash.js'
 import { ByteReader, ByteWriter } from '#journal/bytes.js'
+import {
+  ENCODING_CONSTANT,
+  ENCODING_DECIMAL,
+  ENCODING_DELTA,
+  ENCODING_DELTA_OF_DELTA,
+  ENCODING_DICTIONARY,
+  ENCODING_PACKED,
+  ENCODING_RAW,
+  ENCODING_XOR,
+} from '#journal/columns/column-chunk.js'
 import { DecimalReader, DecimalWriter } from '#journal/columns/decimal.js'
+import { CODEC_BROTLI } from '#journal/columns/last-stage.js'
 import { type Order, ORDERS, WholeNumberReader, WholeNumberWriter } from '#journal/columns/whole-numbers.js'
 import { XorReader, XorWriter } from '#journal/columns/xor.js'
 import { soakTimes } from '../../soak.js'
@@ -55,6 +67,43 @@ describe('narrow values that a chooser encoded', () => {
       }),
       RUNS,
     )
+  })
+})
+
+describe('a chooser', () => {
+  const many = (value: (at: number) => number): Uint32Array => wordsOf(Array.from({ length: 3000 }, (_, at) => value(at)))
+  const noise = (at: number): number => hash32(Uint8Array.of(at, at >>> 8)) / 2 ** 32
+
+  test.each([
+    ['constant', ENCODING_CONSTANT, 'f64', many(() => 21.5)],
+    ['packed', ENCODING_PACKED, 'whole', many((at) => Math.floor(noise(at) * 1000))],
+    ['delta', ENCODING_DELTA, 'whole', many((at) => 1.7e15 + at * 1000 + Math.floor(noise(at) * 7))],
+    ['delta of delta', ENCODING_DELTA_OF_DELTA, 'whole', many((at) => at * at * 31)],
+    ['decimal', ENCODING_DECIMAL, 'f64', many((at) => Math.round(noise(at) * 1e6) / 1000)],
+    [
+      'decimal, though some are a step off',
+      ENCODING_DECIMAL,
+      'f64',
+      many((at) => (at % 9 === 0 ? 0.1 + 0.2 + at : Math.round(noise(at) * 1e6) / 1000)),
+    ],
+    ['dictionary', ENCODING_DICTIONARY, 'f64', many((at) => Math.sin(Math.floor(noise(at) * 40)))],
+    ['XOR', ENCODING_XOR, 'f64', many((at) => Math.sqrt(1e6 + at))],
+    ['raw', ENCODING_RAW, 'f64', many((at) => Math.sin(at) * Math.exp(noise(at) * 30))],
+  ] as const)('takes %s where that is least', (_, encoding, kind, words) => {
+    const chunk = chooseWide(words, kind)
+
+    expect(chunk.entry.encoding).toBe(encoding)
+    expect(wideWords(chunk, 3000)).toEqual(words)
+  })
+
+  test('adds a last stage where values come again in the same order', () => {
+    const { entry } = chooseWide(
+      many((at) => Math.floor(noise(at % 500) * 1e6)),
+      'whole',
+    )
+
+    expect(entry.codec).toBe(CODEC_BROTLI)
+    expect(entry.bytes).toBeLessThan(2500)
   })
 })
 
