@@ -123,7 +123,8 @@ class ExponentBins {
   readonly roomFor = 1 << 22
   readonly #high = new Float64Array(2048)
   readonly #low = new Float64Array(2048)
-  readonly #used = new Uint8Array(2048)
+  readonly #isUsed = new Uint8Array(2048)
+  readonly #used: number[] = []
 
   add(
     values: Float64Array,
@@ -138,7 +139,7 @@ class ExponentBins {
     let high = this.#high[0] as number
     let low = this.#low[0] as number
     let numbers = 0
-    this.#used[0] = 1
+    this.#use(0)
     for (let index = start; index < end; index++) {
       const pick = picks === undefined ? index : (picks[index] as number)
       const place = at === undefined ? pick : (at[pick] as number)
@@ -153,7 +154,7 @@ class ExponentBins {
         }
         this.#high[exponent] = high
         this.#low[exponent] = low
-        this.#used[own] = 1
+        this.#use(own)
         exponent = own
         high = this.#high[own] as number
         low = this.#low[own] as number
@@ -171,14 +172,20 @@ class ExponentBins {
 
   /** Hands on what there is and starts over. */
   drain(part: (value: number) => void): void {
-    for (let exponent = 0; exponent < HUGE_EXPONENT; exponent++) {
-      if (this.#used[exponent] === 0) continue
+    for (const exponent of this.#used) {
       part(this.#high[exponent] as number)
       part(this.#low[exponent] as number)
-      this.#used[exponent] = 0
+      this.#isUsed[exponent] = 0
       this.#high[exponent] = 0
       this.#low[exponent] = 0
     }
+    this.#used.length = 0
+  }
+
+  #use(exponent: number): void {
+    if (this.#isUsed[exponent] === 1) return
+    this.#isUsed[exponent] = 1
+    this.#used.push(exponent)
   }
 }
 
