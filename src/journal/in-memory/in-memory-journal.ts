@@ -219,8 +219,8 @@ export class InMemoryJournal implements Journal {
     return []
   }
 
-  async *lastVersions(segment: string): AsyncGenerator<never> {
-    assert(false, `there is no sealed segment ${segment} in memory`)
+  lastVersions(segment: string): AsyncIterable<never> {
+    throw new Error(`there is no sealed segment ${segment} in memory`)
   }
 
   async dropOldest(segment: string): Promise<void> {
