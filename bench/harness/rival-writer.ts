@@ -105,13 +105,13 @@ const RIVALS: Readonly<Record<RivalName, (folder: string) => Promise<Rival> | Ri
     const store = new SqliteStore({ url: `file:${join(folder, 'act.sqlite')}` })
     await store.seed()
     let batches = 0
-    let events = 0
     return {
       append: async (batch) => {
         const messages = batch.map(({ data }) => ({ name: 'Sampled', data }))
         await store.commit(`sensors-${++batches}`, messages, { correlation: 'bench', causation: {} })
       },
       count: async () => {
+        let events = 0
         await store.query(() => (events += 1), {})
         return events
       },
