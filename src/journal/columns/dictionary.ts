@@ -84,7 +84,7 @@ export class StringDictionary {
   numbers = new Uint32Array(0)
   #slots = new Int32Array(0)
 
-  /** As ValueDictionary.fill, of value i from `starts[i]` to `starts[i + 1]` of `bytes`. */
+  /** As SortedDictionary.fill, of value i from `starts[i]` to `starts[i + 1]` of `bytes`. */
   fill(bytes: Uint8Array, starts: Uint32Array, count: number, limit: number): boolean {
     const slotCount = slotsFor(limit)
     if (this.#slots.length < slotCount) {
