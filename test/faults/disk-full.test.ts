@@ -90,7 +90,7 @@ describe.skipIf(whyNot !== undefined)(`a plant whose disk is full (${whyNot ?? '
       return (await fetch(`${ready.http}/readyz`)).status === 503
     })
     disk.empty()
-    let again = await run(folder, ['send', 'counter/a', 'count', '{"n":9}', '--json'])
+    const again = await run(folder, ['send', 'counter/a', 'count', '{"n":9}', '--json'])
 
     expect(sent.code).toBe(0)
     expect(offline).toMatchObject({ code: 0, json: { entity: 'counter/a', version: 1, state: { count: 1, last: 7 } } })

@@ -90,9 +90,9 @@ export class LostRows {
   end(shard: number, number: number, version: number, term: number, appendNumber: number): void {
     this.#missing(shard, number, version + 1)
     const seen = this.#seenOf(shard)[number]
-    const [last] = this.ranges
+    const last = this.ranges
       .flatMap(({ rows }) => rows)
-      .filter((row) => row.shard === shard && row.number === number && row.version === version)
+      .find((row) => row.shard === shard && row.number === number && row.version === version)
     if (seen === undefined || seen.version < version) this.#seenOf(shard)[number] = { version, term, appendNumber }
     // The head of the entity: the next append will name it as the row that it builds on.
     if (last !== undefined) Object.assign(last, { term, appendNumber })

@@ -120,7 +120,7 @@ class PageWalk {
       const meta = (this.#meta = this.#metas())
       this.#owners = new Uint8Array(meta.lastPage + 1).fill(1, 0, 2)
       this.#walk(meta.free, 'the free list', compareNumbers, (value) => this.#takeFree(value))
-      this.#walk(meta.keys, 'the index', Buffer.compare, undefined)
+      this.#walk(meta.keys, 'the index', compareBytes, undefined)
       return undefined
     } catch (error) {
       if (error instanceof Wrong) return error.message
@@ -197,7 +197,7 @@ class PageWalk {
       }
       if (isLeaf) used += this.#leafNode(node, keyBytes, page * this.#pageBytes + HEADER_BYTES + start, where, tree)
       else {
-        used += even(NODE_BYTES + keyBytes)
+        used += toEven(NODE_BYTES + keyBytes)
         children.push({ page: node.readUInt32LE(0) + node.readUInt16LE(4) * 2 ** 32, key: isFirstOfBranch ? from : key })
       }
     }
@@ -230,7 +230,7 @@ class PageWalk {
     if (take === undefined)
       this.values.push({ key: new Uint8Array(node.subarray(NODE_BYTES, NODE_BYTES + keyBytes)), offset, bytes: valueBytes })
     else take(value)
-    return even(bytes)
+    return toEven(bytes)
   }
 
   #takeFree(list: Buffer): void {
@@ -308,11 +308,15 @@ function number64(bytes: Buffer, at: number): number {
   return Number(bytes.readBigUInt64LE(at))
 }
 
+function compareBytes(a: Buffer, b: Buffer): number {
+  return Buffer.compare(a, b)
+}
+
 function compareNumbers(a: Buffer, b: Buffer): number {
   if (a.length !== 8 || b.length !== 8) throw new Wrong('the free list has a key that is no number')
   return number64(a, 0) - number64(b, 0)
 }
 
-function even(bytes: number): number {
+function toEven(bytes: number): number {
   return bytes + (bytes % 2)
 }

@@ -50,7 +50,7 @@ export interface GoneVersions {
 const MAP_BYTES = 256 * 2 ** 30
 const DAMAGED_FOLDER = 'damaged'
 const REPAIRED = '.repaired'
-const SPARE_KINDS: readonly number[] = [KIND_SNAPSHOT, KIND_HEADS, KIND_MARKS, KIND_CHECKPOINT]
+const SPARE_KINDS: ReadonlySet<number> = new Set([KIND_SNAPSHOT, KIND_HEADS, KIND_MARKS, KIND_CHECKPOINT])
 
 /**
  * Repairs the log in a directory on which no journal is open. A damaged block that is not sealed is fenced: fenced rows (fenced-block.ts) take the place of its
@@ -100,7 +100,7 @@ function spareDamage(catalog: Catalog, plain: PlainDatabase): { keys: { key: Uin
   let isRepairable = true
   for (const key of plain.getKeys({})) {
     if (catalog.isIntact(key)) continue
-    if (!SPARE_KINDS.includes(key[0] as number)) isRepairable = false
+    if (!SPARE_KINDS.has(key[0] as number)) isRepairable = false
     const what = key[0] === KIND_CHECKPOINT ? `checkpoint ${Buffer.from(key.subarray(1)).toString('utf8')}` : 'a snapshot or heads'
     keys.push({ key, what })
   }
@@ -115,8 +115,6 @@ interface KeptBlock {
 
 class Repair {
   readonly #log: string
-  readonly #catalog: Catalog
-  readonly #manifest: readonly ManifestEntry[]
   readonly #lost: LostRows
   readonly #state: LogState
   readonly #saved: number
@@ -127,8 +125,6 @@ class Repair {
 
   constructor(log: string, catalog: Catalog, manifest: readonly ManifestEntry[], shardCount: number) {
     this.#log = log
-    this.#catalog = catalog
-    this.#manifest = manifest
     this.#state = new LogState(shardCount, 1)
     this.#saved = loadHeads(catalog, this.#state)
     const plan = planOpening(readdirSync(log), manifest)
@@ -218,7 +214,14 @@ class Repair {
         const block =
           range === undefined
             ? withPreviousHash(bytes, hash)
-            : fencedBlock(types, { ...range, basePosition: position, previousHash: hash, typeOf: fencedOf })
+            : fencedBlock(types, {
+                basePosition: position,
+                previousHash: hash,
+                rows: range.rows,
+                newEntities: range.newEntities,
+                accepted: range.accepted,
+                typeOf: fencedOf,
+              })
         await database.put(keyOf(position), block)
         hash = sha256(block)
       }
