@@ -27,7 +27,7 @@ const ENTITIES = 20
 const MESSAGES_MAX = isSoak ? 300 : 100
 /** In which rounds something else dies, too. */
 const ALSO_EVERY = isSoak ? 4 : 1
-const PROGRESS_WITHIN_MS = 30_000
+const PROGRESS_WITHIN_MS = isSoak ? 300_000 : 30_000
 const LOOK_EVERY_MS = 50
 /** With nothing new for so long it is worth a look whether all has arrived; a connection may be tried again only after half a minute. */
 const SETTLED_MS = 300
@@ -84,9 +84,15 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
   const feeder = await SampleFeeder.start(session.dataDirectory, ENTITIES)
   const place = { data: session.dataDirectory, url: broker.url }
 
+  const started = (publisher: Publisher) => {
+    const child = publisher.start(place)
+    onTestFinished(() => void child.kill('SIGKILL'))
+    return child
+  }
+
   for (let kill = 0; kill < times; kill++) {
     const before = publishers.map(({ name }) => broker.received(name).length)
-    const children = publishers.map((publisher) => publisher.start(place))
+    const children = publishers.map(started)
     const count = 1 + prng.below(MESSAGES_MAX)
     const other = (kill + 1) % ALSO_EVERY === 0 ? alsoKills[Math.floor(kill / ALSO_EVERY) % alsoKills.length] : undefined
     if (other === 'broker') await broker.restart()
@@ -99,7 +105,7 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
   await feeder.stop()
   const expected = await sampledRows(session.dataDirectory)
   const [tested] = publishers
-  const last = tested.start(place)
+  const last = started(tested)
   const names = run.hasOwnTarget === true ? [tested.name, 'gateway'] : [tested.name]
   await quiet(
     () => names.every((name) => checkDelivery(expected, broker.received(name)).missing === 0),
