@@ -1,7 +1,8 @@
 import { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { decodeBase, decodeSnapshot, type EntityModel, StoredEvents } from '#entity/index.js'
-import { type EventType, FENCED_EVENT, type Row, rowsFenced, type Snapshot } from '#journal/index.js'
+import { type EventType, FENCED_EVENT, type Journal, type Row, rowsFenced, type Snapshot } from '#journal/index.js'
+import { type RowQuery, rowOf, wholeRows } from './row-query.js'
 
 /** What an entity was: folded from the newest snapshot that fits and the rows above it. */
 export interface EntityState {
@@ -67,4 +68,32 @@ async function startOf(rows: EntityRows, model: EntityModel, entity: EntityId, v
     values: { type: model.name, entity, version: base.version },
     next: 'declare upcastState on the entity type, which makes the new state of the old one',
   })
+}
+
+/** The rows of a journal that is open in this process. */
+export function entityRowsOf(journal: Journal): EntityRows & { query(query: RowQuery): AsyncIterable<Row> } {
+  const query = async function* (asked: RowQuery): AsyncGenerator<Row> {
+    for await (const batch of journal.query(wholeRows(asked)).batches()) yield* batch.map(rowOf)
+  }
+  return {
+    query,
+    snapshot: async (entity, versionMax) => journal.snapshot(entity, versionMax),
+    base: async (entity) => journal.base(entity),
+    eventTypes: async () => journal.eventTypes,
+    rows: (entity, from) => query({ entity, from, receipts: true }),
+  }
+}
+
+/**
+ * The version that the entity had at a time: that of its newest row that was accepted by then, undefined when there was none. By `accepted` and not `at`: late
+ * rows come after rows that happened after them, so only what the plant had taken by then is a state that the entity ever was in, and it stays
+ * the answer whatever comes in late.
+ */
+export async function versionAt(
+  rows: { query(query: RowQuery): AsyncIterable<Row> },
+  entity: EntityId,
+  acceptedMax: number,
+): Promise<number | undefined> {
+  for await (const row of rows.query({ entity, acceptedUntil: acceptedMax, newest: 1, receipts: true })) return row.version
+  return undefined
 }

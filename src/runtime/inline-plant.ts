@@ -20,6 +20,7 @@ import { JournalFeed } from '#reading/log-feed.js'
 import type { RunningTarget, TargetDefinition } from '#targets/target.js'
 import { registerSchemas } from '#journal/register-schemas.js'
 import type { InputOf } from '#schema/index.js'
+import { entityRowsOf, readEntityState, versionAt } from '#reading/entity-state.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
@@ -263,6 +264,24 @@ export class InlinePlant {
       if (bytes !== undefined) return decodeCanonical(bytes) as StateOf<T>
     }
     return undefined
+  }
+
+  /**
+   * What an entity was: after its row with that version, or after the last row that the plant had accepted at that time (microseconds since 1970). Folded from the
+   * log; undefined when the entity had no row then.
+   */
+  async stateAsOf<T extends AnyEntity>(
+    type: T,
+    name: string,
+    asOf: { readonly version: number } | { readonly accepted: number },
+  ): Promise<StateOf<T> | undefined> {
+    await this.drain()
+    const id = entityId(type.name, name)
+    const model = this.model.model(type.name)
+    const rows = entityRowsOf(this.journal)
+    const version = 'version' in asOf ? asOf.version : await versionAt(rows, id, asOf.accepted)
+    const found = model === undefined || version === undefined ? undefined : await readEntityState(rows, model, id, version)
+    return found?.state as StateOf<T> | undefined
   }
 
   /** The hash over all live states, and over a replay of the whole log: equal, or something is wrong. */

@@ -93,16 +93,6 @@ export class JournalAccess implements EntityRows {
     return this.query({ entity, from, receipts: true })
   }
 
-  /**
-   * The version that the entity had at a time: that of its newest row that was accepted by then, undefined when there was none. By `accepted` and not `at`: late
-   * rows come after rows that happened after them, so only what the plant had taken by then is a state that the entity ever was in, and it stays
-   * the answer whatever comes in late.
-   */
-  async versionAt(entity: EntityId, acceptedMax: number): Promise<number | undefined> {
-    for await (const row of this.query({ entity, acceptedUntil: acceptedMax, newest: 1, receipts: true })) return row.version
-    return undefined
-  }
-
   async snapshot(entity: EntityId, versionMax: number): Promise<Snapshot | undefined> {
     return unpackExact((await callControl(this.#socket, 'snapshot', { entity, versionMax })) as string)
   }

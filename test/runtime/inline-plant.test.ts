@@ -265,3 +265,28 @@ describe('the sources of an inline plant', () => {
     })
   })
 })
+
+describe('an entity of the past', () => {
+  test('is what it was as of a version and as of a time, also when a row came late', async () => {
+    const clock = new FakeClock()
+    await withPlant({ clock, snapshotEvery: 2 }, async (plant) => {
+      const press = plant.entity(Press, 'press-1')
+      const at = (): number => clock.nowMicros()
+      const [before, times] = [at(), [] as number[]]
+      for (const temperature of [60, 70, 80, 85]) {
+        clock.advance(1000)
+        await press.sample({ temperature, force: 1 })
+        times.push(at())
+      }
+      clock.advance(1000)
+      // It happened before everything else, and the plant hears of it now.
+      await press.sample({ temperature: 20, force: 1 }, { at: before })
+      const past = async (asOf: { version: number } | { accepted: number }) => (await plant.stateAsOf(Press, 'press-1', asOf))?.temperature
+
+      expect(await Promise.all([1, 2, 3, 4, 5, 99].map((version) => past({ version })))).toEqual([60, 70, 80, 85, 20, 20])
+      expect(await Promise.all(times.map((accepted) => past({ accepted })))).toEqual([60, 70, 80, 85])
+      expect([await past({ accepted: before }), await past({ accepted: at() })]).toEqual([undefined, 20])
+      expect(await plant.stateAsOf(Press, 'nobody', { version: 1 })).toBeUndefined()
+    })
+  })
+})

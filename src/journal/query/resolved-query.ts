@@ -1,4 +1,5 @@
 import { isoMicros } from '#base/micros.js'
+import { FENCED_EVENT } from '#journal/fenced-block.js'
 import type { EventType } from '#journal/journal.js'
 import type { LogQuery, ResultColumn } from '#journal/log-query.js'
 import { type Aggregate, aggregateOf } from './aggregate-spec.js'
@@ -87,10 +88,9 @@ export function resolveQuery(query: LogQuery, schema: QuerySchema): ResolvedQuer
   }
 }
 
-/** Event names are identifiers; what repair puts in the place of rows that are gone is not one, so that no plant can have it. */
 function fencedTypes(schema: QuerySchema): number[] {
   return typesOfEntities(schema)
-    .filter(({ event }) => event.startsWith('#'))
+    .filter(({ event }) => event === FENCED_EVENT)
     .map(({ number }) => number)
 }
 
@@ -104,7 +104,7 @@ function candidateTypes({ event }: LogQuery, schema: QuerySchema): EventType[] {
   if (event === undefined) return ofEntity
   const found = ofEntity.filter((one) => one.event === event || `${one.entity}.${one.event}` === event)
   if (found.length > 0) return found
-  const known = [...new Set(ofEntity.filter((one) => !one.event.startsWith('#')).map((one) => `${one.entity}.${one.event}`))]
+  const known = [...new Set(ofEntity.filter((one) => one.event !== FENCED_EVENT).map((one) => `${one.entity}.${one.event}`))]
   throw queryError(
     `there is no event ${event}`,
     { event },
