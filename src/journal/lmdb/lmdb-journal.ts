@@ -441,7 +441,7 @@ export class LmdbJournal implements Journal {
     this.#isLearnt = true
     if (isReadOnly) return
     this.#heads = new HeadsCheckpoint(catalog, this.#state, headsEveryRows, saved)
-    this.#policy.began(segments.active, end)
+    this.#policy.began(segments.active)
     segments.sealNext()
   }
 

@@ -31,7 +31,7 @@ export interface LogSegmentsOptions {
 }
 
 /** With more segments than this waiting to be sealed, appends come faster than they are made small: then they are not. */
-const WAITING_MAX = 2
+const WAITING_MAX = 8
 
 /** All segments of a log, in order: sealed ones, those that wait to be sealed, and the active one. */
 export class LogSegments {

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '#base/clock.js'
+import { fileBytes } from './environment.js'
 import type { Segment } from './segment.js'
 
 export interface SealPolicyOptions {
@@ -22,7 +23,8 @@ export class SealPolicy {
   readonly #bytesMax: number
   readonly #ageMs: number
   readonly #clock: Clock
-  readonly #timer: NodeJS.Timeout | undefined
+  readonly #look: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
   #bytes = 0
   /** When the oldest row was stored, microseconds since 1970; infinity while there is none. */
   #oldest = Infinity
@@ -34,7 +36,7 @@ export class SealPolicy {
     this.#bytesMax = options.segmentBytesMax ?? BYTES_MAX_DEFAULT
     this.#ageMs = options.segmentAgeMs ?? AGE_MS_DEFAULT
     this.#clock = options.clock ?? systemClock
-    if (!options.isReadOnly && this.#ageMs < Infinity) this.#timer = setInterval(look, Math.min(this.#ageMs, LOOK_EVERY_MS_MAX)).unref()
+    this.#look = !options.isReadOnly && this.#ageMs < Infinity ? look : undefined
   }
 
   /** A block is being stored. */
@@ -44,14 +46,13 @@ export class SealPolicy {
   }
 
   /** A new active segment: empty, or as it was found at opening. */
-  began(found?: Segment, end?: number): void {
+  began(found?: Segment): void {
     this.#bytes = 0
     this.#oldest = Infinity
-    if (found === undefined || end === undefined) return
-    for (const { bytes, acceptedMin } of found.entries(end)) {
-      this.#bytes += bytes
-      if (acceptedMin < this.#oldest) this.#oldest = acceptedMin
-    }
+    if (this.#look !== undefined) this.#timer ??= setInterval(this.#look, Math.min(this.#ageMs, LOOK_EVERY_MS_MAX)).unref()
+    if (found === undefined || found.last() < 0) return
+    this.#bytes = fileBytes(found.file)
+    this.#oldest = found.block(found.firstPosition).header.acceptedMin
   }
 
   /** It could not be closed now: not before so much more time. */

@@ -22,7 +22,11 @@ export class SpareEnvironment {
     const path = await this.#making
     this.#making = undefined
     if (path === undefined) return
-    await rename(path, directory)
+    try {
+      await rename(path, directory)
+    } catch {
+      return
+    }
     await sync(dirname(directory))
   }
 

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { move, transferableSymbol, valueSymbol } from 'piscina'
 import { messageOf } from '#base/errors.js'
 import { type ReadBack, type ReadBackTask, readBack } from './check-segment.js'
@@ -43,8 +44,14 @@ export function runSegmentTask(task: SegmentTask): SegmentAnswer {
   }
 }
 
+/** Appends come first: on Linux a priority is a thread's own. */
+const NICE = 10
+let isNice = false
+
 /** What piscina calls in its threads. Memory is handed over, not copied. */
 export default function inThread(task: SegmentTask): unknown {
+  if (!isNice && process.platform === 'linux') setPriority(NICE)
+  isNice = true
   const answer = runSegmentTask(task)
   return answer.kind === 'sealed' ? move({ [transferableSymbol]: [answer.bytes.buffer], [valueSymbol]: answer }) : answer
 }
