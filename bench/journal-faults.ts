@@ -37,7 +37,7 @@ export type JournalSabotage = 'release-before-fsync' | 'change-a-row' | 'overloo
 const SABOTAGES: readonly JournalSabotage[] = ['release-before-fsync', 'change-a-row', 'overlook-a-flip']
 
 export const JOURNAL_FAULTS_FULL: JournalFaultsOptions = { seed: 1, powerLossImages: 200, bitFlips: 2000, truncations: 200 }
-export const JOURNAL_FAULTS_SMOKE: JournalFaultsOptions = { seed: 1, powerLossImages: 5, bitFlips: 16, truncations: 4 }
+export const JOURNAL_FAULTS_SMOKE: JournalFaultsOptions = { seed: 1, powerLossImages: 4, bitFlips: 10, truncations: 3 }
 
 export interface JournalFaults {
   readonly bench: 'journal-faults'
