@@ -1,4 +1,4 @@
-import { isoMicros } from '#reading/row-query.js'
+import { isoMicros } from '#base/micros.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import type { SegmentReport } from '#runtime/segment-service.js'
 import type { Run } from './command.js'

@@ -45,4 +45,3 @@ function presentOutcome(row: Row): Readonly<Record<string, unknown>> {
   const [refused, detail] = unpack<[string, unknown]>(row.outcome)
   return { refused, detail }
 }
-export { isoMicros } from '#base/micros.js'
