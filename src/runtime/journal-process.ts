@@ -10,6 +10,11 @@ import { ROOM_EVENT, runRole, settled } from './role-process.js'
 import { wireJournal } from './wiring.js'
 
 const COUNTERS_EVERY_MS = 100
+/**
+ * Under load a group of 1,250 rows costs a fifth more processor time a row than one of 4,096 (journal-append), which is time that the workers do not
+ * have. Below that load nothing waits.
+ */
+const GATHER = { framesMin: 1024, ms: 3 }
 
 /** The journal process: the only one that opens the log for writing. Serves workers over the bus and tools over its control socket. */
 export function runJournalProcess(): Promise<void> {
@@ -35,6 +40,7 @@ export function runJournalProcess(): Promise<void> {
       clock,
       framesMax: settings.config.journal.batchRowsMax,
       bytesMax: settings.config.journal.batchBytesMax,
+      gather: GATHER,
       onFatal: (error) => context.fail(error),
       wake: () => cycle?.wake(),
       onRoom: (missing) => {

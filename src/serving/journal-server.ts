@@ -1,5 +1,5 @@
 import { isMillraceError } from '#base/errors.js'
-import type { Clock } from '#base/clock.js'
+import type { Cancel, Clock } from '#base/clock.js'
 import type { EntityId } from '#base/ids.js'
 import type { DutyCycle } from '#bus/index.js'
 import type { AppendAnswer, Journal } from '#journal/journal.js'
@@ -17,6 +17,11 @@ export interface JournalServerOptions {
   /** Of one group commit. */
   readonly framesMax: number
   readonly bytesMax: number
+  /**
+   * After a group of at least so many frames the next one begins no sooner than so long after that one did: a put costs the processor as much for few
+   * rows as for many. Left out: whatever has come when the one before is durable.
+   */
+  readonly gather?: { readonly framesMin: number; readonly ms: number }
   /** The disk failed in a way that only a restart can mend; the process must end. */
   readonly onFatal: (error: unknown) => void
   /** Runs the duty cycle again: something arrived outside of it. */
@@ -54,6 +59,9 @@ export class JournalServer implements DutyCycle {
   /** The link whose answers channel had no room for a rejection. */
   #blockedLink: ServedLink | undefined
   #appendStartedMs = 0
+  /** When the next group may begin; 0: at once. */
+  #gatherUntilMs = 0
+  #cancelGathering: Cancel | undefined
   #firstLink = 0
   #noRoomCount = 0
   #isWaiting = false
@@ -98,12 +106,13 @@ export class JournalServer implements DutyCycle {
   hasWork(): boolean {
     if (this.#phase === 'failed') return false
     if (this.#phase === 'settling' && (this.#blockedLink === undefined || this.#blockedLink.canReject())) return true
-    if (this.#phase === 'collecting' && this.#links.some((link) => link.appends.hasFrames())) return true
+    if (this.#phase === 'collecting' && this.#links.some((link) => link.appends.hasFrames()) && !this.#isGathering()) return true
     return this.#links.some((link) => link.canPump())
   }
 
   /** The first link changes each time: a ring that is always full must not keep the others waiting. */
   #collect(): number {
+    if (this.#isGathering()) return 0
     const frames = this.#batch.collect(this.#firstLink)
     if (frames === 0) return 0
     this.#firstLink = (this.#firstLink + 1) % this.#links.length
@@ -115,6 +124,25 @@ export class JournalServer implements DutyCycle {
     return frames + this.#settle()
   }
 
+  /** Whether the next group is still to grow; sees to it that the duty cycle runs when it is not any more. */
+  #isGathering(): boolean {
+    if (this.#gatherUntilMs === 0) return false
+    const { clock, wake } = this.#options
+    const leftMs = this.#gatherUntilMs - clock.monotonicMs()
+    if (leftMs > 0) {
+      this.#cancelGathering ??= clock.after(leftMs, () => {
+        this.#cancelGathering = undefined
+        this.#gatherUntilMs = 0
+        wake()
+      })
+      return true
+    }
+    this.#cancelGathering?.()
+    this.#cancelGathering = undefined
+    this.#gatherUntilMs = 0
+    return false
+  }
+
   #append(): void {
     this.#phase = 'appending'
     this.#appendStartedMs = this.#options.clock.monotonicMs()
@@ -122,6 +150,8 @@ export class JournalServer implements DutyCycle {
       (answer) => {
         if (this.#isWaiting) this.#options.onRoom?.(undefined)
         this.#isWaiting = false
+        const { gather } = this.#options
+        if (gather !== undefined && this.#batch.count >= gather.framesMin) this.#gatherUntilMs = this.#appendStartedMs + gather.ms
         this.#toSettle(answer)
         this.#options.onDurable?.(answer.rowCount, this.#batch.count, (this.#options.clock.monotonicMs() - this.#appendStartedMs) * 1000)
         this.#options.wake()

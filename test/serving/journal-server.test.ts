@@ -22,15 +22,24 @@ class WatchedJournal extends InMemoryJournal {
   }
 }
 
+interface ServedOptions {
+  readonly workers?: number
+  readonly framesMax?: number
+  readonly answerBytes?: number
+  readonly bulkBytes?: number
+  readonly gather?: { readonly framesMin: number; readonly ms: number }
+}
+
 class Served {
   readonly journal = new WatchedJournal({ shardCount: 8 })
   readonly clients: JournalClient[] = []
   readonly writers: TestWriter[] = []
   readonly failures: unknown[] = []
   readonly clock = new FakeClock()
+  wakes = 0
   readonly server: JournalServer
 
-  static async open(options: { workers?: number; framesMax?: number; answerBytes?: number; bulkBytes?: number } = {}): Promise<Served> {
+  static async open(options: ServedOptions = {}): Promise<Served> {
     const served = new Served(options)
     await served.journal.register([SAMPLED, ALARM_RAISED])
     for (let slot = 0; slot < served.clients.length; slot++) {
@@ -39,7 +48,7 @@ class Served {
     return served
   }
 
-  private constructor(options: { workers?: number; framesMax?: number; answerBytes?: number; bulkBytes?: number }) {
+  private constructor(options: ServedOptions) {
     const { workers = 1, framesMax = 100, answerBytes = 4096, bulkBytes = 4096 } = options
     const links = Array.from({ length: workers }, (_, slot) => {
       const [appends, answers, bulk] = [channel(65_536), channel(answerBytes), channel(bulkBytes)]
@@ -52,8 +61,9 @@ class Served {
       clock: this.clock,
       framesMax,
       bytesMax: 1 << 20,
+      ...(options.gather === undefined ? {} : { gather: options.gather }),
       onFatal: (error) => this.failures.push(error),
-      wake: () => {},
+      wake: () => this.wakes++,
     })
   }
 
@@ -134,6 +144,47 @@ describe('frames that came while an append was on its way', () => {
       [0, 0],
       [1, 0],
     ])
+  })
+})
+
+describe('a server that gathers', () => {
+  test('lets the group behind a large one grow until its time has come, and says when', async () => {
+    const served = await Served.open({ gather: { framesMin: 2, ms: 3 } })
+    served.sample('press/1')
+    served.sample('press/2')
+    await served.settle()
+    served.sample('press/3')
+    served.server.doWork()
+    served.clock.advance(2)
+    served.sample('press/4')
+
+    expect(served.server.doWork()).toBe(0)
+    expect(served.server.hasWork()).toBe(false)
+    expect(served.journal.batches).toEqual([[0, 0]])
+
+    const wakesBefore = served.wakes
+    served.clock.advance(1)
+    expect(served.wakes).toBe(wakesBefore + 1)
+    expect(served.server.hasWork()).toBe(true)
+    await served.settle()
+    expect(served.journal.batches).toEqual([
+      [0, 0],
+      [0, 0],
+    ])
+  })
+
+  test('lets nothing wait behind a small group, nor once the time is over', async () => {
+    const served = await Served.open({ gather: { framesMin: 2, ms: 3 } })
+    served.sample('press/1')
+    await served.settle()
+    served.sample('press/2')
+    served.sample('press/2')
+    await served.settle()
+    served.clock.advance(3)
+    served.sample('press/3')
+    await served.settle()
+
+    expect(served.journal.batches).toEqual([[0], [0, 0], [0]])
   })
 })
 
