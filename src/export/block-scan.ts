@@ -10,7 +10,15 @@ import type { BlocksBegin, BlocksItem, ExportQuery } from './block-stream.js'
 /** The other end of `streamBlocks`: finds the rows of the query in blocks that came from elsewhere. */
 export class BlockScan {
   readonly begin: BlocksBegin
-  readonly counts: ScanCounts = { blocksRead: 0, groupsRead: 0, groupsSkipped: 0, valuesScanned: 0, rowsScanned: 0, rowsMatched: 0, rowsFenced: 0 }
+  readonly counts: ScanCounts = {
+    blocksRead: 0,
+    groupsRead: 0,
+    groupsSkipped: 0,
+    valuesScanned: 0,
+    rowsScanned: 0,
+    rowsMatched: 0,
+    rowsFenced: 0,
+  }
   readonly #names: EntityId[][] = []
   readonly #scan: Scan
   #bytes: Uint8Array | undefined
