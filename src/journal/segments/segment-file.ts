@@ -172,6 +172,7 @@ export class SegmentFile {
   }
 
   close(): void {
+    dropIndex(this)
     this.#source.close()
   }
 
@@ -200,7 +201,13 @@ export class SegmentFile {
 
   #index(): Map<number, ShardEntities> {
     this.#entities ??= this.#guard(() => readEntityIndex(this.#part(PART_ENTITIES), this.rowCount))
+    keepIndex(this, this.#entities)
     return this.#entities
+  }
+
+  /** Gives the memory of its index back; it is read again when it is asked for. */
+  forgetIndex(): void {
+    this.#entities = undefined
   }
 
   #guard<T>(read: () => T): T {
@@ -210,6 +217,33 @@ export class SegmentFile {
       throw segmentDamaged(error, this.name)
     }
   }
+}
+
+/** Entities in the indexes of all segments together that are kept in memory, at 8 bytes each. */
+const INDEXED_MAX = 4 << 20
+/** By segment how many entities its index has, the one used last at the end. */
+const indexes = new Map<SegmentFile, number>()
+
+let indexedCount = 0
+
+function keepIndex(file: SegmentFile, index: ReadonlyMap<number, ShardEntities>): void {
+  let own = indexes.get(file)
+  if (own === undefined) {
+    own = 1
+    for (const { numbers } of index.values()) own += numbers.length
+    indexedCount += own
+  } else indexes.delete(file)
+  indexes.set(file, own)
+  for (const oldest of indexes.keys()) {
+    if (indexedCount <= INDEXED_MAX || oldest === file) return
+    dropIndex(oldest)
+    oldest.forgetIndex()
+  }
+}
+
+function dropIndex(file: SegmentFile): void {
+  indexedCount -= indexes.get(file) ?? 0
+  indexes.delete(file)
 }
 
 interface ShardEntities {
