@@ -13,7 +13,6 @@ export { openSubscription, type OpenSubscriptionOptions } from '#runtime/open-su
 export type { Row } from '#journal/journal.js'
 export type { RowBatch } from '#reading/row-cursor.js'
 export { subscribe, type SubscribeOptions, type Subscription, type SubscriptionStats } from '#reading/subscription.js'
-export { type SubscriptionRegistry, type SubscriptionState, subscriptionsOf } from '#reading/subscription-registry.js'
 export { definePlant, type PlantDefinition } from '#runtime/plant-definition.js'
 export * from '#schema/fields.js'
 export { mqttTarget, type MqttTargetOptions } from '#targets/mqtt.js'

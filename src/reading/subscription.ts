@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '#base/clock.js'
 import { assert } from '#base/assert.js'
 import type { Journal, Row } from '#journal/index.js'
 import { CheckpointSaver } from './checkpoint-saver.js'
-import { JournalFeed, type LogFeed } from './log-feed.js'
+import type { LogFeed } from './log-feed.js'
 import type { RowBatch } from './row-cursor.js'
 import type { RowSelection } from './row-selection.js'
 import { wrongSubscription } from './subscription-errors.js'
@@ -48,7 +48,8 @@ const LAST_SAVE_WITHIN_MS = 2000
  * loop comes back for the next one, so one that was being worked on when the process died comes again.
  */
 export function subscribe(journal: Journal, options: SubscribeOptions = {}): Subscription {
-  return new Subscription(new JournalFeed(journal, options.clock ?? systemClock), options)
+  // Every process of a plant imports the package with its plant module, and few read the log.
+  return new Subscription(async () => new (await import('./log-feed.js')).JournalFeed(journal, options.clock ?? systemClock), options)
 }
 
 /**
@@ -61,7 +62,8 @@ export class Subscription implements AsyncIterable<Row> {
   readonly name: string | undefined
   /** Resolves once it has its place in the log and, with a name, in the list of subscriptions. Rejects with what keeps it from that. */
   readonly opened: Promise<void>
-  readonly #feed: LogFeed
+  readonly #openFeed: () => Promise<LogFeed>
+  #feed: LogFeed | undefined
   readonly #options: SubscribeOptions
   readonly #abort = new AbortController()
   readonly #unlink: () => void
@@ -72,9 +74,9 @@ export class Subscription implements AsyncIterable<Row> {
   #end = 0
   #closed: Promise<void> | undefined
 
-  constructor(feed: LogFeed, options: SubscribeOptions) {
+  constructor(feed: LogFeed | (() => Promise<LogFeed>), options: SubscribeOptions) {
     this.name = options.name
-    this.#feed = feed
+    this.#openFeed = typeof feed === 'function' ? feed : () => Promise.resolve(feed)
     this.#options = options
     const close = () => void this.close()
     options.signal?.addEventListener('abort', close)
@@ -92,7 +94,7 @@ export class Subscription implements AsyncIterable<Row> {
       position,
       saved: this.#saver?.saved ?? 0,
       lag: Math.max(0, this.#end - position),
-      reconnects: this.#feed.reconnects,
+      reconnects: this.#feed?.reconnects ?? 0,
     }
   }
 
@@ -144,15 +146,16 @@ export class Subscription implements AsyncIterable<Row> {
     const { entity, event, receipts } = this.#options
     if (name === undefined && from === 'checkpoint')
       throw wrongSubscription('only a subscription with a name has a checkpoint', { from }, 'give it a name')
+    const feed = await this.#openFeed()
+    this.#feed = feed
+    if (this.#abort.signal.aborted) return
     const start =
-      name === undefined
-        ? { position: await this.#feed.locate(from as StartPosition), term: 0 }
-        : await this.#feed.open(name, { from, initial })
+      name === undefined ? { position: await feed.locate(from as StartPosition), term: 0 } : await feed.open(name, { from, initial })
     const holder = name === undefined ? undefined : { name, term: start.term }
     this.#saver = new CheckpointSaver({
       position: start.position,
       save: async (position) => {
-        if (holder !== undefined) await this.#feed.save(holder, position)
+        if (holder !== undefined) await feed.save(holder, position)
       },
       everyRows: this.#options.checkpointEveryRows ?? CHECKPOINT_EVERY_ROWS,
       everyMs: this.#options.checkpointEveryMs ?? CHECKPOINT_EVERY_MS,
@@ -162,7 +165,7 @@ export class Subscription implements AsyncIterable<Row> {
     if (this.#abort.signal.aborted) return
     const selection = { ...(entity && { entity }), ...(event && { event }), ...(receipts === true && { receipts }) }
     const request = { from: start.position, selection, isLive, ...(holder && { holder }) }
-    this.#batches = this.#feed.batches(request, this.#abort.signal)[Symbol.asyncIterator]()
+    this.#batches = feed.batches(request, this.#abort.signal)[Symbol.asyncIterator]()
   }
 
   /** False when it was closed before it had its place. */
@@ -186,7 +189,7 @@ export class Subscription implements AsyncIterable<Row> {
     this.#unlink()
     this.#abort.abort()
     // Whoever still waits for a journal waits no longer.
-    if (this.#saver === undefined) await this.#feed.close()
+    if (this.#saver === undefined) await this.#feed?.close()
     await this.opened.catch(() => undefined)
     const clock = this.#options.clock ?? systemClock
     await new Promise<void>((resolve) => {
@@ -196,6 +199,6 @@ export class Subscription implements AsyncIterable<Row> {
         resolve()
       })
     })
-    await this.#feed.close()
+    await this.#feed?.close()
   }
 }
