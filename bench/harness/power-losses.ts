@@ -36,6 +36,8 @@ export interface PowerLosses {
 }
 
 const WORK_TIMEOUT_MS = 60_000
+/** Where the log lies, so that the names of what it lies in may be lost too. */
+const LOG_FOLDER = 'data/journal'
 const FOUND_SHOWN = 5
 const FOUND_CHARACTERS = 400
 
@@ -73,7 +75,7 @@ async function recordWork(options: PowerLossOptions): Promise<{ entries: readonl
   const log = join(folder, 'record')
   const acks = join(folder, 'acks')
   mkdirSync(root, { mode: 0o700 })
-  const task: JournalTask = { directory: root, acks, seed, steps }
+  const task: JournalTask = { directory: join(root, LOG_FOLDER), acks, seed, steps }
   const env = { ...process.env, ...recordedDiskEnvironment({ library, root, log, acks, isLate: isReleasedEarly }) }
   const child = spawn(process.execPath, [compiledPath('harness/journal-worker'), JSON.stringify(task)], {
     env,
@@ -112,16 +114,17 @@ interface ImageVerdict {
 
 /** Opens the image twice, as it is and after another boot of the machine, in either order; the second time for writing. */
 async function judgeImage({ options, entries, rootInode, moment, prng, judge }: ImageToJudge): Promise<ImageVerdict> {
-  const directory = join(options.folder, 'image')
-  mkdirSync(directory, { mode: 0o700 })
+  const image = join(options.folder, 'image')
+  const directory = join(image, LOG_FOLDER)
+  mkdirSync(image, { mode: 0o700 })
   try {
-    writePowerLossImage(entries, rootInode, moment, prng, directory)
+    writePowerLossImage(entries, rootInode, moment, prng, image)
     const acked = acknowledgedBefore(entries, moment)
     const isOtherBootFirst = prng.next() < 0.5
-    if (isOtherBootFirst) changeBoot(entries, directory)
+    if (isOtherBootFirst) changeBoot(entries, image)
     const order = { directory, ...acked }
     const judgements = [await judge.order({ ...order, isWriting: false })]
-    if (!isOtherBootFirst) changeBoot(entries, directory)
+    if (!isOtherBootFirst) changeBoot(entries, image)
     judgements.push(await judge.order({ ...order, isWriting: true }))
     const failed = judgements.flatMap((one) => (one.failed === undefined ? [] : [`${one.failed.code}: ${one.failed.message}`]))
     const damaged = judgements.flatMap((one) => one.damaged ?? [])
@@ -136,7 +139,7 @@ async function judgeImage({ options, entries, rootInode, moment, prng, judge }: 
   } catch (error) {
     return { isMissing: false, isWrong: false, isUnreadable: true, said: [messageOf(error)] }
   } finally {
-    rmSync(directory, { recursive: true, force: true })
+    rmSync(image, { recursive: true, force: true })
   }
 }
 
@@ -166,12 +169,12 @@ const PAGE_BYTES = 4096
 const BOOT_OFFSET = 24 + 136
 
 /** LMDB keeps the machine's boot id in its meta pages; after a power loss it is another one. */
-function changeBoot(entries: readonly DiskEntry[], directory: string): void {
+function changeBoot(entries: readonly DiskEntry[], image: string): void {
   const names = new Set(entries.flatMap((entry) => (entry.kind === 'create' && entry.name.endsWith('data.mdb') ? [entry.name] : [])))
   for (const name of names) {
     let file: number
     try {
-      file = openSync(join(directory, name), 'r+')
+      file = openSync(join(image, name), 'r+')
     } catch {
       continue
     }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statfsSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { MillraceError, messageOf } from '#base/errors.js'
 import { SHARD_COUNT_DEFAULT, SHARD_HASH_NAME } from '#base/ids.js'
 import { syncDirectory } from './environment.js'
@@ -79,8 +79,18 @@ export function createFormat(directory: string, options: { readonly shardCount?:
   fsyncSync(descriptor)
   closeSync(descriptor)
   renameSync(draft, path)
-  syncDirectory(directory)
+  // Whoever made the directory, and the one that it lies in, may not have made their names durable.
+  for (const named of [directory, dirname(directory), dirname(dirname(directory))]) trySyncDirectory(named)
   return format
+}
+
+/** A directory that may not be read cannot be synced, and was not made by us. */
+function trySyncDirectory(path: string): void {
+  try {
+    syncDirectory(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+  }
 }
 
 /** Bytes that an unprivileged process may still write in the file system of the directory. */

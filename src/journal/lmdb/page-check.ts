@@ -28,7 +28,8 @@ const FREE_TREE = 48
 const KEY_TREE = 96
 const FREE_TREE_FLAGS = 8
 const KEY_TREE_FLAGS = 0
-const NO_ROOT = 2 ** 64
+const NO_ROOT_BITS = 0xffffffffffffffffn
+const NO_ROOT = -1
 const PAGE_BYTES_MAX = 65_536
 const DEPTH_MAX = 32
 
@@ -299,7 +300,7 @@ function readTree(bytes: Buffer, at: number): Tree {
     leafPages: number(16),
     overflowPages: number(24),
     entries: number(32),
-    root: number(40),
+    root: bytes.readBigUInt64LE(at + 40) === NO_ROOT_BITS ? NO_ROOT : Math.min(number(40), Number.MAX_SAFE_INTEGER),
   }
 }
 
