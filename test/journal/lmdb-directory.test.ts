@@ -57,6 +57,7 @@ describe('the directory of a new log', () => {
       shardCount: 16,
       shardHash: 'fnv1a-fmix32',
       created: '2026-01-01T00:00:00.000Z',
+      check: expect.stringMatching(/^[0-9a-f]{8}$/),
     })
   })
 

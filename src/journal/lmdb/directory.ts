@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statfsSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { MillraceError, messageOf } from '#base/errors.js'
+import { crc32 } from '#base/hash.js'
 import { SHARD_COUNT_DEFAULT, SHARD_HASH_NAME } from '#base/ids.js'
 import { syncDirectory } from './environment.js'
 
@@ -39,7 +40,7 @@ export function readFormat(directory: string): LogFormat | undefined {
     if (existsSync(logPaths(directory).log)) throw badFormat(path, 'it is missing, though there is a log')
     return undefined
   }
-  let format: Partial<Record<keyof LogFormat, unknown>>
+  let format: Partial<Record<keyof LogFormat | 'check', unknown>>
   try {
     format = JSON.parse(readFileSync(path, 'utf8')) as typeof format
   } catch (error) {
@@ -58,6 +59,8 @@ export function readFormat(directory: string): LogFormat | undefined {
   if (format.shardHash !== SHARD_HASH_NAME) throw badFormat(path, `it names the hash ${String(format.shardHash)}`)
   if (!Number.isInteger(shardCount) || (shardCount as number) < 1 || (shardCount as number) > SHARD_COUNT_MAX)
     throw badFormat(path, 'its shard count is wrong')
+  // Logs of before it was written have none.
+  if (format.check !== undefined && format.check !== checkOf(format as LogFormat)) throw badFormat(path, 'its checksum is wrong')
   return format as LogFormat
 }
 
@@ -75,13 +78,20 @@ export function createFormat(directory: string, options: { readonly shardCount?:
   const path = logPaths(directory).format
   const draft = `${path}.new`
   const descriptor = openSync(draft, 'w', 0o600)
-  writeSync(descriptor, `${JSON.stringify(format, null, 2)}\n`)
+  writeSync(descriptor, `${JSON.stringify({ ...format, check: checkOf(format) }, null, 2)}\n`)
   fsyncSync(descriptor)
   closeSync(descriptor)
   renameSync(draft, path)
   // Whoever made the directory, and the one that it lies in, may not have made their names durable.
   for (const named of [directory, dirname(directory), dirname(dirname(directory))]) trySyncDirectory(named)
   return format
+}
+
+/** Of what must never be read wrong. */
+function checkOf({ format, id, shardCount, shardHash }: LogFormat): string {
+  return crc32(Buffer.from(`${format} ${id} ${shardCount} ${shardHash}`))
+    .toString(16)
+    .padStart(8, '0')
 }
 
 /** A directory that may not be read cannot be synced, and was not made by us. */

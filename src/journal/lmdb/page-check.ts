@@ -140,7 +140,7 @@ class PageWalk {
     const isFresh = even.transaction === 0 && odd.transaction === 0
     if (!isFresh && (even.transaction % 2 !== 0 || odd.transaction % 2 !== 1 || Math.abs(even.transaction - odd.transaction) !== 1))
       throw new Wrong(`its meta pages are of transactions ${even.transaction} and ${odd.transaction}, which do not follow each other`)
-    const newest = even.transaction > odd.transaction ? even : odd
+    const newest = even.transaction >= odd.transaction ? even : odd
     if (newest.lastPage < 1 || newest.lastPage > this.#fileBytes / pageBytes + UNWRITTEN_PAGES_MAX)
       throw new Wrong(`its last page is said to be ${newest.lastPage}`)
     return newest
