@@ -22,6 +22,7 @@ export const runTail: Run = async (_args, options, output) => {
   const name = textOption(options, 'name')
   const isLive = options['follow'] === true
   const selection = selectionOf(options)
+  const lines = numberOption(options, 'lines') ?? ROWS_SHOWN
   let from = positionOption(options, 'from')
   const stop = new AbortController()
   onInterrupt(() => stop.abort())
@@ -30,7 +31,7 @@ export const runTail: Run = async (_args, options, output) => {
   const feed = new ControlFeed({ dataDirectory: data, mayReadAlone: name === undefined })
   try {
     if (from === undefined && name === undefined) {
-      const newest = await newestRows(feed, selection, numberOption(options, 'lines') ?? ROWS_SHOWN)
+      const newest = await newestRows(feed, selection, lines)
       for (const row of newest.rows) await print(row, output)
       if (!isLive) return 0
       from = newest.end

@@ -1,10 +1,6 @@
-import { readFileSync } from 'node:fs'
-import type { IClientOptions } from 'mqtt'
-import { messageOf, MillraceError } from '#base/errors.js'
-import type { MqttConnect } from './mqtt-link.js'
-import { type SourceLog, sourcePath } from './source.js'
+import { MillraceError } from '#base/errors.js'
 
-/** Which broker, and who to be there. */
+/** Which broker, and who to be there. Names no type of the client library: what plants import leads here. */
 export interface MqttConnectionOptions {
   /** `mqtt://host:1883`, `mqtts://host:8883`, `ws://` or `wss://`. */
   readonly url: string
@@ -21,7 +17,7 @@ export interface MqttConnectionOptions {
   readonly rejectUnauthorized?: boolean
 }
 
-const SECURE_PROTOCOLS: ReadonlySet<string> = new Set(['mqtts:', 'ssl:', 'tls:', 'wss:'])
+export const SECURE_PROTOCOLS: ReadonlySet<string> = new Set(['mqtts:', 'ssl:', 'tls:', 'wss:'])
 const PROTOCOLS: ReadonlySet<string> = new Set(['mqtt:', 'tcp:', 'ws:', ...SECURE_PROTOCOLS])
 
 /** What is wrong with an address or credentials alone: throws ERR_MQTT_OPTIONS. */
@@ -45,30 +41,6 @@ export function checkMqttConnection(options: MqttConnectionOptions): URL {
   return url
 }
 
-/** Credentials and certificates as the client library takes them. Says what is not safe about them. Throws ERR_MQTT_OPTIONS. */
-export function mqttCredentials(options: MqttConnectionOptions, url: URL, base: string | undefined, log: SourceLog): IClientOptions {
-  const { username, password, ca, cert, key, rejectUnauthorized } = options
-  if (password !== undefined && !SECURE_PROTOCOLS.has(url.protocol) && !isLoopback(url.hostname)) {
-    log('warn', 'the password goes over the network as it is', { host: url.hostname, next: 'use mqtts' })
-  }
-  if (rejectUnauthorized === false) {
-    log('warn', 'any certificate is taken, so anyone in between can pose as the broker', { host: url.hostname, next: 'give ca instead' })
-  }
-  return {
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(ca === undefined ? {} : { ca: pem('ca', ca, base) }),
-    ...(cert === undefined ? {} : { cert: pem('cert', cert, base) }),
-    ...(key === undefined ? {} : { key: pem('key', key, base) }),
-    ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
-  }
-}
-
-/** The client library, which takes a tenth of a second to load. */
-export async function loadMqttConnect(): Promise<MqttConnect> {
-  return (await import('mqtt')).connect
-}
-
 /** Without user name and password. */
 export function shownUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`
@@ -76,23 +48,4 @@ export function shownUrl(url: URL): string {
 
 export function wrongMqttOptions(fact: string, values: Readonly<Record<string, unknown>>, next: string): MillraceError {
   return new MillraceError('ERR_MQTT_OPTIONS', { fact, action: 'operator', values, next })
-}
-
-function pem(option: string, given: string | URL, base: string | undefined): string {
-  if (typeof given === 'string' && given.includes('-----BEGIN ')) return given
-  try {
-    return readFileSync(sourcePath(given, base), 'utf8')
-  } catch (cause) {
-    throw new MillraceError('ERR_MQTT_OPTIONS', {
-      fact: 'a file for TLS cannot be read',
-      action: 'operator',
-      values: { [option]: String(given), error: messageOf(cause) },
-      next: 'give the path of a PEM file',
-      cause,
-    })
-  }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || host.startsWith('127.')
 }

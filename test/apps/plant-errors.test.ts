@@ -89,7 +89,7 @@ describe('an entity type that changed', () => {
     ['lost a field', (plant) => plant.replace('Counted: { n: i32() }', 'Counted: {}'), /counter.*Counted.*\bn\b/s],
     [
       'has a field of another kind',
-      (plant) => plant.replace('Counted: { n: i32() }', 'Counted: { n: f64() }').replace('i32 }', 'i32, f64 }'),
+      (plant) => plant.replace('Counted: { n: i32() }', 'Counted: { n: text() }').replace('i32 }', 'i32, text }'),
       /counter.*Counted.*\bn\b/s,
     ],
   ])('and %s is refused while the log has events of it', async (_what, change, said) => {

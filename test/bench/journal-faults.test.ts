@@ -26,17 +26,17 @@ describe.skipIf(!hasCompiler && (process.env['CI'] ?? '') === '')('the faults of
   }, 120_000)
 
   test.each([
-    ['change-a-row', { ...none, powerLossImages: 3 }, { wrongValues: 3 }],
-    ['overlook-a-flip', { ...none, bitFlips: 2 }, { undetected: 1 }],
+    ['change-a-row', { ...none, powerLossImages: 3 }, 'wrongValues'],
+    ['overlook-a-flip', { ...none, bitFlips: 2 }, 'undetected'],
   ] as const)(
     'are found when the run is made to %s',
-    async (sabotage, options, found) => {
-      expect(await measureJournalFaults({ ...options, sabotage })).toMatchObject({
-        ackedMissing: 0,
-        wrongValues: 0,
-        undetected: 0,
-        ...found,
-      })
+    async (sabotage, options, counted) => {
+      const { ackedMissing, wrongValues, undetected } = await measureJournalFaults({ ...options, sabotage })
+
+      const found = { ackedMissing, wrongValues, undetected }
+      // An image of before the row was stored does not have it.
+      expect(found[counted]).toBeGreaterThan(0)
+      expect({ ...found, [counted]: 0 }).toEqual({ ackedMissing: 0, wrongValues: 0, undetected: 0 })
     },
     120_000,
   )
