@@ -64,6 +64,7 @@ describe('a child', () => {
     const pid = Number(line.toString())
     const startTime = processStartTime(pid) as number
     expect(isAlive({ pid, startTime })).toBe(true)
+    await until('its parent is that program', () => readFileSync(`/proc/${parent.pid}/comm`, 'latin1') === 'sleep\n')
 
     process.kill(pid, 'SIGKILL')
     await until('it is a zombie', () => readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z '))
