@@ -6,6 +6,7 @@ import type { Output } from './output.js'
 import { dataDirectoryOf } from './place.js'
 
 const ENTITIES_SHOWN = 50
+const STRETCHES_SHOWN = 20
 
 /** Fences what is damaged in the log of a stopped plant, after telling which events are gone. Exit code 1 where damage stays. */
 export const runLogRepair: Run = async (_args, options, output) => {
@@ -36,8 +37,12 @@ function show(plan: RepairPlan, output: Output): void {
   if (!hasWork(plan) && beyond.length === 0) output.line('The log is whole; there is nothing to repair.')
 }
 
-function showGone({ segment, firstPosition, endPosition, entities }: GoneRows, output: Output): void {
-  output.line(`gone: segment ${segment}, positions ${firstPosition} to ${endPosition - 1}, ${endPosition - firstPosition} events`)
+function showGone({ segment, firstPosition, endPosition, entities, positions }: GoneRows, output: Output): void {
+  const stretches = positions ?? [[firstPosition, endPosition - 1] as const]
+  const count = stretches.reduce((sum, [first, last]) => sum + last - first + 1, 0)
+  const shown = stretches.slice(0, STRETCHES_SHOWN).map(([first, last]) => (first === last ? `${first}` : `${first} to ${last}`))
+  if (stretches.length > STRETCHES_SHOWN) shown.push(`more up to ${endPosition - 1}: all of them with --json`)
+  output.line(`gone: segment ${segment}, ${count === 1 ? '1 event' : `${count} events`}, positions ${shown.join(', ')}`)
   for (const { entity, from, to } of entities.slice(0, ENTITIES_SHOWN))
     output.line(`  ${entity}: ${from === to ? `version ${from}` : `versions ${from} to ${to}`}`)
   if (entities.length > ENTITIES_SHOWN) output.line(`  and more of ${entities.length - ENTITIES_SHOWN}: all of them with --json`)

@@ -42,10 +42,11 @@ export class BlockReader {
     return this.guard(() => into.open(this.bytes, group))
   }
 
-  /** Checks every group. */
-  check(): this {
+  /** Checks every group, or the one with an index. */
+  check(index?: number): this {
     scratch ??= new RowGroup()
-    for (const one of this.header.groups) this.group(one, scratch)
+    const { groups } = this.header
+    for (const one of index === undefined ? groups : groups.slice(index, index + 1)) this.group(one, scratch)
     return this
   }
 

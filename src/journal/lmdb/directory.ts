@@ -12,7 +12,7 @@ import { syncDirectory } from './environment.js'
  *   format.json                     what can never change: LogFormat. Written first, and atomically: without it there is no log
  *   log/<first position>.active/    LMDB environment of a segment that is not sealed; base position of a block, u64 big-endian →
  *                                   the block (block-format.ts). The last of them is being written
- *   log/<first position>.segment    a sealed segment (segments/segment-format.ts)
+ *   log/<first position>.segment    a sealed segment (segments/segment-format.ts); with a number before `.segment` one that repair wrote anew
  *   log/….new                       what a crash left of either
  *   catalog/                        LMDB environment of what is small and overwritten (catalog.ts)
  */

@@ -61,7 +61,7 @@ export class LostRows {
 
   nameOf(shard: number, number: number): string {
     const names = this.#namesOf(shard)
-    return (names[number] ??= placeholder(shard, number, this.#shardCount))
+    return (names[number] ??= placeholder('fenced', shard, number, this.#shardCount))
   }
 
   /** Entities of a shard that were introduced before this log. */
@@ -208,10 +208,10 @@ export class LostRows {
 
 const utf8 = new TextEncoder()
 
-/** A name for an entity whose own is lost: the first of a series that belongs to the shard. */
-function placeholder(shard: number, number: number, shardCount: number): string {
+/** A name for an entity of a type whose own is lost: the first of a series that belongs to the shard. */
+export function placeholder(entityType: string, shard: number, number: number, shardCount: number): string {
   for (let attempt = 0; ; attempt++) {
-    const name = `fenced/lost-${shard}-${number}-${attempt}`
+    const name = `${entityType}/lost-${shard}-${number}-${attempt}`
     if (shardOf(utf8.encode(name), shardCount) === shard) return name
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256 } from '#base/hash.js'
 import { HASH_BYTES, readHeader, withPreviousHash } from '#journal/block-format.js'
@@ -6,23 +6,24 @@ import { EventTypes } from '#journal/event-types.js'
 import { FENCED_EVENT, fencedBlock } from '#journal/fenced-block.js'
 import type { Finding } from '#journal/journal.js'
 import { LogState } from '#journal/log-state.js'
-import type { ManifestEntry } from '#journal/segments/manifest.js'
-import { planOpening } from '#journal/segments/opening-plan.js'
-import { openSegmentFile } from '#journal/segments/segment-file.js'
+import { type OpeningPlan, planOpening } from '#journal/segments/opening-plan.js'
+import type { SegmentFile } from '#journal/segments/segment-file.js'
 import { Catalog, KIND_CHECKPOINT, KIND_HEADS, KIND_MARKS, KIND_SNAPSHOT } from './catalog.js'
 import { logPaths, noJournal, readFormat } from './directory.js'
-import { DATA_FILE, openEnvironment, syncDirectory } from './environment.js'
+import { DATA_FILE, type Database, openEnvironment, syncDirectory } from './environment.js'
 import { type FoundBlock, FileScan, isIntact, likeliest } from './file-scan.js'
+import { freeName, type GoneRows, type GoneVersions } from './gone-rows.js'
 import { loadHeads } from './heads-checkpoint.js'
 import { LostRange, LostRows } from './lost-rows.js'
 import { ManifestStore } from './manifest-store.js'
 import { PlainDatabase } from './plain-database.js'
+import { SealedRepair } from './sealed-repair.js'
 import { keyOf, Segment } from './segment.js'
 import { verifyFiles } from './verify-files.js'
 
 /** What repair would do, or did. Plain data. */
 export interface RepairPlan {
-  /** Segments that are written anew; the old ones go to the folder `damaged` beside the log. */
+  /** Segments that are written anew, sealed ones under another name; the old ones go to the folder `damaged` beside the log. */
   readonly rewritten: readonly string[]
   /** Events that are gone, by block. */
   readonly gone: readonly GoneRows[]
@@ -32,30 +33,15 @@ export interface RepairPlan {
   readonly beyond: readonly Finding[]
 }
 
-export interface GoneRows {
-  readonly segment: string
-  /** Positions from `firstPosition` on, up to the one before `endPosition`. */
-  readonly firstPosition: number
-  readonly endPosition: number
-  readonly entities: readonly GoneVersions[]
-}
-
-/** Versions from `from` up to and including `to`. */
-export interface GoneVersions {
-  readonly entity: string
-  readonly from: number
-  readonly to: number
-}
-
 const MAP_BYTES = 256 * 2 ** 30
 const DAMAGED_FOLDER = 'damaged'
 const REPAIRED = '.repaired'
 const SPARE_KINDS: ReadonlySet<number> = new Set([KIND_SNAPSHOT, KIND_HEADS, KIND_MARKS, KIND_CHECKPOINT])
 
 /**
- * Repairs the log in a directory on which no journal is open. A damaged block that is not sealed is fenced: fenced rows (fenced-block.ts) take the place of its
- * own, so that positions and versions stay, later blocks are chained to it, and the manifest tells. An index that is wrong is made anew from the blocks. With `isDryRun`
- * nothing is changed. A crash leaves what there was, or a log that a second repair finishes. Throws ERR_NO_JOURNAL, and what the environment throws.
+ * Repairs the log in a directory on which no journal is open. What is damaged is fenced: fenced rows (fenced-block.ts) take the place of those that are gone, so that
+ * positions and versions stay, and the manifest tells. Later blocks that are not sealed are chained to a fenced one; a sealed file is written anew (sealed-repair.ts). An index that is
+ * wrong is made anew from the blocks. With `isDryRun` nothing is changed. A crash leaves what there was, or a log that a second repair finishes. Throws ERR_NO_JOURNAL, and what the environment throws.
  */
 export async function repairLog(directory: string, { isDryRun }: { readonly isDryRun: boolean }): Promise<RepairPlan> {
   const format = readFormat(directory)
@@ -69,28 +55,52 @@ export async function repairLog(directory: string, { isDryRun }: { readonly isDr
   try {
     const catalog = new Catalog(plain, paths.catalog)
     const { keys, isRepairable } = spareDamage(catalog, plain)
-    const manifest = isRepairable ? ManifestStore.open(catalog).entries : []
-    const isBeyond = ({ segment }: Finding) => (segment === 'catalog' ? !isRepairable : !segment.endsWith('.active'))
-    const beyond = findings.filter(isBeyond)
-    const isUnsealedHit = findings.some(({ segment }) => segment.endsWith('.active'))
     if (plain.wrong !== undefined || !isRepairable) return { ...none, beyond: findings }
-    const repair = new Repair(paths.log, catalog, manifest, format.shardCount)
-    const isPossible = !isUnsealedHit || repair.plan()
+    const manifest = ManifestStore.open(catalog).entries
+    const state = new LogState(format.shardCount, 1)
+    const saved = loadHeads(catalog, state)
+    const opening = planOpening(readdirSync(paths.log), manifest)
+    const hit = new Set(findings.map(({ segment }) => segment))
+    const types = new EventTypes(catalog.eventTypes())
+    const sealed = new SealedRepair({ log: paths.log, plan: opening, hit, types, state, saved })
+    const isSealed = ({ segment }: Finding) => opening.sealed.some((entry) => entry.segment === segment)
+    const isBeyond = (finding: Finding) =>
+      isSealed(finding) ? sealed.beyond.has(finding.segment) : finding.segment !== 'catalog' && !finding.segment.endsWith('.active')
+    const beyond = findings.filter(isBeyond)
+    const isUnsealedHit = opening.unsealed.some((name) => hit.has(name))
+    // Blocks that are not sealed need the names that sealed ones brought.
+    if (isUnsealedHit && sealed.beyond.size > 0) return { ...none, beyond: findings }
+    const unsealed = isUnsealedHit ? new Repair(paths.log, state, saved, opening, sealed) : undefined
+    if (unsealed !== undefined && !unsealed.plan()) return { ...none, beyond: findings }
     const plan: RepairPlan = {
-      rewritten: repair.rewritten,
-      gone: repair.gone,
+      rewritten: [...sealed.rewritten, ...(unsealed?.rewritten ?? [])],
+      gone: [...sealed.gone, ...(unsealed?.gone ?? [])],
       givenUp: keys.map(({ what }) => what),
-      beyond: isPossible ? beyond : findings,
+      beyond,
     }
-    if (isDryRun || !isPossible) return plan
-    await repair.carryOut(
-      paths.catalog,
-      keys.map(({ key }) => key),
-      directory,
-    )
+    if (!isDryRun) await carryOut(paths.catalog, keys, directory, sealed, unsealed)
     return plan
   } finally {
     await plain.close()
+  }
+}
+
+async function carryOut(
+  path: string,
+  spare: readonly { readonly key: Uint8Array }[],
+  directory: string,
+  sealed: SealedRepair,
+  unsealed: Repair | undefined,
+): Promise<void> {
+  const database = await openEnvironment(path, { isReadOnly: false, mapBytes: MAP_BYTES })
+  try {
+    const catalog = new Catalog(database, path)
+    for (const { key } of spare) await database.remove(key)
+    const manifest = ManifestStore.open(catalog)
+    await sealed.carryOut(catalog, manifest, join(directory, DAMAGED_FOLDER))
+    await unsealed?.carryOut(database, catalog, manifest, directory)
+  } finally {
+    await database.close()
   }
 }
 
@@ -123,16 +133,16 @@ class Repair {
   readonly #hit = new Set<string>()
   #startHash: Uint8Array = new Uint8Array(HASH_BYTES)
 
-  constructor(log: string, catalog: Catalog, manifest: readonly ManifestEntry[], shardCount: number) {
+  constructor(log: string, state: LogState, saved: number, plan: OpeningPlan, sealed: SealedRepair) {
+    const { shardCount } = state.entities
     this.#log = log
-    this.#state = new LogState(shardCount, 1)
-    this.#saved = loadHeads(catalog, this.#state)
-    const plan = planOpening(readdirSync(log), manifest)
+    this.#state = state
+    this.#saved = saved
     this.#names = plan.unsealed
     this.#lost = new LostRows(shardCount, plan.endOfSealed === 0)
     const lastSealed = plan.sealed.at(-1)
     if (lastSealed !== undefined) this.#startHash = Buffer.from(lastSealed.lastHash, 'hex')
-    for (const { segment } of plan.sealed) this.#learnNames(join(log, segment), segment)
+    for (const entry of plan.sealed) this.#learnNames(sealed.open(entry))
     for (let shard = 0; shard < shardCount; shard++) {
       for (const { number, entity } of this.#state.entities.heads(shard)) this.#lost.name(shard, number, entity)
     }
@@ -162,37 +172,28 @@ class Repair {
     return this.#lost.finish()
   }
 
-  async carryOut(catalogPath: string, spare: readonly Uint8Array[], directory: string): Promise<void> {
-    const database = await openEnvironment(catalogPath, { isReadOnly: false, mapBytes: MAP_BYTES })
-    try {
-      const catalog = new Catalog(database, catalogPath)
-      for (const key of spare) await database.remove(key)
-      const types = new EventTypes(catalog.eventTypes())
-      const { rewritten } = this
-      if (rewritten.length > 0) {
-        const hitTypes = new Set(this.#lost.ranges.flatMap(({ rows }) => rows.map(({ entity }) => typeOf(entity))))
-        const { added } = types.plan([...hitTypes].map((entity) => ({ entity, event: FENCED_EVENT, fields: [] })))
-        if (added.length > 0) await catalog.saveEventTypes(added)
-        for (const type of added) types.set(type)
-        // Of the log as it was: numbers of entities may have changed.
-        for (const key of [...database.getKeys({ start: Uint8Array.of(KIND_HEADS), end: Uint8Array.of(KIND_MARKS + 1) })])
-          await database.remove(new Uint8Array(key))
-        await this.#rewrite(rewritten, types, directory)
-        const manifest = ManifestStore.open(catalog)
-        for (const { segment, firstPosition, endPosition, entities } of this.gone)
-          await manifest.append({
-            kind: 'fenced',
-            segment,
-            block: firstPosition,
-            firstPosition,
-            endPosition,
-            rowCount: endPosition - firstPosition,
-            entities,
-          })
-      }
-    } finally {
-      await database.close()
-    }
+  async carryOut(database: Database, catalog: Catalog, manifest: ManifestStore, directory: string): Promise<void> {
+    const types = new EventTypes(catalog.eventTypes())
+    const { rewritten } = this
+    if (rewritten.length === 0) return
+    const hitTypes = new Set(this.#lost.ranges.flatMap(({ rows }) => rows.map(({ entity }) => typeOf(entity))))
+    const { added } = types.plan([...hitTypes].map((entity) => ({ entity, event: FENCED_EVENT, fields: [] })))
+    if (added.length > 0) await catalog.saveEventTypes(added)
+    for (const type of added) types.set(type)
+    // Of the log as it was: numbers of entities may have changed.
+    for (const key of [...database.getKeys({ start: Uint8Array.of(KIND_HEADS), end: Uint8Array.of(KIND_MARKS + 1) })])
+      await database.remove(new Uint8Array(key))
+    await this.#rewrite(rewritten, types, directory)
+    for (const { segment, firstPosition, endPosition, entities } of this.gone)
+      await manifest.append({
+        kind: 'fenced',
+        segment,
+        block: firstPosition,
+        firstPosition,
+        endPosition,
+        rowCount: endPosition - firstPosition,
+        entities,
+      })
   }
 
   async #rewrite(names: readonly string[], types: EventTypes, directory: string): Promise<void> {
@@ -273,8 +274,7 @@ class Repair {
   }
 
   /** The names of entities that sealed segments introduce. */
-  #learnNames(path: string, name: string): void {
-    const file = openSegmentFile(path, name)
+  #learnNames(file: SegmentFile): void {
     try {
       for (const { shard, first, names } of file.newEntities()) {
         names.forEach((bytes, index) => this.#lost.name(shard, first + index, Buffer.from(bytes).toString('utf8')))
@@ -320,8 +320,4 @@ function endOf(bytes: Uint8Array, position: number): number {
 
 function typeOf(entity: string): string {
   return entity.slice(0, entity.indexOf('/'))
-}
-
-function freeName(path: string): string {
-  for (let count = 1; ; count++) if (!existsSync(`${path}-${count}`)) return `${path}-${count}`
 }

@@ -40,7 +40,8 @@ export async function* verifyLog(options: VerifyOptions): AsyncGenerator<Finding
   const [sealed, unsealed] = [[...options.sealed], [...options.unsealed]]
   const progress = new Progress(sealed, unsealed, options.progress)
   const fenced = manifest.filter((entry) => entry.kind === 'fenced')
-  for (const segment of sealed) yield* known(fenced, await checkSealed(segment, types, progress))
+  // A sealed file that repair wrote is whole: what is wrong with it now is new.
+  for (const segment of sealed) yield* await checkSealed(segment, types, progress)
   const verifier = new LogVerifier(heads, startBehind(options))
   for (const one of unsealed) {
     for await (const findings of checkUnsealed(one, verifier, types, progress)) yield* known(fenced, findings)
@@ -164,8 +165,9 @@ function known(fenced: readonly FencedEntry[], findings: readonly Finding[]): Fi
   })
 }
 
-function fencedNote({ segment, firstPosition, endPosition, rowCount, entities }: FencedEntry): Finding {
-  const what = `fenced, known: ${rowCount} rows at positions ${firstPosition} to ${endPosition - 1} are gone`
+function fencedNote({ segment, firstPosition, endPosition, rowCount, entities, positions = [] }: FencedEntry): Finding {
+  const where = positions.length > 1 ? 'between positions' : 'at positions'
+  const what = `fenced, known: ${rowCount} rows ${where} ${firstPosition} ${positions.length > 1 ? 'and' : 'to'} ${endPosition - 1} are gone`
   return { severity: 'note', segment, block: firstPosition, what, entities: entities.map(({ entity }) => entity) }
 }
 

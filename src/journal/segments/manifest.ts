@@ -11,7 +11,7 @@ import { Damage } from '#journal/bytes.js'
  */
 export type ManifestEntry = SealedEntry | DroppedEntry | FencedEntry
 
-/** A segment was rewritten into a sealed file. */
+/** A segment was rewritten into a sealed file. A later entry with the same first position stands in its place: repair wrote the file anew. */
 export interface SealedEntry {
   readonly kind: 'sealed'
   /** Name of the file. */
@@ -51,6 +51,20 @@ export interface FencedEntry {
   readonly rowCount: number
   /** Entities whose rows are gone, with the versions where they are known. */
   readonly entities: readonly { readonly entity: string; readonly from?: number; readonly to?: number }[]
+  /** Where the rows that are gone stood, when that is not all from `firstPosition` to `endPosition`: first and last of each stretch. */
+  readonly positions?: readonly (readonly [number, number])[]
+  /** Of a sealed segment: the file that took the place of the damaged one with this entry. */
+  readonly replacement?: SealedEntry
+}
+
+/** The sealed files in force, dropped ones among them, in order: of several with the same first position the last one. */
+export function sealedEntries(entries: readonly ManifestEntry[]): SealedEntry[] {
+  const byPosition = new Map<number, SealedEntry>()
+  for (const entry of entries) {
+    const sealed = entry.kind === 'sealed' ? entry : entry.kind === 'fenced' ? entry.replacement : undefined
+    if (sealed !== undefined) byPosition.set(sealed.firstPosition, sealed)
+  }
+  return [...byPosition.values()].sort((a, b) => a.firstPosition - b.firstPosition)
 }
 
 export function encodeManifestEntry(entry: ManifestEntry, previousHash: Uint8Array): Uint8Array {

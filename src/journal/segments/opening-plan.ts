@@ -1,9 +1,9 @@
-import type { ManifestEntry, SealedEntry } from './manifest.js'
+import { type ManifestEntry, type SealedEntry, sealedEntries } from './manifest.js'
 
-/** Names in the log directory: the first position in twelve digits, then what it is. */
+/** Names in the log directory: the first position in twelve digits, of a file that repair wrote anew how many there were before it, then what it is. */
 const UNSEALED = /^(\d{12,})\.active$/
-const SEALED = /^(\d{12,})\.segment$/
-const DRAFT = /^\d{12,}\.(segment\.new|active\.new)$/
+const SEALED = /^\d{12,}(?:\.(\d+))?\.segment$/
+const DRAFT = /^\d{12,}(\.\d+)?\.(segment\.new|active\.new)$/
 
 export function unsealedName(firstPosition: number): string {
   return `${String(firstPosition).padStart(12, '0')}.active`
@@ -11,6 +11,12 @@ export function unsealedName(firstPosition: number): string {
 
 export function sealedName(firstPosition: number): string {
   return `${String(firstPosition).padStart(12, '0')}.segment`
+}
+
+/** The name of the file that takes the place of a damaged one. */
+export function repairedName(sealed: SealedEntry): string {
+  const count = Number(SEALED.exec(sealed.segment)?.[1] ?? 0) + 1
+  return `${String(sealed.firstPosition).padStart(12, '0')}.${count}.segment`
 }
 
 export function firstPositionOf(name: string): number {
@@ -45,8 +51,8 @@ export function planOpening(names: readonly string[], entries: readonly Manifest
     dropped.add(entry.segment)
     firstPosition = Math.max(firstPosition, entry.endPosition)
   }
-  const all = entries.filter((entry): entry is SealedEntry => entry.kind === 'sealed')
-  const sealed = all.filter(({ segment }) => !dropped.has(segment)).sort((a, b) => a.firstPosition - b.firstPosition)
+  const all = sealedEntries(entries)
+  const sealed = all.filter(({ segment }) => !dropped.has(segment))
   const inForce = new Set(sealed.map(({ segment }) => segment))
   const replaced = new Set(all.map((entry) => unsealedName(entry.firstPosition)))
   const unsealed: string[] = []

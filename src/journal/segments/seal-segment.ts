@@ -79,7 +79,12 @@ export function sealSegment({ segment, blocks, types, isPlain = false, cut = CUT
   const origins = Uint32Array.from(readers, (reader) => reader.header.rowCount)
   const pieces = [
     writeSegmentHeader(header),
-    ...encodeBody(rows, { firstPosition, origins, marks: [...marks], rowsHash, cut, isPlain }, newEntities(readers)),
+    ...encodeBody(
+      rows,
+      clusteredOrder(rows),
+      { firstPosition, origins, marks: [...marks], rowsHash, cut, isPlain },
+      writeEntities(newEntities(readers)),
+    ),
   ]
   const acceptedMax = readers.reduce((max, reader) => Math.max(max, reader.header.acceptedMax), -Infinity)
   return { pieces, ...header, rowsHash, acceptedMax }
@@ -94,8 +99,8 @@ interface Known {
   readonly isPlain: boolean
 }
 
-function encodeBody(rows: SegmentRows, known: Known, names: Uint8Array): Uint8Array[] {
-  const order = clusteredOrder(rows)
+/** All of a sealed file behind its header. `order`: the rows by shard, entity and version; `names`: the content of part 2. */
+export function encodeBody(rows: SegmentRows, order: Uint32Array, known: Known, names: Uint8Array): Uint8Array[] {
   const encoder = new BlockEncoder(rows, { isClustered: true, isPlain: known.isPlain })
   const pieces: Uint8Array[] = []
   const blocks: SegmentBlock[] = []
@@ -150,7 +155,7 @@ function entityIndex(rows: SegmentRows, order: Uint32Array): Uint8Array {
 }
 
 /** The new entities of all blocks, put together by shard. */
-function newEntities(readers: readonly BlockReader[]): Uint8Array {
+function newEntities(readers: readonly BlockReader[]): BlockEntities[] {
   const byShard = new Map<number, { first: number; names: Uint8Array[] }>()
   for (const reader of readers) {
     const found: readonly BlockEntities[] = reader.guard(() => readNewEntities(reader.bytes, reader.header))
@@ -165,9 +170,14 @@ function newEntities(readers: readonly BlockReader[]): Uint8Array {
       }
     }
   }
+  return [...byShard].map(([shard, own]) => ({ shard, ...own })).sort((a, b) => a.shard - b.shard)
+}
+
+/** The content of part 2: entities by shard, ascending. */
+export function writeEntities(entities: readonly BlockEntities[]): Uint8Array {
   const out = new ByteWriter(4096)
-  out.varint(byShard.size)
-  for (const [shard, { first, names }] of [...byShard].sort((a, b) => a[0] - b[0])) {
+  out.varint(entities.length)
+  for (const { shard, first, names } of entities) {
     out.varint(shard)
     out.varint(first)
     out.varint(names.length)

@@ -91,11 +91,11 @@ export class SegmentRows {
     return this
   }
 
-  /** Adds the rows of a block; `ordinal` is that of a block that is not clustered. Throws ERR_BLOCK_DAMAGED. */
-  add(reader: BlockReader, ordinal = 0): void {
+  /** Adds the rows of a block, or of so many groups from its beginning; `ordinal` is that of a block that is not clustered. Throws ERR_BLOCK_DAMAGED. */
+  add(reader: BlockReader, ordinal = 0, groupCount = Infinity): void {
     const { header } = reader
     const positions = header.isClustered ? new BlockPositions(reader) : undefined
-    header.groups.forEach((group, index) => {
+    header.groups.slice(0, groupCount).forEach((group, index) => {
       reader.group(group, this.#group)
       const own = positions?.of(index, this.#group)
       reader.guard(() => {
