@@ -6,7 +6,7 @@ import { crc32 } from '#base/hash.js'
  * little-endian, as is the ring of every machine that Millrace runs on. Whatever ends the writer, the file can be read up to its last whole chunk.
  *
  *   header    0  u8[8]  magic "MRCAPT\r\n"
- *             8  u16    version, 1
+ *             8  u16    version, 2
  *            10  u16    flags: bit 0, frames carry checksums
  *            12  u32    headerBytes, to the end of the padding behind the name
  *            16  u32    CRC-32 of the header with zeros here
@@ -28,7 +28,7 @@ import { crc32 } from '#base/hash.js'
  *
  * Positions are those of the channel modulo 2^32. A channel that is made anew starts them over, perhaps with another capacity or schema.
  */
-export const CAPTURE_VERSION = 1
+export const CAPTURE_VERSION = 2
 export const CAPTURE_HEADER_BYTES = 48
 export const CHUNK_HEAD_BYTES = 40
 export const CAPTURE_HEADER_BYTES_MAX = 1024

@@ -30,7 +30,7 @@ export const HEADER_BYTES = 4096
 export const MAGIC = 0x4843524d
 /** "MRCX": an end found the channel damaged. Nothing in it is to be believed any more. */
 export const FENCED_MAGIC = 0x5843524d
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 export const NAME_BYTES_MAX = 100
 export const CAPACITY_BYTES_MIN = 64
