@@ -2,12 +2,29 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { EntityId } from '#base/ids.js'
+import { compileEntity, defineEntity } from '#entity/index.js'
 import { FENCED_EVENT } from '#journal/fenced-block.js'
 import type { Journal, Row } from '#journal/journal.js'
 import { openLmdbJournal, type RepairPlan, repairLog, verifyFiles } from '#journal/lmdb/index.js'
 import { openSegmentFile, type SegmentFile } from '#journal/segments/segment-file.js'
+import { entityRowsOf, readEntityState } from '#reading/entity-state.js'
+import { f64 } from '#schema/index.js'
 import { collect, rowsOf } from '../contracts/journal.contract.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
+
+const Press = defineEntity({
+  name: 'press',
+  events: { Sampled: { temperature: f64(), force: f64() } },
+  commands: {},
+  initial: () => ({ count: 0 }),
+  decide: {},
+  apply: {
+    Sampled(state) {
+      state.count++
+    },
+  },
+})
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-sealed-repair-'))
 const original = join(root, 'original')
@@ -115,7 +132,7 @@ describe('repair of a log with a damaged sealed file', () => {
     ['the footer', (file) => flip(file, footerOffset + 5), () => []],
     ['its header, its index of entities and its names', (file) => [20, partAt(1), partAt(2)].reduce(flip, file), () => []],
     ['footer and a block', (file) => flip(flip(file, footerOffset + 5), firstBlock() + 60), () => rowsFrom(0, secondBlock.rank)],
-    ['its tail, which is cut off', (file) => file.subarray(0, secondBlock.offset + 200), () => rowsFrom(secondBlock.rank)],
+    ['its tail, which is cut off', (file) => file.subarray(0, firstBlock() + thirdGroup().offset + 200), () => rowsFrom(thirdGroup().rank)],
   ])('in %s says exactly what is gone, and keeps the rest', async (_, change, expectedGone) => {
     const directory = withFile(change)
     const gone = new Set(expectedGone())
@@ -155,6 +172,21 @@ function positionsOf({ gone }: RepairPlan): number[] {
 }
 
 describe('repair of a sealed file', () => {
+  test('leaves an entity without a state where it lost rows, and all others as they were', async () => {
+    const [hit] = rowsFrom(secondBlock.rank)
+    const directory = withFile((file) => flip(file, secondBlock.offset + 60))
+    const other = rowsFrom(0, 1)[0]?.split(' ')[0] as EntityId
+    const lost = hit?.split(' ')[0] as EntityId
+
+    await repairLog(directory, { isDryRun: false })
+    const journal = await openLmdbJournal({ directory })
+    const stateOf = (entity: EntityId) => readEntityState(entityRowsOf(journal), compileEntity(Press), entity)
+
+    await expect(stateOf(lost)).rejects.toMatchObject({ code: 'ERR_ROWS_FENCED', values: { entity: lost, version: 1 } })
+    expect(await stateOf(other)).toMatchObject({ version: 450, state: { count: 450 } })
+    await journal.close()
+  })
+
   test('of which nothing can be read is refused, and changes nothing', async () => {
     const directory = withFile((file) => file.subarray(0, 150))
 

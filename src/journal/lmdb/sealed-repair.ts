@@ -51,24 +51,30 @@ export class SealedRepair {
     const sealed = plan.sealed.some(({ segment }) => hit.has(segment)) ? plan.sealed : []
     for (const entry of sealed) if (!hit.has(entry.segment)) this.#learnNames(entry)
     for (const { shard, number, entity } of headsOf(state)) this.#names.set(key(shard, number), entity)
-    // Versions count from the beginning of the log, so nothing is known where that was dropped.
-    let versions: Versions | undefined = plan.firstPosition === 0 ? new Map() : undefined
-    for (const [index, entry] of sealed.entries()) {
-      const repair = hit.has(entry.segment) ? this.#repair(entry, index, versions) : undefined
-      if (repair !== undefined) this.#done.set(entry.segment, repair)
-      else if (hit.has(entry.segment)) this.beyond.add(entry.segment)
-      if (this.beyond.size > 0) versions = undefined
-      if (versions !== undefined) this.#count(entry, repair, versions)
+    const left = new Set(sealed.filter(({ segment }) => hit.has(segment)))
+    // What is learnt from one may be what another lacks.
+    for (let isNew = true; isNew; ) {
+      isNew = false
+      for (const entry of left) {
+        const repair = this.#repair(entry, sealed.indexOf(entry))
+        if (repair === undefined) continue
+        this.#done.set(entry.segment, repair)
+        left.delete(entry)
+        isNew = true
+      }
     }
+    for (const { segment } of left) this.beyond.add(segment)
     this.#added = types.all.slice(before)
   }
 
   get rewritten(): string[] {
-    return [...this.#done.keys()]
+    return [...this.#done.keys()].sort()
   }
 
   get gone(): GoneRows[] {
-    return [...this.#done].flatMap(([segment, { gone }]) => (gone.length === 0 ? [] : [goneOf(segment, gone)]))
+    return [...this.#done]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([segment, { gone }]) => (gone.length === 0 ? [] : [goneOf(segment, gone)]))
   }
 
   /** A sealed file as it will be. */
@@ -106,21 +112,25 @@ export class SealedRepair {
     }
   }
 
-  #repair(entry: SealedEntry, index: number, versions: Versions | undefined): SegmentRepair | undefined {
+  #repair(entry: SealedEntry, index: number): SegmentRepair | undefined {
     const path = join(this.#options.log, entry.segment)
     if (!existsSync(path)) return undefined
     const { state, saved } = this.#options
-    let atEnd: Versions | undefined | 'not asked' = 'not asked'
+    const before = lazily(() => this.#versionsBefore(index))
+    const behind = lazily(() => this.#versionsBehind(index))
     const headOf = (shard: number, number: number) => {
       const at = state.entities.at(shard, number)
       return at < 0 ? undefined : state.entities.head(at)
     }
     const neighbours: SegmentNeighbours = {
-      versionBefore: (shard, number) => versions && (versions.get(key(shard, number)) ?? 0),
+      versionBefore: (shard, number) => {
+        const versions = before()
+        return versions && (versions.get(key(shard, number)) ?? 0)
+      },
       versionAtEnd: (shard, number) => {
-        if (atEnd === 'not asked') atEnd = this.#versionsBehind(index)
-        if (atEnd === undefined) return undefined
-        return atEnd.get(key(shard, number)) ?? (saved >= entry.endPosition ? (headOf(shard, number)?.version ?? 0) : undefined)
+        const versions = behind()
+        if (versions === undefined) return undefined
+        return versions.get(key(shard, number)) ?? (saved >= entry.endPosition ? (headOf(shard, number)?.version ?? 0) : undefined)
       },
       entities: () => headsOf(state),
       nameOf: (shard, number, type) => this.#names.get(key(shard, number)) ?? placeholder(type, shard, number, state.entities.shardCount),
@@ -133,11 +143,30 @@ export class SealedRepair {
     return repairSegment(new Uint8Array(readFileSync(path)), entry, this.#options.types, neighbours)
   }
 
+  /** Versions before a sealed segment. Undefined when there is damage before it, or the log does not begin at its beginning: versions are counted. */
+  #versionsBefore(index: number): Versions | undefined {
+    const { plan } = this.#options
+    const earlier = plan.sealed.slice(0, index)
+    if (plan.firstPosition > 0 || earlier.some(({ segment }) => this.#isDamaged(segment))) return undefined
+    const versions: Versions = new Map()
+    for (const entry of earlier) {
+      const file = this.open(entry)
+      for (const { shard, number, rowCount } of file.entities())
+        versions.set(key(shard, number), (versions.get(key(shard, number)) ?? 0) + rowCount)
+      file.close()
+    }
+    return versions
+  }
+
+  #isDamaged(name: string): boolean {
+    return this.#options.hit.has(name) && !this.#done.has(name)
+  }
+
   /** Versions at the end of a sealed segment, of the entities that have rows behind it. Undefined when there is damage in these. */
   #versionsBehind(index: number): Versions | undefined {
-    const { log, plan, hit } = this.#options
+    const { log, plan } = this.#options
     const behind = plan.sealed.slice(index + 1)
-    if ([...behind.map(({ segment }) => segment), ...plan.unsealed].some((name) => hit.has(name))) return undefined
+    if ([...behind.map(({ segment }) => segment), ...plan.unsealed].some((name) => this.#isDamaged(name))) return undefined
     const versions: Versions = new Map()
     const group = new RowGroup()
     const add = (reader: BlockReader) => {
@@ -166,18 +195,6 @@ export class SealedRepair {
       void database.close()
     }
     return versions
-  }
-
-  /** Makes versions before a segment those behind it. */
-  #count(entry: SealedEntry, repair: SegmentRepair | undefined, versions: Versions): void {
-    const add = (shard: number, number: number, count: number) =>
-      versions.set(key(shard, number), (versions.get(key(shard, number)) ?? 0) + count)
-    if (repair !== undefined) for (const { shard, number, count } of repair.runs) add(shard, number, count)
-    else {
-      const file = this.open(entry)
-      for (const { shard, number, rowCount } of file.entities()) add(shard, number, rowCount)
-      file.close()
-    }
   }
 
   #learnNames(entry: SealedEntry): void {
@@ -217,6 +234,11 @@ function goneOf(segment: string, gone: readonly PlacedRow[]): GoneRows {
     else positions.push([position, position])
   }
   return { segment, firstPosition: positions[0]?.[0] ?? 0, endPosition: (positions.at(-1)?.[1] ?? -1) + 1, entities, positions }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
 
 function headsOf(state: LogState) {

@@ -34,8 +34,6 @@ export interface SegmentRepair {
   /** The new file. */
   readonly bytes: Uint8Array
   readonly gone: readonly PlacedRow[]
-  /** Rows that each entity has in the segment. */
-  readonly runs: readonly VersionRun[]
 }
 
 export interface PlacedRow extends LostRow {
@@ -43,7 +41,7 @@ export interface PlacedRow extends LostRow {
 }
 
 /** Rows of an entity: versions without a gap. */
-export interface VersionRun {
+interface VersionRun {
   readonly shard: number
   readonly number: number
   readonly first: number
@@ -51,7 +49,7 @@ export interface VersionRun {
 }
 
 /**
- * Writes a damaged sealed segment anew, with fenced rows in place of those that cannot be read; sets the event types that these need. Undefined when nothing of it can be read, or
+ * Writes a damaged sealed segment anew, with fenced rows in place of those that cannot be read; sets the event types that these need. Undefined when neither rows nor the index of entities can be read, or
  * when it does not show which rows are gone. Pure: bytes in, bytes out. Throws ERR_FORMAT_NEWER.
  */
 export function repairSegment(
@@ -65,7 +63,7 @@ export function repairSegment(
   const { rows } = salvage
   const kept = rows.rowCount
   const rowCount = entry.endPosition - entry.firstPosition
-  const runs = kept === 0 ? undefined : runsOf(salvage, neighbours)
+  const runs = kept === rowCount ? keptRuns(rows) : kept === 0 && salvage.runs === undefined ? undefined : runsOf(salvage, neighbours)
   const order = runs === undefined ? undefined : clustered(rows, runs)
   if (runs === undefined || order === undefined || order.length !== rowCount) return undefined
   const typeOf = entityTypes(rows, types)
@@ -95,7 +93,18 @@ export function repairSegment(
     fileHash: createHash('sha256').update(file).digest('hex'),
     bytes: file.length,
   }
-  return { entry: repaired, bytes: file, gone, runs }
+  return { entry: repaired, bytes: file, gone }
+}
+
+/** Which rows each entity had where all are there. */
+function keptRuns({ shard, entity, version, rowCount }: SegmentRows): VersionRun[] {
+  const runs: { shard: number; number: number; first: number; count: number }[] = []
+  for (let row = 0; row < rowCount; row++) {
+    const last = runs.at(-1)
+    if (last !== undefined && last.shard === shard[row] && last.number === entity[row]) last.count++
+    else runs.push({ shard: shard[row] as number, number: entity[row] as number, first: version[row] as number, count: 1 })
+  }
+  return runs
 }
 
 /** Which rows each entity had, in clustered order. Undefined when that is not known of all. */

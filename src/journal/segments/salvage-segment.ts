@@ -4,7 +4,7 @@ import { BlockReader } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
 import type { EventType } from '#journal/journal.js'
 import type { SealedEntry } from './manifest.js'
-import { SEGMENT_HEADER_BYTES, writeSegmentHeader } from './segment-format.js'
+import { writeSegmentHeader } from './segment-format.js'
 import { type EntityRun, type SegmentFile, segmentFromBytes } from './segment-file.js'
 import { SegmentRows } from './segment-rows.js'
 
@@ -24,7 +24,10 @@ export interface Salvage {
  * Reads what is whole of a sealed file: of each block the groups in front of the first damaged one, since positions follow from group to group; where the directory of
  * blocks is damaged they are found by their magic. Its header is taken from the manifest. Throws ERR_FORMAT_NEWER.
  */
-export function salvageSegment(bytes: Uint8Array, entry: SealedEntry, types: readonly EventType[]): Salvage {
+export function salvageSegment(found: Uint8Array, entry: SealedEntry, types: readonly EventType[]): Salvage {
+  // As long as it was, so that of a block that was cut through the groups in front of the cut are read.
+  const bytes = new Uint8Array(Math.max(found.length, entry.bytes))
+  bytes.set(found)
   const file = openAnyway(bytes, entry)
   const rows = new SegmentRows(types)
   const ranks: number[] = []
@@ -46,7 +49,6 @@ export function salvageSegment(bytes: Uint8Array, entry: SealedEntry, types: rea
 
 /** The file under a header that is right. Undefined when its footer is not. */
 function openAnyway(bytes: Uint8Array, entry: SealedEntry): SegmentFile | undefined {
-  if (bytes.length < SEGMENT_HEADER_BYTES) return undefined
   const copy = Uint8Array.from(bytes)
   copy.set(headerOf(entry))
   return attempt(() => segmentFromBytes(copy, entry.segment))
