@@ -3,6 +3,7 @@ import { BLOCK_MAGIC, type BlockEntities, type BlockMark, readHeader } from '#jo
 import { BlockReader } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
 import type { EventType } from '#journal/journal.js'
+import { lastGroups, originStarts, type OriginStarts } from './last-groups.js'
 import type { SealedEntry } from './manifest.js'
 import { writeSegmentHeader } from './segment-format.js'
 import { type EntityRun, type SegmentFile, segmentFromBytes } from './segment-file.js'
@@ -21,8 +22,8 @@ export interface Salvage {
 }
 
 /**
- * Reads what is whole of a sealed file: of each block the groups in front of the first damaged one, since positions follow from group to group; where the directory of
- * blocks is damaged they are found by their magic. Its header is taken from the manifest. Throws ERR_FORMAT_NEWER.
+ * Reads what is whole of a sealed file. Where the directory of blocks is damaged they are found by their magic, and of each only the groups in front of the first damaged one are read, since
+ * positions follow from group to group. Its header is taken from the manifest. Throws ERR_FORMAT_NEWER.
  */
 export function salvageSegment(found: Uint8Array, entry: SealedEntry, types: readonly EventType[]): Salvage {
   // As long as it was, so that of a block that was cut through the groups in front of the cut are read.
@@ -32,11 +33,16 @@ export function salvageSegment(found: Uint8Array, entry: SealedEntry, types: rea
   const rows = new SegmentRows(types)
   const ranks: number[] = []
   const blocks = file === undefined ? foundBlocks(bytes) : file.footer.blocks
-  for (const [id, { offset, bytes: count }] of blocks.entries()) {
-    const from = rows.rowCount
-    addWhole(bytes.slice(offset, offset + count), entry, rows)
+  const pieces = blocks.map(({ offset, bytes: count }) => bytes.slice(offset, offset + count))
+  const starts: OriginStarts = file === undefined ? [] : pieces.map((piece) => attempt(() => originStarts(piece)))
+  const ends = file && originEnds(file)
+  for (const [id, piece] of pieces.entries()) {
     const rank = file?.ranks[id] ?? 0
-    for (let row = from; row < rows.rowCount; row++) ranks.push(rank + row - from)
+    for (const { block, groupCount, rankIn } of wholeParts(piece, entry, (ordinal) => ends && endIn(ends, starts, id, ordinal))) {
+      const from = rows.rowCount
+      attempt(() => rows.add(new BlockReader(block, entry.segment), 0, groupCount))
+      for (let row = from; row < rows.rowCount; row++) ranks.push(rank + rankIn + row - from)
+    }
   }
   return {
     rows,
@@ -77,15 +83,45 @@ function lengthAt(bytes: Uint8Array, offset: number): number | undefined {
   return attempt(() => readHeader(bytes.subarray(offset), false).totalBytes)
 }
 
-function addWhole(bytes: Uint8Array, entry: SealedEntry, rows: SegmentRows): void {
-  attempt(() => {
-    const reader = new BlockReader(bytes, entry.segment)
-    const { isClustered, basePosition, endPosition, groups } = reader.header
-    if (!isClustered || basePosition < entry.firstPosition || endPosition > entry.endPosition) return
-    let whole = 0
-    while (whole < groups.length && isWhole(reader, whole)) whole++
-    rows.add(reader, 0, whole)
-  })
+interface WholePart {
+  readonly block: Uint8Array
+  /** From its first group on. */
+  readonly groupCount: number
+  /** Of its first row in the block as it was. */
+  readonly rankIn: number
+}
+
+/** The groups in front of the first damaged one, and those behind the last where the positions of their rows show from the other end. */
+function wholeParts(bytes: Uint8Array, entry: SealedEntry, endOf: (ordinal: number) => number | undefined): WholePart[] {
+  const reader = attempt(() => new BlockReader(bytes, entry.segment))
+  if (reader === undefined) return []
+  const { header } = reader
+  const { isClustered, basePosition, endPosition, groups } = header
+  if (!isClustered || basePosition < entry.firstPosition || endPosition > entry.endPosition) return []
+  const isGood = groups.map((_, index) => isWhole(reader, index))
+  const first = isGood.indexOf(false)
+  if (first < 0) return [{ block: bytes, groupCount: groups.length, rankIn: 0 }]
+  const behind = isGood.lastIndexOf(false) + 1
+  const last = behind < groups.length ? attempt(() => lastGroups(bytes, header, behind, endOf)) : undefined
+  const parts: WholePart[] = [{ block: bytes, groupCount: first, rankIn: 0 }]
+  if (last !== undefined) parts.push({ block: last, groupCount: groups.length - behind, rankIn: groups[behind]?.rank ?? 0 })
+  return parts
+}
+
+/** Where the rows of an original block that stand in a block end: where they go on in a later one, or where the original block ends. */
+function endIn(ends: Float64Array, starts: OriginStarts, id: number, ordinal: number): number | undefined {
+  for (const later of starts.slice(id + 1)) {
+    if (later === undefined) return undefined
+    const start = later.get(ordinal)
+    if (start !== undefined) return start
+  }
+  return ends[ordinal]
+}
+
+/** Where each original block ends. */
+function originEnds({ header, footer }: SegmentFile): Float64Array {
+  let end = header.firstPosition
+  return Float64Array.from(footer.origins, (count) => (end += count))
 }
 
 function isWhole(reader: BlockReader, group: number): boolean {
