@@ -14,6 +14,17 @@ function dropped({ segment, firstPosition, endPosition }: SealedEntry): Manifest
 
 const A = sealed(0, 40)
 const B = sealed(40, 90)
+const REPAIRED: SealedEntry = { ...A, segment: '000000000000.1.segment', rowsHash: '44', fileHash: '55' }
+const FENCED: ManifestEntry = {
+  kind: 'fenced',
+  segment: REPAIRED.segment,
+  block: 3,
+  firstPosition: 3,
+  endPosition: 8,
+  rowCount: 2,
+  entities: [{ entity: 'press/a', from: 1, to: 2 }],
+  replacement: REPAIRED,
+}
 
 describe('what a log directory comes to', () => {
   test.each([
@@ -54,6 +65,24 @@ describe('what a log directory comes to', () => {
       ['000000000000.segment', '000000000040.segment', '000000000090.active'],
       [A, B, dropped(A)],
       { sealed: [B], unsealed: ['000000000090.active'], remove: ['000000000000.segment'], missing: [], firstPosition: 40 },
+    ],
+    [
+      'a file that repair wrote anew, and the damaged one',
+      ['000000000000.1.segment', '000000000000.segment', '000000000040.segment', '000000000090.active'],
+      [A, B, FENCED],
+      { sealed: [REPAIRED, B], remove: ['000000000000.segment'], missing: [] },
+    ],
+    [
+      'a file that repair wrote, and the manifest does not have yet',
+      ['000000000000.1.segment', '000000000000.1.segment.new', '000000000000.segment', '000000000040.active'],
+      [A],
+      { sealed: [A], remove: ['000000000000.1.segment', '000000000000.1.segment.new'], missing: [] },
+    ],
+    [
+      'a file that repair wrote anew, dropped',
+      ['000000000000.segment', '000000000040.segment', '000000000090.active'],
+      [A, B, FENCED, dropped(REPAIRED)],
+      { sealed: [B], remove: ['000000000000.segment'], missing: [], firstPosition: 40 },
     ],
     ['all of it dropped', ['000000000040.active'], [A, dropped(A)], { sealed: [], firstPosition: 40, endOfSealed: 40, missing: [] }],
     ['a sealed file that is gone', ['000000000040.active'], [A], { missing: ['000000000000.segment'] }],
