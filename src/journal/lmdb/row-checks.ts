@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Piscina } from 'piscina'
 import type { EventType, Finding } from '#journal/journal.js'
 import { checkRows, type RowCheck } from '#journal/row-check.js'
+import { THREAD_OPTIONS } from './thread-options.js'
 
 /** Logs with fewer blocks are looked through before threads have started. */
 const POOL_FROM_BLOCKS = 256
@@ -35,6 +36,7 @@ export class RowChecks {
     this.#pool ??= new Pool<RowCheck, string | undefined>({
       filename: fileURLToPath(new URL('../row-check.js', import.meta.url)),
       maxThreads: availableParallelism(),
+      ...THREAD_OPTIONS,
     })
     const running = this.#pool.run(check).then((wrong) => {
       this.#note(block, wrong)

@@ -12,6 +12,7 @@ import type { PackedBlocks, SegmentAnswer, SegmentTask } from '#journal/segments
 import { diskFailed, isOutOfRoom } from './environment.js'
 import type { ManifestStore } from './manifest-store.js'
 import type { Segment } from './segment.js'
+import { THREAD_OPTIONS } from './thread-options.js'
 
 /** What was just done, in this order. A crash behind any of them leaves the old segment or the new one. */
 export type SealStep = 'rotated' | 'read' | 'encoded' | 'written' | 'synced' | 'verified' | 'renamed' | 'listed' | 'unlinked'
@@ -185,6 +186,7 @@ export class Sealer {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: THREAD_IDLE_MS,
+      ...THREAD_OPTIONS,
     })
     const arrays = task.kind === 'seal' ? task.packed.map(({ bytes }) => bytes) : [task.bytes]
     try {
