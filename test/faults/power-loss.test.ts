@@ -43,7 +43,7 @@ describe(`a journal whose machine loses power (seed ${seed})`, () => {
       expect(counts, found.join('\n')).toEqual({ images: count, ackedMissing: 0, wrongValues: 0, unreadable: 0 })
       done += count
     }
-  }, 120_000)
+  }, 120_000 + images * 500)
 
   test('would be found out if it acknowledged before it synced', async (context) => {
     if (typeof recorder === 'string' && process.env['CI'] === undefined) context.skip(recorder)
