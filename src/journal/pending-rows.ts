@@ -2,6 +2,7 @@ import { assert } from '#base/assert.js'
 import { AppendReader, OUTCOME_NONE, ROW_HEADER_BYTES } from './append-frame.js'
 import type { EventTypes } from './event-types.js'
 import type { Memory } from './name-table.js'
+import { radixPass } from './radix-pass.js'
 
 /**
  * The accepted appends of a batch, and after `sort` their rows by (shard, entity number, version), one array per field, so that whoever encodes a
@@ -187,27 +188,9 @@ export class PendingRows {
 
   /** One stable counting pass over a byte of the key (LSD radix sort). */
   #sortBy(keys: Uint32Array | Uint16Array, shift: number): void {
-    const counts = this.#counts.fill(0)
     const from = this.#order
     const to = this.#spare
-    const count = this.#appendCount
-    for (let index = 0; index < count; index++) {
-      const digit = ((keys[index] as number) >>> shift) & 0xff
-      counts[digit] = (counts[digit] as number) + 1
-    }
-    let start = 0
-    for (let digit = 0; digit < 256; digit++) {
-      const own = counts[digit] as number
-      counts[digit] = start
-      start += own
-    }
-    for (let index = 0; index < count; index++) {
-      const append = from[index] as number
-      const digit = ((keys[append] as number) >>> shift) & 0xff
-      const at = counts[digit] as number
-      to[at] = append
-      counts[digit] = at + 1
-    }
+    radixPass(keys, shift, this.#appendCount, from, to, this.#counts)
     this.#order = to
     this.#spare = from
   }

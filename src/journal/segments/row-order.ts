@@ -1,3 +1,4 @@
+import { radixPass } from '#journal/radix-pass.js'
 import type { SegmentRows } from './segment-rows.js'
 
 /**
@@ -13,24 +14,7 @@ export function clusteredOrder(rows: SegmentRows): Uint32Array {
     let used = 0
     for (let index = 0; index < rowCount; index++) used |= keys[index] as number
     for (let shift = 0; shift < 32 && used >>> shift !== 0; shift += 8) {
-      counts.fill(0)
-      for (let index = 0; index < rowCount; index++) {
-        const digit = ((keys[index] as number) >>> shift) & 0xff
-        counts[digit] = (counts[digit] as number) + 1
-      }
-      let start = 0
-      for (let digit = 0; digit < 256; digit++) {
-        const own = counts[digit] as number
-        counts[digit] = start
-        start += own
-      }
-      for (let index = 0; index < rowCount; index++) {
-        const row = order[index] as number
-        const digit = ((keys[row] as number) >>> shift) & 0xff
-        const at = counts[digit] as number
-        spare[at] = row
-        counts[digit] = at + 1
-      }
+      radixPass(keys, shift, rowCount, order, spare, counts)
       const sorted = spare
       spare = order
       order = sorted
