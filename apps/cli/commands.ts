@@ -42,7 +42,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Show the processes of a running plant and its newest recoveries',
     options: [DATA_OPTION, ['--watch', 'again every second']],
     examples: [
-      ['status', 'the plant on ./data'],
+      ['status', 'the plant on ./data, and how far each subscription came'],
       ['status --watch --json', 'a JSON line a second'],
     ],
     hasJson: true,

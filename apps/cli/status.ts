@@ -1,22 +1,34 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isMillraceError } from '#base/errors.js'
+import { callControl } from '#processes/control-client.js'
 import type { ProcessStatus } from '#processes/supervision-event.js'
+import type { SubscriptionState } from '#reading/subscription-registry.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { askSupervisor } from './ask-supervisor.js'
 import type { Run } from './command.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf } from './place.js'
+import { printSubscriptions, type ShownSubscription, shownSubscriptions } from './subscription-table.js'
 
 const WATCH_EVERY_MS = 1000
 
-/** Shows the processes of a running plant and its newest recoveries. */
+/** A journal that is just replaced, or hangs, must not keep anybody from seeing so. */
+const JOURNAL_WITHIN_MS = 1000
+
+/** Shows the processes of a running plant, its newest recoveries, and who reads its log. */
 export const runStatus: Run = async (_args, options, output) => {
   const dataDirectory = dataDirectoryOf(options)
   for (;;) {
     const status = (await askSupervisor(dataDirectory, 'status', { recoveries: 5 })) as PlantStatus
     const http = readGatewayDoors(dataDirectory)?.http
-    if (output.isJson) output.json({ ...status, http })
-    else show(status, http, output)
+    const subscriptions = await subscriptionsOf(dataDirectory)
+    if (output.isJson) output.json({ ...status, http, subscriptions: subscriptions ?? null })
+    else {
+      show(status, http, output)
+      showSubscriptions(subscriptions, output)
+    }
     if (options['watch'] !== true) return 0
     await delay(WATCH_EVERY_MS)
     if (!output.isJson && process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J')
@@ -54,6 +66,26 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
     [{ title: 'recovered' }, { title: 'cause' }, { title: 'ms', align: 'right' }, { title: 'entities' }, { title: 'events' }],
     status.recoveries.map((one) => [one.process, one.cause, one.rtoMs.toFixed(1), one.entities, one.events]),
   )
+}
+
+/** Undefined when the journal does not answer. */
+async function subscriptionsOf(dataDirectory: string): Promise<readonly ShownSubscription[] | undefined> {
+  const { journalSocket } = dataPaths(dataDirectory)
+  try {
+    const states = (await callControl(journalSocket, 'subscriptions', {}, JOURNAL_WITHIN_MS)) as SubscriptionState[]
+    if (states.length === 0) return []
+    return shownSubscriptions(states, (await callControl(journalSocket, 'locate', { start: 'end' }, JOURNAL_WITHIN_MS)) as number)
+  } catch (error) {
+    if (isMillraceError(error)) return undefined
+    throw error
+  }
+}
+
+function showSubscriptions(subscriptions: readonly ShownSubscription[] | undefined, output: Output): void {
+  if (subscriptions?.length === 0) return
+  output.line()
+  if (subscriptions === undefined) output.line('Subscriptions are not known: the journal does not answer.')
+  else printSubscriptions(subscriptions, output)
 }
 
 function nameOf({ role, slot }: ProcessStatus): string {

@@ -1,32 +1,19 @@
-import { isoMicros } from '#base/micros.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { askJournal } from './ask-journal.js'
 import type { Run } from './command.js'
 import { positionOption } from './number-option.js'
 import { dataDirectoryOf } from './place.js'
+import { printSubscriptions, shownSubscriptions } from './subscription-table.js'
 
 /** Prints the named subscriptions: how far each came, and when it was last heard of. */
 export const runSubscriptionList: Run = async (_args, options, output) => {
   const access = await JournalAccess.open(dataDirectoryOf(options))
   try {
-    const { endPosition } = await access.summary()
-    const subscriptions = await access.subscriptions()
-    if (output.isJson) {
-      output.json({ endPosition, subscriptions: subscriptions.map((one) => ({ ...one, lag: endPosition - one.position })) })
-      return 0
-    }
-    if (subscriptions.length === 0) output.line('There are no named subscriptions.')
-    else
-      output.table(
-        [{ title: 'subscription' }, { title: 'position' }, { title: 'lag' }, { title: 'last seen' }, { title: 'state' }],
-        subscriptions.map(({ name, position, seenAt, reason }) => [
-          name,
-          position,
-          Math.max(0, endPosition - position),
-          isoMicros(seenAt),
-          reason === undefined ? 'ok' : `fenced: ${reason}`,
-        ]),
-      )
+    const [endPosition, states] = [await access.endPosition(), await access.subscriptions()]
+    const subscriptions = shownSubscriptions(states, endPosition)
+    if (output.isJson) output.json({ endPosition, subscriptions })
+    else if (subscriptions.length === 0) output.line('There are no named subscriptions.')
+    else printSubscriptions(subscriptions, output)
     return 0
   } finally {
     await access.close()

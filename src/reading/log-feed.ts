@@ -59,6 +59,7 @@ export class JournalFeed implements LogFeed {
     })
     let toldMs = Number.NEGATIVE_INFINITY
     let told = from
+    const leave = holder === undefined ? () => {} : subscriptionsOf(journal, clock).enter(holder.name)
     try {
       while (!signal.aborted) {
         if (holder !== undefined) subscriptionsOf(journal, clock).check(holder)
@@ -79,6 +80,7 @@ export class JournalFeed implements LogFeed {
       }
     } finally {
       cursor.close()
+      leave()
     }
   }
 

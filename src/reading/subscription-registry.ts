@@ -13,6 +13,8 @@ export interface SubscriptionState {
   readonly updatedAt: number
   /** When its reader last asked for rows, as far as this process knows; never before `updatedAt`. */
   readonly seenAt: number
+  /** Somebody reads under the name right now, if only by waiting for rows to come. */
+  readonly isRead: boolean
   readonly isFenced: boolean
   /** Why it is fenced. */
   readonly reason?: string
@@ -62,6 +64,8 @@ export class SubscriptionRegistry {
   readonly #clock: Clock
   #records: Map<string, Stored> | undefined
   readonly #seen = new Map<string, number>()
+  /** How many read under a name: for a moment a successor beside the one before. */
+  readonly #readers = new Map<string, number>()
   readonly #watchers = new Set<{ readonly name: string; readonly callback: () => void }>()
 
   constructor(journal: Journal, clock: Clock) {
@@ -76,6 +80,7 @@ export class SubscriptionRegistry {
       position,
       updatedAt,
       seenAt: Math.max(updatedAt, this.#seen.get(name) ?? 0),
+      isRead: this.#readers.has(name),
       isFenced: reason !== undefined,
       ...(reason === undefined ? {} : { reason }),
     }))
@@ -108,6 +113,16 @@ export class SubscriptionRegistry {
     if (known === undefined || known.term !== term) throw known?.isReset === true ? resetMeanwhile(name) : taken(name)
     if (known.fenced !== undefined) throw fenced(name, known.position, known.fenced)
     this.#seen.set(name, this.#clock.nowMicros())
+  }
+
+  /** Counts a reader of that name until the answer is called, once. */
+  enter(name: string): () => void {
+    this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1)
+    return () => {
+      const left = (this.#readers.get(name) ?? 1) - 1
+      if (left === 0) this.#readers.delete(name)
+      else this.#readers.set(name, left)
+    }
   }
 
   /** Calls back when the subscription was fenced, reset, removed or opened by another, until the answer is called: look at `check`. */

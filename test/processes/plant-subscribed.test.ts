@@ -171,6 +171,26 @@ describe('the log of a plant, read from another process', () => {
     expect(versions).toEqual(upTo(1, versions.length + 1))
   })
 
+  test('tells in the status of its plant who reads it now and who does not', async () => {
+    const status = async () => {
+      const program = new ProgramUnderTest(['status', '--json', '--data', data], { cwd: directory })
+      await program.ended
+      return (program.json.at(-1) as { subscriptions: readonly { name: string }[] }).subscriptions.find(({ name }) => name === 'live')
+    }
+    const end = await endPosition()
+    const subscription = await openSubscription({ data, name: 'live', from: end })
+    const reading = subscription.forEach(() => undefined)
+
+    await until('it is known to be read', async () => ((await status()) as { state?: string } | undefined)?.state === 'reading')
+    await subscription.close()
+    await reading
+
+    expect(await status()).toMatchObject({ position: end, lag: 0, state: 'paused' })
+    const shown = new ProgramUnderTest(['status', '--data', data], { cwd: directory })
+    await shown.ended
+    expect(shown.stdout).toMatch(new RegExp(`^live +${end.toLocaleString('en-US')} +0 +\\S+ +paused$`, 'm'))
+  })
+
   test('has a list of those who read it, who can be reset and forgotten', async () => {
     const command = async (...words: string[]) => {
       const program = new ProgramUnderTest(['subscription', ...words, '--data', data], { cwd: directory })
