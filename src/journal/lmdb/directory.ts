@@ -14,6 +14,8 @@ import { syncDirectory } from './environment.js'
  *                                   the block (block-format.ts). The last of them is being written
  *   log/<first position>.segment    a sealed segment (segments/segment-format.ts); with a number before `.segment` one that repair wrote anew
  *   log/….new                       what a crash left of either
+ *   repair.json                     a repair that was ended on the way (pending-repair.ts)
+ *   damaged/                        files as they were before repair
  *   catalog/                        LMDB environment of what is small and overwritten (catalog.ts)
  */
 export interface LogFormat {

@@ -8,6 +8,7 @@ import { createFormat, freeBytesOf, logPaths, noJournal, readFormat } from './di
 import { DATA_FILE, openEnvironment } from './environment.js'
 import type { LmdbJournalOptions } from './journal-options.js'
 import { LmdbJournal } from './lmdb-journal.js'
+import { finishRepair, pendingRepair, repairUnfinished } from './pending-repair.js'
 
 export const MAP_BYTES_DEFAULT = 256 * 2 ** 30
 export const CATALOG_BYTES_MAX = 64 * 2 ** 30
@@ -17,13 +18,15 @@ const openDirectories = new Set<string>()
 
 /**
  * Opens the log in a directory. Throws ERR_NO_JOURNAL (read-only, nothing there), ERR_JOURNAL_OPEN (open in this process already),
- * ERR_LOG_FORMAT, ERR_FORMAT_NEWER, ERR_SEGMENT_UNREADABLE, ERR_CATALOG_DAMAGED, ERR_BLOCK_DAMAGED where what it must read is damaged.
+ * ERR_LOG_FORMAT, ERR_FORMAT_NEWER, ERR_SEGMENT_UNREADABLE, ERR_CATALOG_DAMAGED, ERR_BLOCK_DAMAGED where what it must read is damaged, and ERR_REPAIR_UNFINISHED (read-only, where a repair was ended
+ * on the way; otherwise it is finished).
  */
 export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Journal> {
   const { isReadOnly = false } = options
   const directory = resolve(options.directory)
   const found = readFormat(directory)
   if (found === undefined && isReadOnly) throw noJournal(directory)
+  if (isReadOnly && pendingRepair(directory) !== undefined) throw repairUnfinished(directory)
   const format =
     found ??
     createFormat(directory, {
@@ -51,6 +54,7 @@ export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Jour
     opened.push(catalogDatabase)
     const { freeBytes = freeBytesOf } = options
     const catalog = new Catalog(catalogDatabase, join(paths.catalog, DATA_FILE), () => freeBytes(directory))
+    if (!isReadOnly) await finishRepair(directory, catalogDatabase, catalog)
     const mapBytes = options.mapBytes ?? MAP_BYTES_DEFAULT
     const journal = new LmdbJournal({ ...options, directory, isReadOnly, mapBytes, format, catalog, release })
     opened.push(await journal.open())

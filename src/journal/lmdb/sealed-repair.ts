@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { assert } from '#base/assert.js'
 import type { BlockReader } from '#journal/block-reader.js'
 import type { EventTypes } from '#journal/event-types.js'
@@ -17,6 +17,7 @@ import { freeName, type GoneRows, type GoneVersions } from './gone-rows.js'
 import { placeholder } from './lost-rows.js'
 import type { ManifestStore } from './manifest-store.js'
 import { PlainDatabase } from './plain-database.js'
+import { onDisk, type RepairStep } from './repair-disk.js'
 import { Segment } from './segment.js'
 
 export interface SealedRepairOptions {
@@ -89,26 +90,42 @@ export class SealedRepair {
    * Writes the new files. The entry in the manifest, which comes when its file is durable, puts it in the place of the damaged one; before it the old one counts, and what was written is
    * removed at the next opening. The damaged file has a second name in the attic by then.
    */
-  async carryOut(catalog: Catalog, manifest: ManifestStore, attic: string): Promise<void> {
-    const { log, types } = this.#options
+  async carryOut(catalog: Catalog, manifest: ManifestStore, attic: string, onStep: (step: RepairStep) => void): Promise<void> {
+    const { log } = this.#options
     if (this.#done.size === 0) return
     if (this.#added.length > 0) await catalog.saveEventTypes(this.#added)
-    mkdirSync(attic, { recursive: true, mode: 0o700 })
     for (const [segment, { entry, bytes, gone }] of this.#done) {
       const path = join(log, entry.segment)
-      const draft = `${path}.new`
+      await onDisk(path, async () => {
+        this.#write(path, bytes, entry)
+        onStep('written')
+        mkdirSync(attic, { recursive: true, mode: 0o700 })
+        linkSync(join(log, segment), freeName(join(attic, segment)))
+        for (const directory of [attic, dirname(attic), log]) syncDirectory(directory)
+        onStep('kept')
+        await manifest.append(gone.length === 0 ? entry : fencedEntry(entry, gone))
+        onStep('listed')
+        rmSync(join(log, segment))
+        syncDirectory(log)
+        onStep('unlinked')
+      })
+    }
+  }
+
+  /** The whole file or none, durable but for its name. */
+  #write(path: string, bytes: Uint8Array, entry: SealedEntry): void {
+    const draft = `${path}.new`
+    try {
       writeFileSync(draft, bytes, { mode: 0o600 })
       const descriptor = openSync(draft, 'r+')
       fsyncSync(descriptor)
       closeSync(descriptor)
-      const back = readBack({ segment: entry.segment, bytes: new Uint8Array(readFileSync(draft)), types: types.all })
+      const back = readBack({ segment: entry.segment, bytes: new Uint8Array(readFileSync(draft)), types: this.#options.types.all })
       assert(hex(back.fileHash) === entry.fileHash && hex(back.rowsHash) === entry.rowsHash, 'a repaired file reads as it was written')
       renameSync(draft, path)
-      linkSync(join(log, segment), freeName(join(attic, segment)))
-      for (const directory of [attic, log]) syncDirectory(directory)
-      await manifest.append(gone.length === 0 ? entry : fencedEntry(entry, gone))
-      rmSync(join(log, segment))
-      syncDirectory(log)
+    } catch (error) {
+      rmSync(draft, { force: true })
+      throw error
     }
   }
 

@@ -11,6 +11,7 @@ import { logPaths, noJournal, readFormat } from './directory.js'
 import { DATA_FILE, fileBytes } from './environment.js'
 import { loadHeads } from './heads-checkpoint.js'
 import { ManifestStore } from './manifest-store.js'
+import { noteIn } from './pending-repair.js'
 import { PlainDatabase } from './plain-database.js'
 import { SealedSegment } from './sealed-segment.js'
 import { Segment } from './segment.js'
@@ -27,6 +28,7 @@ export async function* verifyFiles(directory: string, progress?: (done: number, 
   try {
     const { findings, shardCount } = checkFormat(directory)
     yield* findings
+    if (existsSync(noteIn(directory))) yield damaged('log', 'a repair of it was not finished')
     const catalogFile = join(paths.catalog, DATA_FILE)
     const catalog = attempt('catalog', () => new PlainDatabase(catalogFile))
     const known: Known = { types: [], heads: [], manifest: [] }

@@ -40,13 +40,13 @@ export async function* verifyLog(options: VerifyOptions): AsyncGenerator<Finding
   const [sealed, unsealed] = [[...options.sealed], [...options.unsealed]]
   const progress = new Progress(sealed, unsealed, options.progress)
   const fenced = manifest.filter((entry) => entry.kind === 'fenced')
-  // A sealed file that repair wrote is whole: what is wrong with it now is new.
+  // What repair wrote is whole: what is wrong with it now is new.
   for (const segment of sealed) yield* await checkSealed(segment, types, progress)
   const verifier = new LogVerifier(heads, startBehind(options))
   for (const one of unsealed) {
-    for await (const findings of checkUnsealed(one, verifier, types, progress)) yield* known(fenced, findings)
+    for await (const findings of checkUnsealed(one, verifier, types, progress)) yield* findings
   }
-  yield* known(fenced, verifier.end(unsealed.at(-1)?.segment.name ?? 'log', endPosition))
+  yield* verifier.end(unsealed.at(-1)?.segment.name ?? 'log', endPosition)
   for (const entry of fenced) yield fencedNote(entry)
   progress.end()
 }
@@ -155,14 +155,6 @@ function sealedVersions(sealed: readonly SealedSegment[]): Map<number, number[]>
   } catch {
     return undefined
   }
-}
-
-/** Turns what repair has fenced already into notes. */
-function known(fenced: readonly FencedEntry[], findings: readonly Finding[]): Finding[] {
-  return findings.map((finding) => {
-    const fence = fenced.find((one) => one.segment === finding.segment && one.firstPosition === finding.block)
-    return fence === undefined ? finding : { ...finding, severity: 'note', what: `fenced, known: ${finding.what}` }
-  })
 }
 
 function fencedNote({ segment, firstPosition, endPosition, rowCount, entities, positions = [] }: FencedEntry): Finding {

@@ -3,7 +3,7 @@ import { type ManifestEntry, type SealedEntry, sealedEntries } from './manifest.
 /** Names in the log directory: the first position in twelve digits, of a file that repair wrote anew how many there were before it, then what it is. */
 const UNSEALED = /^(\d{12,})\.active$/
 const SEALED = /^\d{12,}(?:\.(\d+))?\.segment$/
-const DRAFT = /^\d{12,}(\.\d+)?\.(segment\.new|active\.new)$/
+const DRAFT = /^\d{12,}(?:\.\d+)?\.(?:segment|active)(?:\.new)+$/
 
 export function unsealedName(firstPosition: number): string {
   return `${String(firstPosition).padStart(12, '0')}.active`
