@@ -3,14 +3,17 @@
  * the process and the calls that change files below one directory. The C library's names are the border: LMDB's addon
  * and Node's own file calls both go through them.
  *
- *   MILLRACE_DISK_ROOT   the directory, absolute, without links in it. Nothing happens without it
- *   MILLRACE_DISK_LOG    every change is appended to this file, in the order in which it takes effect: see struct entry
- *   MILLRACE_DISK_ACKS   what is written to this file goes into the record too, as an acknowledgement
- *   MILLRACE_DISK_LATE   1: a sync returns at once, and is carried out when the next one is asked for. The lie that
- * must be found MILLRACE_DISK_FAIL   while this file is there, a sync counts down the number in it; the one that
- * reaches 0 removes the file and fails with EIO. What was not synced is dropped: the old bytes are put back, as if the
- * page cache had been MILLRACE_DISK_ROOM   file of 8 bytes, mapped: how many bytes files may still grow; statfs tells
- * the same. A write beyond fails with ENOSPC
+ *   MILLRACE_DISK_ROOT  the directory, absolute, without links in it. Nothing happens without it.
+ *   MILLRACE_DISK_LOG   every change is appended to this file, in the order in which it takes effect: see struct entry.
+ *   MILLRACE_DISK_ACKS  what is written to this file goes into the record too, as an acknowledgement.
+ *   MILLRACE_DISK_LATE  1: a sync returns at once, and is carried out when the next one is asked for. The lie that
+ *                       must be found.
+ *   MILLRACE_DISK_FAIL  while this file is there, a sync counts down the number in it; the one that reaches 0 removes
+ *                       the file and fails with EIO. What was not synced is dropped: the old bytes are put back, as if
+ *                       the page cache had been.
+ *   MILLRACE_DISK_ROOM  this file is struct room, shared by all processes: what would make the files longer than its
+ *                       limit fails with ENOSPC before anything is written, and statfs tells what is left of it. Files
+ *                       count with their lengths, names nothing; with nothing left no name can be added.
  *
  * A write is recorded before it is carried out and under one lock, so that the order of the record is the order of the
  * writes. A sync is recorded when it begins and when it has returned, without the lock: only writes before its
@@ -58,6 +61,12 @@ struct entry {
   uint32_t other_name_bytes;
 };
 
+/* Lengths of all files together, kept by the processes on the disk, and how long they may be, set from outside. */
+struct room {
+  int64_t used;
+  int64_t limit;
+};
+
 #define FILES_MAX 65536
 
 struct open_file {
@@ -86,7 +95,7 @@ static const char* acks;
 static const char* fail_path;
 static int is_late;
 static int log_file = -1;
-static int64_t* room;
+static struct room* room;
 static uint64_t next_id;
 static struct undo* undone;
 static uint64_t late;
@@ -154,6 +163,27 @@ static off_t bytes_of(int file) {
   return fstat(file, &found) == 0 ? found.st_size : 0;
 }
 
+/* Takes room for so many bytes more, or gives it back for fewer; -1 when there is too little. */
+static int take_room(off_t more) {
+  if (room == NULL || more == 0) return 0;
+  int64_t used = __atomic_add_fetch(&room->used, more, __ATOMIC_SEQ_CST);
+  if (more < 0 || used <= __atomic_load_n(&room->limit, __ATOMIC_SEQ_CST)) return 0;
+  __atomic_sub_fetch(&room->used, more, __ATOMIC_SEQ_CST);
+  errno = ENOSPC;
+  return -1;
+}
+
+static int64_t room_left(void) {
+  int64_t left = __atomic_load_n(&room->limit, __ATOMIC_SEQ_CST) - __atomic_load_n(&room->used, __ATOMIC_SEQ_CST);
+  return left < 0 ? 0 : left;
+}
+
+/* What removing a name gives back: the length of a file that has no other. */
+static off_t bytes_at(const char* path) {
+  struct stat found;
+  return lstat(path, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 ? found.st_size : 0;
+}
+
 /* A descriptor may have been closed past the C library, and given to something else. */
 static struct open_file* watched(int file) {
   if (file < 0 || file >= FILES_MAX || files[file].inode == 0) return NULL;
@@ -170,9 +200,12 @@ static int opened(int (*call)(const char*, int, ...), const char* path, int flag
   if (name == NULL && !is_ack) return call(path, flags, mode);
   pthread_mutex_lock(&lock);
   int is_new = (flags & O_CREAT) != 0 && access(path, F_OK) != 0;
-  int file = call(path, flags, mode);
-  int error = errno;
+  int is_refused = is_new && !is_ack && room != NULL && room_left() == 0;
+  off_t truncated = (flags & O_TRUNC) != 0 && !is_ack ? bytes_at(path) : 0;
+  int file = is_refused ? -1 : call(path, flags, mode);
+  int error = is_refused ? ENOSPC : errno;
   if (file >= 0 && file < FILES_MAX) {
+    take_room(-truncated);
     struct stat found = {0};
     fstat(file, &found);
     uint64_t inode = found.st_ino;
@@ -274,15 +307,9 @@ static int fails(void) {
   return 1;
 }
 
-/* Takes room for a write that makes the file longer; -1 when there is too little. */
-static int take_room(int file, off_t offset, size_t bytes) {
-  if (room == NULL) return 0;
-  off_t more = offset + (off_t)bytes - bytes_of(file);
-  if (more <= 0) return 0;
-  if (__atomic_sub_fetch(room, more, __ATOMIC_SEQ_CST) >= 0) return 0;
-  __atomic_add_fetch(room, more, __ATOMIC_SEQ_CST);
-  errno = ENOSPC;
-  return -1;
+static off_t growth(int file, off_t end) {
+  off_t more = end - bytes_of(file);
+  return more > 0 ? more : 0;
 }
 
 static ssize_t written(int file, const struct iovec* pieces, int count, off_t offset) {
@@ -310,7 +337,7 @@ static ssize_t written(int file, const struct iovec* pieces, int count, off_t of
     result = (ssize_t)total;
   } else if (open_file->is_synchronous && fails()) {
     error = EIO;
-  } else if (take_room(file, at, total) != 0) {
+  } else if (take_room(growth(file, at + (off_t)total)) != 0) {
     error = errno;
   } else {
     uint64_t inode = open_file->inode;
@@ -361,8 +388,11 @@ ssize_t pwritev64(int file, const struct iovec* pieces, int count, off64_t offse
 static int resized(int file, off_t bytes) {
   if (watched(file) == NULL) return (int)syscall(SYS_ftruncate, file, bytes);
   pthread_mutex_lock(&lock);
-  record((struct entry){.kind = RESIZE, .inode = files[file].inode, .offset = (uint64_t)bytes}, NULL, NULL, NULL);
-  int result = (int)syscall(SYS_ftruncate, file, bytes);
+  int result = take_room(bytes - bytes_of(file));
+  if (result == 0) {
+    record((struct entry){.kind = RESIZE, .inode = files[file].inode, .offset = (uint64_t)bytes}, NULL, NULL, NULL);
+    result = (int)syscall(SYS_ftruncate, file, bytes);
+  }
   int error = errno;
   pthread_mutex_unlock(&lock);
   errno = error;
@@ -372,6 +402,26 @@ static int resized(int file, off_t bytes) {
 int ftruncate(int file, off_t bytes) { return resized(file, bytes); }
 
 int ftruncate64(int file, off64_t bytes) { return resized(file, bytes); }
+
+/* Answers an error number, as the C library's does. */
+int posix_fallocate(int file, off_t offset, off_t bytes) {
+  if (watched(file) == NULL) return REAL(posix_fallocate)(file, offset, bytes);
+  pthread_mutex_lock(&lock);
+  off_t more = growth(file, offset + bytes);
+  int error = take_room(more) == 0 ? 0 : ENOSPC;
+  if (error == 0) {
+    error = REAL(posix_fallocate)(file, offset, bytes);
+    if (error != 0)
+      take_room(-more);
+    else if (more > 0)
+      record((struct entry){.kind = RESIZE, .inode = files[file].inode, .offset = (uint64_t)(offset + bytes)}, NULL,
+             NULL, NULL);
+  }
+  pthread_mutex_unlock(&lock);
+  return error;
+}
+
+int posix_fallocate64(int file, off64_t offset, off64_t bytes) { return posix_fallocate(file, offset, bytes); }
 
 static int synced(int file, int number) {
   if (watched(file) == NULL) return (int)syscall(number, file);
@@ -407,40 +457,49 @@ int fsync(int file) { return synced(file, SYS_fsync); }
 
 int fdatasync(int file) { return synced(file, SYS_fdatasync); }
 
-#define RECORDED(call, ...)             \
-  pthread_mutex_lock(&lock);            \
-  int result = (call);                  \
-  int error = errno;                    \
-  if (result == 0) record(__VA_ARGS__); \
-  pthread_mutex_unlock(&lock);          \
-  errno = error;                        \
+/* What a successful call records, and the room of the file that lost its last name by it. */
+static int named(int result, struct entry entry, const char* name, const char* other, off_t freed) {
+  int error = errno;
+  if (result == 0) {
+    record(entry, name, other, NULL);
+    take_room(-freed);
+  }
+  pthread_mutex_unlock(&lock);
+  errno = error;
   return result;
+}
 
 int rename(const char* from, const char* to) {
   const char* old = below(from);
   const char* now = below(to);
   if (old == NULL || now == NULL) return REAL(rename)(from, to);
-  RECORDED(REAL(rename)(from, to), (struct entry){.kind = RENAME}, old, now, NULL)
+  pthread_mutex_lock(&lock);
+  off_t freed = bytes_at(to);
+  return named(REAL(rename)(from, to), (struct entry){.kind = RENAME}, old, now, freed);
 }
 
 int unlink(const char* path) {
   const char* name = below(path);
   if (name == NULL) return REAL(unlink)(path);
-  RECORDED(REAL(unlink)(path), (struct entry){.kind = UNLINK}, name, NULL, NULL)
+  pthread_mutex_lock(&lock);
+  off_t freed = bytes_at(path);
+  return named(REAL(unlink)(path), (struct entry){.kind = UNLINK}, name, NULL, freed);
 }
 
 int rmdir(const char* path) {
   const char* name = below(path);
   if (name == NULL) return REAL(rmdir)(path);
-  RECORDED(REAL(rmdir)(path), (struct entry){.kind = UNLINK}, name, NULL, NULL)
+  pthread_mutex_lock(&lock);
+  return named(REAL(rmdir)(path), (struct entry){.kind = UNLINK}, name, NULL, 0);
 }
 
 int mkdir(const char* path, mode_t mode) {
   const char* name = below(path);
   if (name == NULL) return REAL(mkdir)(path, mode);
   pthread_mutex_lock(&lock);
-  int result = REAL(mkdir)(path, mode);
-  int error = errno;
+  int is_refused = room != NULL && room_left() == 0 && access(path, F_OK) != 0;
+  int result = is_refused ? -1 : REAL(mkdir)(path, mode);
+  int error = is_refused ? ENOSPC : errno;
   struct stat made;
   if (result == 0 && stat(path, &made) == 0)
     record((struct entry){.kind = MAKE_DIRECTORY, .inode = made.st_ino}, name, NULL, NULL);
@@ -449,21 +508,18 @@ int mkdir(const char* path, mode_t mode) {
   return result;
 }
 
-static void tell_room(unsigned long* free_blocks, unsigned long* available, long block_bytes) {
-  int64_t left = __atomic_load_n(room, __ATOMIC_SEQ_CST);
-  *free_blocks = *available = (unsigned long)((left < 0 ? 0 : left) / block_bytes);
-}
+#define TELL_ROOM(path, into)                             \
+  if (result == 0 && below(path) != NULL && room != NULL) \
+    (into)->f_bfree = (into)->f_bavail = (uint64_t)room_left() / (uint64_t)(into)->f_bsize;
 
 int statfs(const char* path, struct statfs* into) {
   int result = REAL(statfs)(path, into);
-  if (result == 0 && below(path) != NULL && room != NULL)
-    tell_room((unsigned long*)&into->f_bfree, (unsigned long*)&into->f_bavail, into->f_bsize);
+  TELL_ROOM(path, into)
   return result;
 }
 
 int statfs64(const char* path, struct statfs64* into) {
   int result = REAL(statfs64)(path, into);
-  if (result == 0 && below(path) != NULL && room != NULL)
-    tell_room((unsigned long*)&into->f_bfree, (unsigned long*)&into->f_bavail, into->f_bsize);
+  TELL_ROOM(path, into)
   return result;
 }
