@@ -45,7 +45,15 @@ function show({ firstPosition, endPosition, storedBytes, sealed, subscriptions }
         isoMicros(acceptedMax),
         needed(end).join(', '),
       ]),
-      ['active', count(sealedEnd), count(endPosition - sealedEnd), mib(storedBytes - sealedBytes), '', '', needed(endPosition).join(', ')],
+      [
+        'active',
+        count(sealedEnd),
+        count(endPosition - sealedEnd),
+        mib(storedBytes - sealedBytes),
+        '',
+        '',
+        endPosition > sealedEnd ? needed(endPosition).join(', ') : '',
+      ],
     ],
   )
 }

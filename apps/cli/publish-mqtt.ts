@@ -104,11 +104,11 @@ async function runUntil(
 }
 
 function report(target: MqttTarget, output: Output): number {
+  const { readFailure: failure, name } = target
   const { delivered, resent, rejected, position, lag, reconnects } = target.stats()
-  if (output.isJson) output.json({ name: target.name, delivered, resent, rejected, position, lag, reconnects })
-  else {
-    output.line(`${delivered} events published and acknowledged, ${resent} of them sent again, ${rejected} refused`)
-    output.note(`The plant remembers how far it came as subscription ${target.name}: the same command goes on from here.`)
-  }
-  return target.readFailure === undefined ? 0 : 1
+  if (output.isJson) output.json({ name, delivered, resent, rejected, position, lag, reconnects, ...(failure && { failure }) })
+  else output.line(`${delivered} events published and acknowledged, ${resent} of them sent again, ${rejected} refused`)
+  if (failure !== undefined) return 1
+  if (!output.isJson) output.note(`The plant remembers how far it came as subscription ${name}: the same command goes on from here.`)
+  return 0
 }

@@ -28,7 +28,8 @@ export function printSubscriptions(subscriptions: readonly ShownSubscription[], 
       output.line(
         `${name} was fenced, since ${reason}: take what it misses from an archive or a backup, then millrace subscription reset ${name}`,
       )
-    if (state === 'ahead') output.line(`${name} is ahead of the log: millrace subscription reset ${name} --to end, or where it is to go on`)
+    if (state === 'ahead')
+      output.line(`${name} is ahead of the log: \`millrace subscription reset ${name} --to end\`, or to where it is to go on`)
   }
 }
 

@@ -20,12 +20,13 @@ export function behindLog(subscription: string | undefined, position: number, fi
   })
 }
 
-export function fenced(subscription: string, position: number, reason: string): MillraceError {
+export function fenced(subscription: string, position: number, reason: string, firstPosition: number): MillraceError {
+  const restart = `run \`millrace subscription reset ${subscription}\` to go on from the first position that is there`
   return new MillraceError('ERR_SUBSCRIPTION_FENCED', {
     fact: `a subscription was fenced, since ${reason}`,
     action: 'operator',
-    values: { subscription, position },
-    next: 'take the missing rows from an archive or a backup, then run `millrace subscription reset` with its name to go on from the first position',
+    values: { subscription, position, firstPosition },
+    next: position < firstPosition ? `take the rows between the two positions from an archive or a backup, then ${restart}` : restart,
   })
 }
 

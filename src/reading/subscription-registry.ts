@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from '#base/clock.js'
+import type { MillraceError } from '#base/errors.js'
 import { pack, unpack } from '#base/pack.js'
 import type { Journal } from '#journal/index.js'
 import { fenced, resetMeanwhile, taken, unknownSubscription, wrongSubscription } from './subscription-errors.js'
-import { checkStart, type StartPosition, startIn } from './subscription-start.js'
+import { checkStart, firstPositionOf, type StartPosition, startIn } from './subscription-start.js'
 
 /** What a named subscription has had. */
 export interface SubscriptionState {
@@ -98,7 +99,7 @@ export class SubscriptionRegistry {
     if (from !== 'checkpoint') position = startIn(this.#journal, from, name)
     else if (known === undefined) position = startIn(this.#journal, initial, name)
     else {
-      if (known.fenced !== undefined) throw fenced(name, known.position, known.fenced)
+      if (known.fenced !== undefined) throw this.#fenced(name, known.position, known.fenced)
       position = known.position
       checkStart(this.#journal, position, name)
     }
@@ -111,7 +112,7 @@ export class SubscriptionRegistry {
   check({ name, term }: SubscriptionHolder): void {
     const known = this.#all().get(name)
     if (known === undefined || known.term !== term) throw known?.isReset === true ? resetMeanwhile(name) : taken(name)
-    if (known.fenced !== undefined) throw fenced(name, known.position, known.fenced)
+    if (known.fenced !== undefined) throw this.#fenced(name, known.position, known.fenced)
     this.#seen.set(name, this.#clock.nowMicros())
   }
 
@@ -160,6 +161,10 @@ export class SubscriptionRegistry {
     this.#seen.delete(name)
     this.#tell(name)
     await this.#journal.removeCheckpoint(PREFIX + name)
+  }
+
+  #fenced(name: string, position: number, reason: string): MillraceError {
+    return fenced(name, position, reason, firstPositionOf(this.#journal))
   }
 
   #need(name: string): Stored {

@@ -83,7 +83,10 @@ export class Retention {
     this.#tell({ kind: plan.action === 'hold' ? 'held' : 'fenced', segment, readers, heldBytes: plan.heldBytes })
     if (plan.action === 'hold') return false
     for (const reader of readers) {
-      await this.#options.fence(reader, `it held ${plan.heldBytes} bytes of the log, more than ${this.#options.policy.heldBytesMax}`)
+      await this.#options.fence(
+        reader,
+        `it held ${plan.heldBytes} bytes of the log, more than retention.heldBytesMax=${this.#options.policy.heldBytesMax}`,
+      )
     }
     return true
   }

@@ -160,8 +160,11 @@ describe('a subscription that lags behind what retention would drop', () => {
 
         const [state] = subscriptionsOf(plant.journal).list()
         expect(state).toMatchObject({ name: 'mes', isFenced: true })
-        expect(state?.reason).toContain('bytes of the log, more than 1')
-        await expect(rowsFor(plant, 'mes', 1)).rejects.toMatchObject({ code: 'ERR_SUBSCRIPTION_FENCED' })
+        expect(state?.reason).toContain('bytes of the log, more than retention.heldBytesMax=1')
+        await expect(rowsFor(plant, 'mes', 1)).rejects.toMatchObject({
+          code: 'ERR_SUBSCRIPTION_FENCED',
+          message: expect.stringMatching(new RegExp(`firstPosition=${PRESSES}: .*\\bmillrace subscription reset mes\\b`)) as string,
+        })
       }),
     )
   })
