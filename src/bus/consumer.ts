@@ -84,6 +84,11 @@ export class Consumer extends FrameWalk {
     return Atomics.load(this.words, PUBLISHED_WORD) !== this.endPosition
   }
 
+  /** How much is published and not read: frames with their headers and padding. */
+  get waitingBytes(): number {
+    return distance(this.endPosition, Atomics.load(this.words, PUBLISHED_WORD))
+  }
+
   /**
    * Gives back everything before `position`, which is the end of a frame that was read, and wakes the producer if it sleeps. Never goes
    * back; does nothing at the position released before.

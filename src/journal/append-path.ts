@@ -2,6 +2,7 @@ import { assert } from '#base/assert.js'
 import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import { AppendReader } from './append-frame.js'
 import type { BlockEntities } from './block-format.js'
+import { EntityLookups } from './entity-lookups.js'
 import type { AppendAnswer, AppendBatch, RejectedAppend } from './journal.js'
 import type { LogState } from './log-state.js'
 import { Marks } from './marks.js'
@@ -9,11 +10,13 @@ import { TakenBatch } from './taken-batch.js'
 
 /** Where blocks go. */
 export interface BlockStore {
+  /** Undefined, or resolves when blocks can be taken again. Nothing is in flight meanwhile, see `idle`. */
+  ready?(): Promise<void> | undefined
   /** Throws ERR_JOURNAL_FULL when a block of up to so many bytes cannot be stored. Asked before anything changes. */
   checkRoom(bytesMax: number): void
   /**
    * Stores a block and resolves once it is durable. The bytes stay as they are until then. Any rejection is final. Calls `whileBusy` once,
-   * when the disk has its work and this thread has none.
+   * when the disk has its work and this thread has none; never after it has resolved.
    */
   put(basePosition: number, block: Buffer, whileBusy: () => void): Promise<void>
 }
@@ -22,7 +25,7 @@ export interface BlockStore {
 const BLOCK_OVERHEAD_BYTES = 65_536
 
 /** Calls of `append` that may be under way at a time. */
-const IN_FLIGHT_MAX = 2
+const CALLS_MAX = 2
 /** Frames whose entities are looked up before the first of them is judged. */
 const AHEAD = 32
 
@@ -39,13 +42,19 @@ export class AppendPath {
   #last: TakenBatch | undefined
   /** Resolves when that is durable, or has failed. */
   #lastStored: Promise<unknown> = Promise.resolve()
+  /** Resolves when the disk has it: what this thread did before would keep the disk waiting. */
+  #lastHanded: Promise<void> = Promise.resolve()
   /** Of batches in which everything was rejected: they go into the next block. */
   readonly #unstoredMarks = new Marks()
+  #callCount = 0
+  /** Batches that found no room, and why the last one did not. */
+  #refusals = 0
+  #refusal: unknown
+  /** Batches taken and not durable yet. */
   #inFlightCount = 0
   #inFlightBytes = 0
-  /** Of the frames looked at ahead, -1 for an entity that the log does not know yet. */
-  readonly #ahead = new Int32Array(AHEAD)
-  #seen = 0
+  /** The entities of the frames looked at ahead. */
+  readonly #ahead = new EntityLookups(AHEAD)
   #failure: Error | undefined
 
   constructor(state: LogState, store: BlockStore) {
@@ -55,15 +64,44 @@ export class AppendPath {
 
   /** As Journal.append. */
   async append(batch: AppendBatch): Promise<AppendAnswer> {
-    assert(this.#inFlightCount < IN_FLIGHT_MAX, 'two batches are appended at a time at most')
-    if (this.#failure !== undefined) throw this.#failure
+    assert(this.#callCount < CALLS_MAX, 'two batches are appended at a time at most')
+    this.#callCount++
+    const refusalsBefore = this.#refusals
+    const before = this.#lastHanded
+    let handed: () => void = () => undefined
+    this.#lastHanded = new Promise((resolve) => (handed = resolve))
+    try {
+      await before
+      for (let ready = this.#store.ready?.(); ready !== undefined; ready = this.#store.ready?.()) await ready
+      if (this.#failure !== undefined) throw this.#failure
+      // A batch must not get in before one that was handed over before it.
+      if (this.#refusals !== refusalsBefore) throw this.#refusal
+      return await this.#carryOut(batch, this.#bytesMax(batch), handed)
+    } finally {
+      handed()
+      this.#callCount--
+    }
+  }
+
+  /** What a block of the batch may take. Throws ERR_JOURNAL_FULL when there is no room for that. */
+  #bytesMax(batch: AppendBatch): number {
     let bytes = BLOCK_OVERHEAD_BYTES
     for (let index = 0; index < batch.count; index++) bytes += batch.lengths[index] as number
-    this.#store.checkRoom(bytes + this.#inFlightBytes)
+    try {
+      this.#store.checkRoom(bytes + this.#inFlightBytes)
+    } catch (error) {
+      this.#refusal = error
+      this.#refusals++
+      throw error
+    }
+    return bytes
+  }
+
+  async #carryOut(batch: AppendBatch, bytes: number, handed: () => void): Promise<AppendAnswer> {
     this.#inFlightCount++
     this.#inFlightBytes += bytes
     try {
-      const stored = this.#storeBehind(this.#lastStored, this.#take(batch))
+      const stored = this.#storeBehind(this.#lastStored, this.#take(batch), handed)
       this.#lastStored = stored.catch(() => undefined)
       return await stored
     } catch (error) {
@@ -104,7 +142,7 @@ export class AppendPath {
       if (index % AHEAD === 0) this.#lookAhead(batch, readers, index)
       const memory = batch.memory[index] as number
       const frame = (readers[memory] as AppendReader).moveTo(batch.offsets[index] as number, batch.lengths[index] as number)
-      const verdict = this.#judge(taken, frame, memory, batch.slots[index] as number, this.#ahead[index % AHEAD] as number)
+      const verdict = this.#judge(taken, frame, memory, batch.slots[index] as number, this.#ahead.found[index % AHEAD] as number)
       if (verdict === KNOWN) taken.known++
       else if (verdict !== ACCEPTED) taken.rejected.push(this.#rejection(index, frame, verdict))
     }
@@ -117,35 +155,31 @@ export class AppendPath {
     return taken
   }
 
-  /**
-   * Checks some frames, looks up their entities and touches their rows: one by one each would wait for memory by itself, while looks that do not depend on
-   * each other are made several at a time (group prefetching, Chen et al. 2004).
-   */
+  /** Checks some frames and looks their entities up together. */
   #lookAhead(batch: AppendBatch, readers: readonly AppendReader[], start: number): void {
-    const { entities } = this.#state
+    const lookups = this.#ahead.clear()
     const end = Math.min(batch.count, start + AHEAD)
-    let seen = 0
     for (let index = start; index < end; index++) {
       const frame = (readers[batch.memory[index] as number] as AppendReader).at(
         batch.offsets[index] as number,
         batch.lengths[index] as number,
       )
-      const entity = entities.find(frame.view, frame.entityOffset, frame.entityBytes)
-      this.#ahead[index - start] = entity
-      if (entity >= 0) seen += entities.nextVersion(entity)
+      lookups.add(frame.view, frame.entityOffset, frame.entityBytes)
     }
-    // Kept, since a look whose result nobody keeps is not made.
-    this.#seen = (this.#seen + seen) | 0
+    this.#state.entities.findAll(lookups)
   }
 
-  async #storeBehind(before: Promise<unknown>, taken: TakenBatch): Promise<AppendAnswer> {
+  async #storeBehind(before: Promise<unknown>, taken: TakenBatch, handed: () => void): Promise<AppendAnswer> {
     await before
     if (this.#failure !== undefined) throw this.#failure
     const { basePosition, rejected, known, rowCount } = taken
     const state = this.#state
     if (rowCount > 0) {
       try {
-        await this.#store.put(basePosition, taken.block, () => void taken.hash)
+        await this.#store.put(basePosition, taken.block, () => {
+          void taken.hash
+          handed()
+        })
       } catch (error) {
         // Before the batch behind this one goes on.
         this.fail(error)

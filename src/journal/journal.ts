@@ -37,8 +37,8 @@ export interface Journal {
   /**
    * Stores the batch as one block and resolves once it is durable. Two calls at a time at most: while the block of the first is on its way to the
    * disk, the second is judged as if that were durable, and encoded; it is stored behind it, or not at all. A rejected append leaves no row. Throws
-   * ERR_JOURNAL_FULL (action `retry`) before anything is written when there is no room; any other failure of the disk is an error
-   * with action `restart`, after which the process must end.
+   * ERR_JOURNAL_FULL (action `retry`) before anything is written when there is no room, and for a second call that waits behind such a first one;
+   * any other failure of the disk is an error with action `restart`, after which the process must end.
    */
   append(batch: AppendBatch): Promise<AppendAnswer>
   /**

@@ -1,9 +1,10 @@
 import { unpack } from '#base/pack.js'
-import type { AppendBatch } from '#journal/journal.js'
+import type { AppendAnswer, AppendBatch } from '#journal/journal.js'
+import { LinkBatch } from './link-batch.js'
 import type { ServedLink } from './served-link.js'
 import { APPEND_FRAME, LOAD_FRAME, type LoadRequest, SNAPSHOT_FRAME } from './serving-frames.js'
 
-/** What one group commit takes off the appends channels. The appends stay in their frames until they are released. */
+/** What one group commit takes off the appends channels. The appends stay in their frames until they are released. Used again and again. */
 export class GroupBatch implements AppendBatch {
   count = 0
   readonly memories: AppendBatch['memories']
@@ -11,15 +12,24 @@ export class GroupBatch implements AppendBatch {
   readonly offsets: Int32Array
   readonly lengths: Int32Array
   readonly slots: Int32Array
-  readonly #links: readonly ServedLink[]
+  /** By link. */
+  readonly parts: readonly LinkBatch[]
+  /** The journal's, once it has given one. */
+  answer: AppendAnswer | undefined
+  /** Of the answer's rejections, so many are on their way to the workers. */
+  rejectionsSent = 0
+  /** When the journal got it, milliseconds of the monotonic clock. */
+  handedMs = 0
+  /** The disk had no room for it when it was handed over last. */
+  isRefused = false
   readonly #framesMax: number
   readonly #bytesMax: number
   #byteCount = 0
 
   constructor(links: readonly ServedLink[], framesMax: number, bytesMax: number) {
-    this.#links = links
     this.#framesMax = framesMax
     this.#bytesMax = bytesMax
+    this.parts = links.map((link) => new LinkBatch(link))
     this.memories = links.map((link) => link.appends)
     this.memory = new Int32Array(framesMax)
     this.offsets = new Int32Array(framesMax)
@@ -30,33 +40,36 @@ export class GroupBatch implements AppendBatch {
   /** Reads from all links, beginning with `firstLink`, up to the limits of a group commit. Returns how many frames that were, of all kinds. */
   collect(firstLink: number): number {
     this.count = 0
+    this.answer = undefined
+    this.rejectionsSent = 0
+    this.isRefused = false
     this.#byteCount = 0
     let frames = 0
-    for (let step = 0; step < this.#links.length; step++) frames += this.#collectFrom((firstLink + step) % this.#links.length)
+    for (let step = 0; step < this.parts.length; step++) frames += this.#collectFrom((firstLink + step) % this.parts.length)
     return frames
   }
 
   #collectFrom(index: number): number {
-    const link = this.#links[index] as ServedLink
-    const { appends } = link
+    const part = (this.parts[index] as LinkBatch).clear()
+    const { appends, slot } = part.link
     let frames = 0
     while (this.count < this.#framesMax && this.#byteCount < this.#bytesMax) {
       const offset = appends.next()
       if (offset < 0) break
       frames++
-      link.readEnd = appends.endPosition
+      part.readEnd = appends.endPosition
       this.#byteCount += appends.length
       if (appends.type === APPEND_FRAME) {
-        link.lastAppendIndex = this.count
+        part.lastAppendIndex = this.count
         this.memory[this.count] = index
         this.offsets[this.count] = offset
         this.lengths[this.count] = appends.length
-        this.slots[this.count] = link.slot
+        this.slots[this.count] = slot
         this.count++
       } else if (appends.type === LOAD_FRAME) {
-        link.loads.push(unpack<LoadRequest>(appends.bytes.slice(offset, offset + appends.length)))
+        part.loads.push(unpack<LoadRequest>(appends.bytes.slice(offset, offset + appends.length)))
       } else if (appends.type === SNAPSHOT_FRAME) {
-        link.takeSnapshot(offset, this.offsets)
+        part.takeSnapshot(offset, this.offsets)
       }
     }
     return frames

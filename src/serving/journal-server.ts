@@ -22,55 +22,64 @@ export interface JournalServerOptions {
    * rows as for many. Left out: whatever has come when the one before is durable.
    */
   readonly gather?: { readonly framesMin: number; readonly ms: number }
+  /** While a group is on its way to the disk the next one begins once so many bytes wait for it; fewer go with it later. By default 256 KiB. */
+  readonly enoughBytes?: number
   /** The disk failed in a way that only a restart can mend; the process must end. */
   readonly onFatal: (error: unknown) => void
   /** Runs the duty cycle again: something arrived outside of it. */
   readonly wake: () => void
   /** Told once when batches begin to wait for room on the disk, with why, and once, with undefined, when that is over. */
   readonly onRoom?: (missing: unknown) => void
-  /** Told after each group commit that became durable. */
+  /** Told after each group commit that became durable; microseconds since it or, if later, the end of the one before. */
   readonly onDurable?: (rowCount: number, frameCount: number, micros: number) => void
 }
 
 /** How long the journal waits before it tries a batch again for which the disk had no room. */
 export const NO_ROOM_RETRY_MS = 250
 
-type Phase = 'collecting' | 'appending' | 'settling' | 'waiting-for-room' | 'failed'
+/** As many as Journal.append takes at a time. */
+const GROUPS = 2
+/** Some 1,500 frames: judging and encoding them takes about as long as the disk takes for those before. */
+const ENOUGH_BYTES = 256 * 1024
 
 /**
  * Serves the Journal port to workers over the bus. Group commit: whatever the rings hold while one append is on its way to the disk becomes the
- * next one. A frame is released only after its rows are durable or its rejection is published; loads are answered after everything that
- * stood before them in the same ring is resolved.
+ * next one; where that is much, it is handed over at once, so that it is encoded meanwhile. A frame is released only after its rows are durable or
+ * its rejection is published; loads are answered after everything that stood before them in the same ring is resolved.
  *
- *   collecting ──▶ appending ──▶ settling ──▶ collecting
- *                   │    ▲
- *                   ▼    │ after a while
- *              waiting-for-room      nothing is released and nothing new is read: the rings fill up to the doors
+ *   rings ─ collect ─▶ group, at most two ─ append ─▶ answer ─ settle, the older first ─▶ rejections, release, snapshots, loads
+ *                                    ▲          │
+ *                       after a while └─ no room ┘     nothing is released behind it and nothing new is read: the rings fill up to the doors
  */
 export class JournalServer implements DutyCycle {
   readonly #options: JournalServerOptions
   readonly #journal: Journal
   readonly #links: readonly ServedLink[]
-  readonly #batch: GroupBatch
+  readonly #enoughBytes: number
+  readonly #free: GroupBatch[]
+  /** Those that are under way, in the order in which they were collected. */
+  readonly #groups: GroupBatch[] = []
   readonly #snapshots: SnapshotKeeper
-  #phase: Phase = 'collecting'
-  #answer: AppendAnswer | undefined
-  #rejectionsSent = 0
   /** The link whose answers channel had no room for a rejection. */
   #blockedLink: ServedLink | undefined
-  #appendStartedMs = 0
+  /** When the last group became durable. */
+  #durableMs = 0
   /** When the next group may begin; 0: at once. */
   #gatherUntilMs = 0
   #cancelGathering: Cancel | undefined
   #firstLink = 0
   #noRoomCount = 0
-  #isWaiting = false
+  /** Groups wait for room. */
+  #isOutOfRoom = false
+  #cancelRetry: Cancel | undefined
+  #hasFailed = false
 
   constructor(options: JournalServerOptions) {
     this.#options = options
     this.#journal = options.journal
     this.#links = options.links.map((link) => new ServedLink(link))
-    this.#batch = new GroupBatch(this.#links, options.framesMax, options.bytesMax)
+    this.#enoughBytes = options.enoughBytes ?? ENOUGH_BYTES
+    this.#free = Array.from({ length: GROUPS }, () => new GroupBatch(this.#links, options.framesMax, options.bytesMax))
     this.#snapshots = new SnapshotKeeper(options.journal, (error) => this.#fail(error))
   }
 
@@ -81,46 +90,50 @@ export class JournalServer implements DutyCycle {
 
   /** True when nothing is on its way: no append, no load, no snapshot, no unread frame. */
   get isIdle(): boolean {
-    return this.#phase === 'collecting' && this.#snapshots.isIdle && this.#links.every((link) => link.isIdle)
+    return !this.#hasFailed && this.#groups.length === 0 && this.#snapshots.isIdle && this.#links.every((link) => link.isIdle)
   }
 
   get isOutOfRoom(): boolean {
-    return this.#phase === 'waiting-for-room'
+    return this.#isOutOfRoom
   }
 
   /** Asks the worker in a slot for a snapshot of an entity's newest row; false when it cannot be asked now. */
   want(slot: number, entity: EntityId): boolean {
     const link = this.#links.find((one) => one.slot === slot)
-    return this.#phase !== 'failed' && link?.tryWant(Buffer.from(entity, 'utf8')) === true
+    return !this.#hasFailed && link?.tryWant(Buffer.from(entity, 'utf8')) === true
   }
 
   doWork(): number {
-    if (this.#phase === 'failed') return 0
-    let work = 0
-    if (this.#phase === 'settling') work += this.#settle()
-    if (this.#phase === 'collecting') work += this.#collect()
+    if (this.#hasFailed) return 0
+    let work = this.#settle()
+    if (this.#canCollect()) work += this.#collect()
     for (const link of this.#links) work += link.pump(this.#options.wake)
     return work
   }
 
   hasWork(): boolean {
-    if (this.#phase === 'failed') return false
-    if (this.#phase === 'settling' && (this.#blockedLink === undefined || this.#blockedLink.canReject())) return true
-    if (this.#phase === 'collecting' && this.#links.some((link) => link.appends.hasFrames()) && !this.#isGathering()) return true
-    return this.#links.some((link) => link.canPump())
+    if (this.#hasFailed) return false
+    if (this.#groups[0]?.answer !== undefined && (this.#blockedLink === undefined || this.#blockedLink.canReject())) return true
+    return this.#canCollect() || this.#links.some((link) => link.canPump())
+  }
+
+  #canCollect(): boolean {
+    if (this.#free.length === 0 || this.#isOutOfRoom) return false
+    let waitingBytes = 0
+    for (const link of this.#links) waitingBytes += link.appends.waitingBytes
+    if (waitingBytes >= this.#enoughBytes) return true
+    return waitingBytes > 0 && this.#groups.length === 0 && !this.#isGathering()
   }
 
   /** The first link changes each time: a ring that is always full must not keep the others waiting. */
   #collect(): number {
-    if (this.#isGathering()) return 0
-    const frames = this.#batch.collect(this.#firstLink)
-    if (frames === 0) return 0
+    const group = this.#free.pop() as GroupBatch
+    const frames = group.collect(this.#firstLink)
     this.#firstLink = (this.#firstLink + 1) % this.#links.length
-    if (this.#batch.count > 0) {
-      this.#append()
-      return frames
-    }
-    this.#toSettle({ basePosition: this.#journal.endPosition, rowCount: 0, rejected: [], known: 0 })
+    this.#endGathering()
+    this.#groups.push(group)
+    if (group.count > 0) this.#append(group)
+    else group.answer = NOTHING_STORED
     return frames + this.#settle()
   }
 
@@ -129,91 +142,111 @@ export class JournalServer implements DutyCycle {
     if (this.#gatherUntilMs === 0) return false
     const { clock, wake } = this.#options
     const leftMs = this.#gatherUntilMs - clock.monotonicMs()
-    if (leftMs > 0) {
-      this.#cancelGathering ??= clock.after(leftMs, () => {
-        this.#cancelGathering = undefined
-        this.#gatherUntilMs = 0
-        wake()
-      })
-      return true
+    if (leftMs <= 0) {
+      this.#endGathering()
+      return false
     }
+    this.#cancelGathering ??= clock.after(leftMs, () => {
+      this.#endGathering()
+      wake()
+    })
+    return true
+  }
+
+  #endGathering(): void {
     this.#cancelGathering?.()
     this.#cancelGathering = undefined
     this.#gatherUntilMs = 0
-    return false
   }
 
-  #append(): void {
-    this.#phase = 'appending'
-    this.#appendStartedMs = this.#options.clock.monotonicMs()
-    this.#journal.append(this.#batch).then(
-      (answer) => {
-        if (this.#isWaiting) this.#options.onRoom?.(undefined)
-        this.#isWaiting = false
-        const { gather } = this.#options
-        if (gather !== undefined && this.#batch.count >= gather.framesMin) this.#gatherUntilMs = this.#appendStartedMs + gather.ms
-        this.#toSettle(answer)
-        this.#options.onDurable?.(answer.rowCount, this.#batch.count, (this.#options.clock.monotonicMs() - this.#appendStartedMs) * 1000)
-        this.#options.wake()
-      },
-      (error: unknown) => {
-        if (!isMillraceError(error, 'ERR_JOURNAL_FULL')) return this.#fail(error)
-        this.#noRoomCount++
-        if (!this.#isWaiting) this.#options.onRoom?.(error)
-        this.#isWaiting = true
-        this.#phase = 'waiting-for-room'
-        this.#options.clock.after(NO_ROOM_RETRY_MS, () => this.#append())
-      },
+  #append(group: GroupBatch): void {
+    group.handedMs = this.#options.clock.monotonicMs()
+    this.#journal.append(group).then(
+      (answer) => this.#answered(group, answer),
+      (error: unknown) => this.#refused(group, error),
     )
   }
 
-  #toSettle(answer: AppendAnswer): void {
-    this.#answer = answer
-    this.#rejectionsSent = 0
-    this.#phase = 'settling'
+  #answered(group: GroupBatch, answer: AppendAnswer): void {
+    const { gather, onDurable, onRoom, clock, wake } = this.#options
+    if (group.isRefused) {
+      group.isRefused = false
+      if (this.#isOutOfRoom) onRoom?.(undefined)
+      this.#isOutOfRoom = false
+    }
+    if (gather !== undefined && group.count >= gather.framesMin) this.#gatherUntilMs = group.handedMs + gather.ms
+    group.answer = answer
+    const sinceMs = Math.max(group.handedMs, this.#durableMs)
+    this.#durableMs = clock.monotonicMs()
+    onDurable?.(answer.rowCount, group.count, (this.#durableMs - sinceMs) * 1000)
+    wake()
+  }
+
+  #refused(group: GroupBatch, error: unknown): void {
+    if (!isMillraceError(error, 'ERR_JOURNAL_FULL')) return this.#fail(error)
+    this.#noRoomCount++
+    group.isRefused = true
+    if (!this.#isOutOfRoom) this.#options.onRoom?.(error)
+    this.#isOutOfRoom = true
+    this.#cancelRetry ??= this.#options.clock.after(NO_ROOM_RETRY_MS, () => this.#retry())
+  }
+
+  /** In one go, so that no group gets in before an older one. */
+  #retry(): void {
+    this.#cancelRetry = undefined
+    for (const group of this.#groups) if (group.isRefused) this.#append(group)
   }
 
   /** Rejections first, then the release, then what stood behind the appends. Goes on later where a ring is full. */
   #settle(): number {
-    const answer = this.#answer as AppendAnswer
-    const sentBefore = this.#rejectionsSent
-    const isComplete = this.#sendRejections(answer)
-    if (answer.rejected.length > 0) for (const link of this.#links) link.answers.publish()
-    if (!isComplete) return this.#rejectionsSent - sentBefore
-    this.#keepSnapshots(answer)
-    for (const link of this.#links) link.resolved(this.#journal)
-    this.#phase = 'collecting'
-    this.#snapshots.save()
-    return this.#rejectionsSent - sentBefore + 1
+    let work = 0
+    for (let group = this.#groups[0]; group?.answer !== undefined; group = this.#groups[0]) {
+      const { answer, rejectionsSent } = group
+      const isComplete = this.#sendRejections(group, answer)
+      if (answer.rejected.length > 0) for (const link of this.#links) link.answers.publish()
+      work += group.rejectionsSent - rejectionsSent
+      if (!isComplete) break
+      this.#keepSnapshots(group, answer)
+      for (const { link, loads, readEnd } of group.parts) link.resolved(this.#journal, loads, readEnd)
+      this.#groups.shift()
+      this.#free.push(group)
+      this.#snapshots.save()
+      work++
+    }
+    return work
   }
 
-  #sendRejections({ rejected }: AppendAnswer): boolean {
+  #sendRejections(group: GroupBatch, { rejected }: AppendAnswer): boolean {
     this.#blockedLink = undefined
-    for (; this.#rejectionsSent < rejected.length; this.#rejectionsSent++) {
-      const { index, headVersion, kind } = rejected[this.#rejectionsSent] as AppendAnswer['rejected'][number]
-      const link = this.#links[this.#batch.memory[index] as number] as ServedLink
+    for (; group.rejectionsSent < rejected.length; group.rejectionsSent++) {
+      const { index, headVersion, kind } = rejected[group.rejectionsSent] as AppendAnswer['rejected'][number]
+      const link = this.#links[group.memory[index] as number] as ServedLink
       const reason = kind === 'fenced' ? REJECTED_FENCED : REJECTED_CONFLICT
-      if (link.tryReject(this.#batch.offsets[index] as number, headVersion, reason)) continue
+      if (link.tryReject(group.offsets[index] as number, headVersion, reason)) continue
       this.#blockedLink = link
       return false
     }
     return true
   }
 
-  /** Of appends that were stored before, rows of later versions may lie before this batch's position. */
-  #keepSnapshots({ basePosition, rejected, known }: AppendAnswer): void {
+  /** Of appends that were stored before, rows of later versions may lie before this group's position. */
+  #keepSnapshots({ parts, count }: GroupBatch, { basePosition, rejected, known }: AppendAnswer): void {
     const rejectedIndexes = new Set(rejected.map(({ index }) => index))
-    for (const link of this.#links) {
-      for (const { snapshot, appendIndex } of link.snapshots) {
+    const position = count === 0 ? this.#journal.endPosition : basePosition
+    for (const { snapshots } of parts) {
+      for (const { snapshot, appendIndex } of snapshots) {
         if (rejectedIndexes.has(appendIndex)) continue
-        const isOfThisBatch = appendIndex >= 0 && known === 0
-        this.#snapshots.keep({ ...snapshot, position: basePosition }, isOfThisBatch)
+        const isOfThisGroup = appendIndex >= 0 && known === 0
+        this.#snapshots.keep({ ...snapshot, position }, isOfThisGroup)
       }
     }
   }
 
   #fail(error: unknown): void {
-    this.#phase = 'failed'
+    this.#hasFailed = true
     this.#options.onFatal(error)
   }
 }
+
+/** The answer to a group without appends. */
+const NOTHING_STORED: AppendAnswer = { basePosition: 0, rowCount: 0, rejected: [], known: 0 }

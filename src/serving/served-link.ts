@@ -1,16 +1,8 @@
 import { assert } from '#base/assert.js'
-import type { EntityId } from '#base/ids.js'
 import type { Consumer, Producer } from '#bus/index.js'
-import type { Journal, Snapshot } from '#journal/journal.js'
+import type { Journal } from '#journal/journal.js'
 import { LoadJob } from './load-job.js'
-import {
-  type LoadRequest,
-  PIECE_HEADER_BYTES,
-  REJECTED_BYTES,
-  REJECTED_FRAME,
-  SNAPSHOT_HEADER_BYTES,
-  WANTED_FRAME,
-} from './serving-frames.js'
+import { type LoadRequest, PIECE_HEADER_BYTES, REJECTED_BYTES, REJECTED_FRAME, WANTED_FRAME } from './serving-frames.js'
 
 /** The journal's end of the three channels of one worker slot. */
 export interface WorkerLink {
@@ -20,26 +12,11 @@ export interface WorkerLink {
   readonly bulk: Producer
 }
 
-/** A snapshot that came in a batch. */
-export interface ReceivedSnapshot {
-  readonly snapshot: Snapshot
-  /** In the batch, of the append that made its version; -1 when that came in an earlier one. */
-  readonly appendIndex: number
-}
-
-const utf8 = new TextDecoder()
-
-/** What the journal server keeps for one worker slot: what it read in the batch at hand, and the loads that it owes. */
+/** What the journal server keeps for one worker slot: the ends of its channels, and the loads that it owes. */
 export class ServedLink {
   readonly slot: number
   readonly appends: Consumer
   readonly answers: Producer
-  readonly snapshots: ReceivedSnapshot[] = []
-  readonly loads: LoadRequest[] = []
-  /** End of the last frame read; everything up to there is released once the batch is resolved. */
-  readEnd: number | undefined
-  /** Of the batch at hand, -1 before the first append. */
-  lastAppendIndex = -1
   readonly #bulk: Producer
   #jobs: LoadJob[] = []
 
@@ -54,28 +31,6 @@ export class ServedLink {
 
   get isIdle(): boolean {
     return this.#jobs.length === 0 && !this.appends.hasFrames()
-  }
-
-  /** Reads the snapshot frame at `offset`; `offsets` are those of the batch's appends so far. */
-  takeSnapshot(offset: number, offsets: ArrayLike<number>): void {
-    const { bytes, view, length } = this.appends
-    const entityOffset = offset + SNAPSHOT_HEADER_BYTES
-    const stateOffset = entityOffset + view.getUint32(offset + 12, true)
-    const term = view.getUint32(offset + 4, true)
-    const appendNumber = view.getUint32(offset + 8, true)
-    const append = this.lastAppendIndex < 0 ? -1 : (offsets[this.lastAppendIndex] as number)
-    const isOfLast = append >= 0 && view.getUint32(append, true) === appendNumber && view.getUint32(append + 4, true) === term
-    this.snapshots.push({
-      snapshot: {
-        version: view.getUint32(offset, true),
-        term,
-        appendNumber,
-        entity: utf8.decode(bytes.slice(entityOffset, stateOffset)) as EntityId,
-        position: 0,
-        bytes: bytes.slice(stateOffset, offset + length),
-      },
-      appendIndex: isOfLast ? this.lastAppendIndex : -1,
-    })
   }
 
   canReject(): boolean {
@@ -105,14 +60,10 @@ export class ServedLink {
     return true
   }
 
-  /** Everything read is durable, or rejected and answered: releases it, and begins with the loads that stood behind it. */
-  resolved(journal: Journal): void {
-    for (const request of this.loads) this.#begin(journal, request)
-    this.loads.length = 0
-    this.snapshots.length = 0
-    this.lastAppendIndex = -1
-    if (this.readEnd !== undefined) this.appends.release(this.readEnd)
-    this.readEnd = undefined
+  /** Everything read up to there is durable, or rejected and answered: releases it, and begins with the loads that stood before it. */
+  resolved(journal: Journal, loads: readonly LoadRequest[], readEnd: number | undefined): void {
+    for (const request of loads) this.#begin(journal, request)
+    if (readEnd !== undefined) this.appends.release(readEnd)
   }
 
   canPump(): boolean {

@@ -42,6 +42,53 @@ describe('an append path whose disk fails', () => {
 })
 
 describe('an append path with two batches at a time', () => {
+  test('takes the second when the disk has the first, so that the disk does not wait for it', async () => {
+    const disk: { hand?: () => void; done?: () => void } = {}
+    const { state, path, writer } = pathOver({
+      put: (_, __, whileBusy) =>
+        new Promise<void>((resolve) => {
+          disk.hand = whileBusy
+          disk.done = resolve
+        }),
+    })
+    const first = path.append(batchOf([writer.sample('press/a', 1)]))
+    const second = path.append(batchOf([writer.sample('press/b', 1)]))
+    await until(() => disk.hand !== undefined)
+    const before = state.entities.findId('press/b')
+    disk.hand?.()
+    await until(() => state.entities.findId('press/b') === 1)
+    disk.done?.()
+    await first
+    await until(() => state.endPosition === 1)
+    disk.hand?.()
+    disk.done?.()
+
+    expect(before).toBe(-1)
+    expect(await second).toMatchObject({ basePosition: 1, rowCount: 1 })
+  })
+
+  test('refuses the second with the first when that finds no room, however little it takes itself', async () => {
+    let roomBytes = 70_000
+    const full = new Error('full')
+    const { path, writer } = pathOver({
+      checkRoom(bytes) {
+        if (bytes > roomBytes) throw full
+      },
+    })
+    const large = batchOf(Array.from({ length: 100 }, () => writer.sample('press/a', 1)))
+    const small = batchOf([writer.sample('press/a', 1)])
+
+    const refused = await Promise.allSettled([path.append(large), path.append(small)])
+    roomBytes = Infinity
+    const stored = await Promise.all([path.append(large), path.append(small)])
+
+    expect(refused.map((one) => one.status === 'rejected' && one.reason === full)).toEqual([true, true])
+    expect(stored.map(({ rowCount, rejected }) => [rowCount, rejected.length])).toEqual([
+      [100, 0],
+      [1, 0],
+    ])
+  })
+
   test('judges the second by the first, stores them one after the other, and shows readers only what is durable', async () => {
     const puts: { readonly base: number; readonly hash: Uint8Array; done(): void }[] = []
     const { state, path, writer } = pathOver({

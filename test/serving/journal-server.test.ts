@@ -4,7 +4,7 @@ import { FakeClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { channelBytes, Consumer, createChannel, NO_PEER, Producer } from '#bus/index.js'
 import { InMemoryJournal } from '#journal/in-memory/in-memory-journal.js'
-import type { AppendAnswer, AppendBatch } from '#journal/index.js'
+import type { AppendAnswer, AppendBatch, Row } from '#journal/index.js'
 import { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { APPEND_FRAME, LOAD_BEGIN, LOAD_BLOCK, LOAD_END, LOAD_HEADS, LOAD_SNAPSHOT, REJECTED_CONFLICT } from '#serving/serving-frames.js'
@@ -28,6 +28,7 @@ interface ServedOptions {
   readonly answerBytes?: number
   readonly bulkBytes?: number
   readonly gather?: { readonly framesMin: number; readonly ms: number }
+  readonly enoughBytes?: number
 }
 
 class Served {
@@ -62,6 +63,7 @@ class Served {
       framesMax,
       bytesMax: 1 << 20,
       ...(options.gather === undefined ? {} : { gather: options.gather }),
+      ...(options.enoughBytes === undefined ? {} : { enoughBytes: options.enoughBytes }),
       onFatal: (error) => this.failures.push(error),
       wake: () => this.wakes++,
     })
@@ -113,6 +115,12 @@ function channel(capacityBytes: number): { readonly producer: Producer; readonly
   return { producer: new Producer(memory, holder), consumer: new Consumer(memory, holder) }
 }
 
+async function rowsOf({ journal }: Served): Promise<Row[]> {
+  const rows: Row[] = []
+  for await (const row of journal.read({ from: 0 })) rows.push(row)
+  return rows
+}
+
 function breathe(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
@@ -144,6 +152,64 @@ describe('frames that came while an append was on its way', () => {
       [0, 0],
       [1, 0],
     ])
+  })
+})
+
+describe('frames that are many while an append is on its way', () => {
+  test('become a second group at once, and a third waits for the first', async () => {
+    const served = await Served.open({ enoughBytes: 200 })
+    served.sample('press/1')
+    served.server.doWork()
+    served.sample('press/1')
+    served.server.doWork()
+    expect(served.journal.batches).toEqual([[0]])
+    served.sample('press/2')
+    served.server.doWork()
+    for (let count = 0; count < 3; count++) served.sample('press/3')
+    served.server.doWork()
+    expect(served.journal.batches).toEqual([[0], [0, 0]])
+    expect(served.server.hasWork()).toBe(false)
+
+    await served.settle()
+
+    expect(served.journal.batches).toEqual([[0], [0, 0], [0, 0, 0]])
+    expect(served.isReleased()).toBe(true)
+  })
+
+  test('build on what the first group stores, and both groups are answered in order', async () => {
+    const served = await Served.open({ enoughBytes: 100 })
+    const [client, writer] = [served.clients[0] as JournalClient, served.writers[0] as TestWriter]
+    served.sample('press/1')
+    served.append(writer.sample('press/8', 1, { expectedVersion: 7 }))
+    served.server.doWork()
+    served.sample('press/1')
+    served.append(writer.sample('press/9', 1, { expectedVersion: 7 }))
+    served.server.doWork()
+    expect(served.journal.batches).toHaveLength(2)
+
+    await served.settle()
+
+    expect([client.pollRejection()?.appendNumber, client.pollRejection()?.appendNumber]).toEqual([2, 4])
+    expect(served.journal.endPosition).toBe(2)
+  })
+
+  test('wait behind a group that found no room, and get in after it', async () => {
+    const served = await Served.open({ enoughBytes: 100 })
+    served.journal.failure = new MillraceError('ERR_JOURNAL_FULL', { fact: 'there is no room', action: 'retry' })
+    served.sample('press/1')
+    served.server.doWork()
+    served.sample('press/2')
+    served.server.doWork()
+    await breathe()
+    expect(served.server.isOutOfRoom).toBe(true)
+
+    served.journal.failure = undefined
+    served.clock.advance(250)
+    await served.settle()
+
+    expect(served.journal.batches).toEqual([[0], [0]])
+    expect((await rowsOf(served)).map(({ entity }) => entity)).toEqual(['press/1', 'press/2'])
+    expect(served.server.isOutOfRoom).toBe(false)
   })
 })
 

@@ -83,6 +83,7 @@ export class LmdbJournal implements Journal {
     this.#state = new LogState(format.shardCount, isReadOnly ? 1 : (parts.recentAppends ?? RECENT_APPENDS_DEFAULT), types)
     this.#policy = new SealPolicy(parts, () => this.#rotateWhenDue())
     this.#path = new AppendPath(this.#state, {
+      ready: () => this.#rotating,
       checkRoom: (bytes) => this.#checkRoom(bytes),
       put: (base, block, whileBusy) => {
         this.#policy.stored(block.length)
@@ -146,7 +147,6 @@ export class LmdbJournal implements Journal {
 
   async append(batch: AppendBatch): Promise<AppendAnswer> {
     this.#assertWritable()
-    if (this.#rotating !== undefined) await this.#rotating
     const answer = await this.#path.append(batch)
     if (answer.rowCount > 0) {
       this.#saveHeads()
