@@ -53,7 +53,7 @@ async function copy(journal: Journal, directory: string, known: readonly BackupF
   }
 }
 
-async function restored(directory: string, files: readonly BackupFile[], to: string): Promise<Journal> {
+async function restored(directory: string, files: readonly BackupFile[], to: string, isReadOnly = false): Promise<Journal> {
   const of = (kind: BackupFile['kind']) => files.filter((file) => file.kind === kind)
   const path = (file: BackupFile) => join(directory, file.path)
   await restoreLog(
@@ -66,7 +66,7 @@ async function restored(directory: string, files: readonly BackupFile[], to: str
     },
     () => undefined,
   )
-  return openLmdbJournal({ directory: to })
+  return openLmdbJournal({ directory: to, isReadOnly })
 }
 
 describe(`a log that is copied while it is appended to, sealed and dropped from, seed ${seed}`, () => {
@@ -118,6 +118,24 @@ describe(`a log that is copied while it is appended to, sealed and dropped from,
     },
     30_000 + copies * 5000,
   )
+})
+
+describe('a log without a row that is not sealed', () => {
+  test.each([0, 40])('comes out with the %d rows that it has, before anybody has written to it', async (count) => {
+    const journal = await openLmdbJournal({ directory: join(folder, 'log') })
+    const writer = new TestWriter(await journal.register([SAMPLED]))
+    if (count > 0) await journal.append(batchOf(Array.from({ length: count }, (_, index) => writer.sample(`press/p${index % 5}`, index))))
+    await journal.seal()
+
+    const { files } = await copy(journal, folder, [], () => Promise.resolve())
+    const again = await restored(folder, files, join(folder, 'restored'), true)
+
+    expect(again.endPosition).toBe(count)
+    expect(await collect(again.verify())).toEqual([])
+    expect(await collect(again.read({ from: 0 }))).toEqual(await collect(journal.read({ from: 0 })))
+    await again.close()
+    await journal.close()
+  })
 })
 
 describe('a log that lost a block in silence', () => {

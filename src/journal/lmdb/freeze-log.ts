@@ -40,7 +40,7 @@ export function freezeLog({ directory, catalog, segments, endPosition, onRelease
     // Leads to the file also when its name is gone.
     return { name: segment, path: `/proc/self/fd/${descriptor}`, bytes, fileHash }
   })
-  const held = segments.unsealed.filter(({ name, firstPosition }) => plan.unsealed.includes(name) && firstPosition < endPosition)
+  const held = segments.unsealed.filter(({ name, firstPosition }) => plan.unsealed.includes(name) && firstPosition <= endPosition)
   for (const segment of held) segment.retain()
   const unsealed = held.map((segment, index): FrozenSegment => {
     const end = held[index + 1]?.firstPosition ?? endPosition
