@@ -5,9 +5,7 @@ import { openChannel } from '#bus/index.js'
 import type { BusReport, ChannelReport } from '#runtime/bus-report.js'
 import { CountingClients } from './counting-clients.js'
 import { PlantFolder } from './plant-folder.js'
-import { bePatient, ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
-
-bePatient()
+import { ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
 
 let folder: PlantFolder
 let programs: ProgramUnderTest[]

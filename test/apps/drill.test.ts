@@ -7,9 +7,6 @@ import type { PlantReport } from '#recovery/report.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { type CliResult, runCli } from './cli/run-cli.js'
 import { livingProcesses } from './plant-folder.js'
-import { bePatient } from './program-under-test.js'
-
-bePatient()
 
 /** Kills in each drill. */
 const times = soakTimes({ smoke: 2, full: 200 })

@@ -11,9 +11,7 @@ import { restoreLog } from '#runtime/log-restore.js'
 import { readRows, type Snapshot } from '#journal/index.js'
 import { CountingClients } from './counting-clients.js'
 import { PlantFolder } from './plant-folder.js'
-import { bePatient, ProgramUnderTest, run, startPlant, until } from './program-under-test.js'
-
-bePatient()
+import { ProgramUnderTest, run, startPlant, until } from './program-under-test.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
 

@@ -7,9 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { defineEntity, f64 } from '#entity/index.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { PlantFolder } from './plant-folder.js'
-import { bePatient, run } from './program-under-test.js'
-
-bePatient()
+import { run } from './program-under-test.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
 const Press = defineEntity({

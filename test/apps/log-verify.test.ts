@@ -6,9 +6,7 @@ import type { Finding } from '#journal/index.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { CountingClients } from './counting-clients.js'
 import { PlantFolder } from './plant-folder.js'
-import { bePatient, run, startPlant, until } from './program-under-test.js'
-
-bePatient()
+import { run, startPlant, until } from './program-under-test.js'
 
 const MAGIC = Buffer.from('MRBLOCK\n', 'latin1')
 /** Offsets within a block, as its format has them. */

@@ -2,9 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { COUNTER, PlantFolder } from './plant-folder.js'
-import { bePatient, run, startPlant, until } from './program-under-test.js'
-
-bePatient()
+import { run, startPlant, until } from './program-under-test.js'
 
 let folder: PlantFolder
 

@@ -1,18 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { vi } from 'vitest'
 import { isMillraceError } from '#base/errors.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { isSoak } from '../soak.js'
 import { type PlantFolder } from './plant-folder.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
-const DEADLINE_MS = isSoak ? 600_000 : 25_000
-
-/** Gives the tests of a file time for many processes on a busy machine; a soak has no limits. */
-export function bePatient(): void {
-  if (!isSoak) vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
-}
+const DEADLINE_MS = isSoak ? 600_000 : 60_000
 
 /** A compiled `millrace` at work, told apart from others by its folder. */
 export class ProgramUnderTest {

@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { COUNTER, PlantFolder } from './plant-folder.js'
-import { bePatient, run } from './program-under-test.js'
-
-bePatient()
+import { run } from './program-under-test.js'
 
 let folder: PlantFolder
 

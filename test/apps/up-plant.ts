@@ -140,7 +140,7 @@ export class UpPlant {
   /** Stops the plant, by force when it does not, and removes the directory. */
   async remove(): Promise<void> {
     this.#child.kill('SIGTERM')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 15_000)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 60_000)
     await this.ended
     clearTimeout(timer)
     rmSync(this.directory, { recursive: true, force: true })

@@ -23,7 +23,7 @@ describe.runIf(allowedCores().length >= 2)('the round trip over the bus', () => 
     expect(result.discarded).toBeLessThan(1)
     if (result.reference === null) expect(result.referenceMissing).toMatch(/C compiler/)
     else expect(result.ratioMean).toBeCloseTo(result.meanNs / result.reference.meanNs, 1)
-    await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
+    await expect.poll(leftovers).toEqual([])
   })
 
   test('is measured without a reference too, and says why there is none', async () => {

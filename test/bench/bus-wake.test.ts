@@ -70,7 +70,7 @@ describe.runIf(allowedCores().length >= 2)('the benchmark of sleeping', () => {
     expect(result.draining.echoes).toBeGreaterThan(0)
     if (result.reference === null) expect(result.referenceMissing).toMatch(/C compiler/)
     else expect(result.ratio).toBeCloseTo(result.p50Us / result.reference.p50Us, 1)
-    await expect.poll(leftovers, { timeout: 10_000 }).toEqual([])
+    await expect.poll(leftovers).toEqual([])
   })
 })
 

@@ -17,5 +17,5 @@ describe.skipIf(!hasHyperfine && (process.env['CI'] ?? '') === '')('whole comman
       expect(maxMs).toBeGreaterThanOrEqual(medianMs)
     }
     expect(describeCliBench(result)).toMatch(/^millrace --help +median [\d.]+ ms .*budget 120 ms/m)
-  }, 120_000)
+  })
 })

@@ -23,23 +23,19 @@ describe.skipIf(!hasCompiler && (process.env['CI'] ?? '') === '')('the faults of
     expect(result.harmless).toBeLessThan(JOURNAL_FAULTS_SMOKE.bitFlips + JOURNAL_FAULTS_SMOKE.truncations)
     expect(describeJournalFaults(result)).toMatch(/acknowledged and missing 0, wrong values 0, undetected 0/)
     expect(leftovers()).toEqual([])
-  }, 120_000)
+  })
 
   test.each([
     ['change-a-row', { ...none, powerLossImages: 3 }, 'wrongValues'],
     ['overlook-a-flip', { ...none, bitFlips: 2 }, 'undetected'],
-  ] as const)(
-    'are found when the run is made to %s',
-    async (sabotage, options, counted) => {
-      const { ackedMissing, wrongValues, undetected } = await measureJournalFaults({ ...options, sabotage })
+  ] as const)('are found when the run is made to %s', async (sabotage, options, counted) => {
+    const { ackedMissing, wrongValues, undetected } = await measureJournalFaults({ ...options, sabotage })
 
-      const found = { ackedMissing, wrongValues, undetected }
-      // An image of before the row was stored does not have it.
-      expect(found[counted]).toBeGreaterThan(0)
-      expect({ ...found, [counted]: 0 }).toEqual({ ackedMissing: 0, wrongValues: 0, undetected: 0 })
-    },
-    120_000,
-  )
+    const found = { ackedMissing, wrongValues, undetected }
+    // An image of before the row was stored does not have it.
+    expect(found[counted]).toBeGreaterThan(0)
+    expect({ ...found, [counted]: 0 }).toEqual({ ackedMissing: 0, wrongValues: 0, undetected: 0 })
+  })
 
   test('end with exit code 1 when syncs are late, and 2 when asked for what they do not know', () => {
     const run = (...args: readonly string[]) => spawnSync(process.execPath, [compiledPath('journal-faults'), ...args], { encoding: 'utf8' })
@@ -51,5 +47,5 @@ describe.skipIf(!hasCompiler && (process.env['CI'] ?? '') === '')('the faults of
     expect(JSON.parse(late.stdout)).toMatchObject({ bench: 'journal-faults', seed: 3 })
     expect(unknown.status).toBe(2)
     expect(unknown.stderr).toMatch(/--sabotage takes release-before-fsync\|change-a-row\|overlook-a-flip, not burn/)
-  }, 120_000)
+  })
 })

@@ -17,4 +17,4 @@ test('the recovery benchmark kills each role, loses nothing and tells the times 
   }
   expect(result.reference.medianMs).toBeGreaterThan(1)
   expect(describeRecovery(result)).toContain('acknowledged and missing 0, doubled 0, out of order 0')
-}, 120_000)
+})

@@ -64,58 +64,50 @@ describe(`tools that are killed at any moment, seed ${seed}`, () => {
 
   afterAll(() => rmSync(folder, { recursive: true }))
 
-  test(
-    `log backup leaves the backup that was there, or the new one: ${kills} kills`,
-    async () => {
-      await backupLog({ dataDirectory: to('data'), directory: to('backup') })
-      for (let times = 0; times < kills; times++) {
-        const before = rows
-        await count()
+  test(`log backup leaves the backup that was there, or the new one: ${kills} kills`, async () => {
+    await backupLog({ dataDirectory: to('data'), directory: to('backup') })
+    for (let times = 0; times < kills; times++) {
+      const before = rows
+      await count()
 
-        const wasKilled = await killed(['log', 'backup', to('backup'), '--data', to('data')])
+      const wasKilled = await killed(['log', 'backup', to('backup'), '--data', to('data')])
 
-        rmSync(to('restored'), { recursive: true, force: true })
-        const { endPosition, findings } = await restoreLog({ backup: to('backup'), dataDirectory: to('restored') })
-        expect(wasKilled ? [before, rows] : [rows]).toContain(endPosition)
-        expect(findings).toEqual([])
-        // The next one works, and cleans up.
-        expect((await backupLog({ dataDirectory: to('data'), directory: to('backup') })).endPosition).toBe(rows)
-        const listed = (JSON.parse(readFileSync(to('backup/backup.json'), 'utf8')) as { list: { files: { path: string }[] } }).list.files
-        const there = (readdirSync(to('backup'), { recursive: true }) as string[]).filter(
-          (name) => name.includes('-') && !name.startsWith('.'),
-        )
-        expect(new Set(there)).toEqual(new Set(listed.map(({ path }) => path)))
+      rmSync(to('restored'), { recursive: true, force: true })
+      const { endPosition, findings } = await restoreLog({ backup: to('backup'), dataDirectory: to('restored') })
+      expect(wasKilled ? [before, rows] : [rows]).toContain(endPosition)
+      expect(findings).toEqual([])
+      // The next one works, and cleans up.
+      expect((await backupLog({ dataDirectory: to('data'), directory: to('backup') })).endPosition).toBe(rows)
+      const listed = (JSON.parse(readFileSync(to('backup/backup.json'), 'utf8')) as { list: { files: { path: string }[] } }).list.files
+      const there = (readdirSync(to('backup'), { recursive: true }) as string[]).filter(
+        (name) => name.includes('-') && !name.startsWith('.'),
+      )
+      expect(new Set(there)).toEqual(new Set(listed.map(({ path }) => path)))
+    }
+  })
+
+  test(`log restore leaves a whole log, or none that a plant would start on: ${kills} kills`, async () => {
+    await backupLog({ dataDirectory: to('data'), directory: to('backup') })
+    for (let times = 0; times < kills; times++) {
+      rmSync(to('restored'), { recursive: true, force: true })
+
+      const wasKilled = await killed(['log', 'restore', to('backup'), '--data', to('restored')])
+
+      const opened = await openPlant({ entities: [Counter], data: to('restored') }).catch((error: unknown) => error)
+      if (isMillraceError(opened)) {
+        expect(wasKilled).toBe(true)
+        expect(opened.code).toBe('ERR_RESTORE_UNFINISHED')
+        expect(await restoreLog({ backup: to('backup'), dataDirectory: to('restored') })).toMatchObject({
+          endPosition: rows,
+          findings: [],
+        })
+      } else {
+        const plant = opened as Awaited<ReturnType<typeof openPlant>>
+        // Killed before it had touched the directory, there is a new and empty one.
+        expect([0, rows]).toContain(plant.journal.endPosition)
+        if (plant.journal.endPosition === 0) expect(wasKilled && !existsSync(to('restored/.restoring'))).toBe(true)
+        await plant.close()
       }
-    },
-    60_000 + kills * 20_000,
-  )
-
-  test(
-    `log restore leaves a whole log, or none that a plant would start on: ${kills} kills`,
-    async () => {
-      await backupLog({ dataDirectory: to('data'), directory: to('backup') })
-      for (let times = 0; times < kills; times++) {
-        rmSync(to('restored'), { recursive: true, force: true })
-
-        const wasKilled = await killed(['log', 'restore', to('backup'), '--data', to('restored')])
-
-        const opened = await openPlant({ entities: [Counter], data: to('restored') }).catch((error: unknown) => error)
-        if (isMillraceError(opened)) {
-          expect(wasKilled).toBe(true)
-          expect(opened.code).toBe('ERR_RESTORE_UNFINISHED')
-          expect(await restoreLog({ backup: to('backup'), dataDirectory: to('restored') })).toMatchObject({
-            endPosition: rows,
-            findings: [],
-          })
-        } else {
-          const plant = opened as Awaited<ReturnType<typeof openPlant>>
-          // Killed before it had touched the directory, there is a new and empty one.
-          expect([0, rows]).toContain(plant.journal.endPosition)
-          if (plant.journal.endPosition === 0) expect(wasKilled && !existsSync(to('restored/.restoring'))).toBe(true)
-          await plant.close()
-        }
-      }
-    },
-    60_000 + kills * 20_000,
-  )
+    }
+  })
 })

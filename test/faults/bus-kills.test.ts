@@ -4,18 +4,12 @@ import { soakSeed, soakTimes } from '../soak.js'
 
 const seed = soakSeed(20_261)
 const kills = soakTimes({ smoke: 1000, full: 10_000 })
-/** Several times what a kill takes on two quiet cores. */
-const MS_PER_KILL_MAX = 240
 
 describe('channels whose producers and consumers are killed at any moment', () => {
-  test(
-    `deliver what was published, in order, whole and once after its release: ${kills} kills, seed ${seed}`,
-    async () => {
-      const result = await measureBusFaults({ ...BUS_FAULTS_FULL, lanes: 2, seed, kills })
+  test(`deliver what was published, in order, whole and once after its release: ${kills} kills, seed ${seed}`, async () => {
+    const result = await measureBusFaults({ ...BUS_FAULTS_FULL, lanes: 2, seed, kills })
 
-      expect(result).toMatchObject({ lost: 0, torn: 0, duplicated: 0, invented: 0 })
-      expect(result.kills).toBeGreaterThanOrEqual(kills)
-    },
-    60_000 + kills * MS_PER_KILL_MAX,
-  )
+    expect(result).toMatchObject({ lost: 0, torn: 0, duplicated: 0, invented: 0 })
+    expect(result.kills).toBeGreaterThanOrEqual(kills)
+  })
 })

@@ -5,10 +5,8 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { compileRecordedDisk } from '../../bench/harness/recorded-disk.js'
 import { CountingClients } from '../apps/counting-clients.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, run as runIn, startPlant, until } from '../apps/program-under-test.js'
+import { run as runIn, startPlant, until } from '../apps/program-under-test.js'
 import { LimitedDisk, MountedDisk, type SmallDisk, whyNotMounted } from './small-disk.js'
-
-bePatient()
 
 const MEGABYTE = 1 << 20
 const DISK_BYTES = 48 * MEGABYTE

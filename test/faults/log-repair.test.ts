@@ -2,9 +2,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, run, startPlant } from '../apps/program-under-test.js'
-
-bePatient()
+import { run, startPlant } from '../apps/program-under-test.js'
 
 const MAGIC = Buffer.from('MRBLOCK\n', 'latin1')
 /** Offset of the base position in a block. */

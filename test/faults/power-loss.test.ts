@@ -32,22 +32,18 @@ const options = (record: number) => {
 }
 
 describe(`a journal whose machine loses power (seed ${seed})`, () => {
-  test(
-    `opens, holds all that it acknowledged and is whole, ${images} times at any moment`,
-    async (context) => {
-      if (typeof recorder === 'string' && process.env['CI'] === undefined) context.skip(recorder)
-      let done = 0
-      for (let record = 0; done < images; record++) {
-        const count = Math.min(IMAGES_PER_RECORD, images - done)
+  test(`opens, holds all that it acknowledged and is whole, ${images} times at any moment`, async (context) => {
+    if (typeof recorder === 'string' && process.env['CI'] === undefined) context.skip(recorder)
+    let done = 0
+    for (let record = 0; done < images; record++) {
+      const count = Math.min(IMAGES_PER_RECORD, images - done)
 
-        const { found, ...counts } = await countPowerLosses({ ...options(record), images: count })
+      const { found, ...counts } = await countPowerLosses({ ...options(record), images: count })
 
-        expect(counts, found.join('\n')).toEqual({ images: count, ackedMissing: 0, wrongValues: 0, unreadable: 0 })
-        done += count
-      }
-    },
-    120_000 + images * 500,
-  )
+      expect(counts, found.join('\n')).toEqual({ images: count, ackedMissing: 0, wrongValues: 0, unreadable: 0 })
+      done += count
+    }
+  })
 
   test('would be found out if it acknowledged before it synced', async (context) => {
     if (typeof recorder === 'string' && process.env['CI'] === undefined) context.skip(recorder)
@@ -59,5 +55,5 @@ describe(`a journal whose machine loses power (seed ${seed})`, () => {
     })
 
     expect(ackedMissing + wrongValues + unreadable).toBeGreaterThan(0)
-  }, 120_000)
+  })
 })

@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest'
 import { accepts, freePort, MOSQUITTO } from './brokers.js'
 
 const RECORDER = fileURLToPath(new URL('children/recording-broker.mjs', import.meta.url))
-const READY_WITHIN_MS = 10_000
+const READY_WITHIN_MS = 60_000
 
 /** One message as somebody who is no part of the plant got it. */
 export interface Received {

@@ -11,10 +11,8 @@ import { MeasuringProcess } from '../../bench/harness/measuring-process.js'
 import { compileRecordedDisk, recordedDiskEnvironment } from '../../bench/harness/recorded-disk.js'
 import { CountingClients } from '../apps/counting-clients.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, run, startPlant, until } from '../apps/program-under-test.js'
+import { run, startPlant, until } from '../apps/program-under-test.js'
 import { soakSeed, soakTimes } from '../soak.js'
-
-bePatient()
 
 const STEPS = 24
 const rounds = soakTimes({ smoke: 1, full: 200 })
@@ -67,7 +65,7 @@ describe(`a journal whose disk fails at a sync (seed ${seed})`, () => {
       expect(judgement).toMatchObject({ wrong: [], missing: [], damaged: [] })
       rmSync(directory, { recursive: true })
     }
-  }, 120_000)
+  })
 
   test('in a plant dies, is replaced, and nothing that was acknowledged is gone', async (context) => {
     const library = libraryOrSkip(context)

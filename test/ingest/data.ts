@@ -63,4 +63,4 @@ export function outcomesOf(rows: readonly CsvRow[]): unknown[] {
 }
 
 /** For `expect.poll`: a condition that comes soon, even on a busy machine. */
-export const SOON = { timeout: 10_000, interval: 5 }
+export const SOON = { timeout: 20_000, interval: 5 }

@@ -104,7 +104,7 @@ export function commandOf(sequence: number, changes: Partial<Record<'source' | '
 
 /** Resolves when the condition holds; rejects with what was waited for after some seconds. */
 export async function eventually(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + 20_000
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`never: ${what}`)
     await new Promise(setImmediate)

@@ -23,6 +23,17 @@ export interface DocumentedRow {
   readonly data: Readonly<Record<string, unknown>>
 }
 
+interface SealedEntry {
+  readonly segment: string
+  readonly firstPosition: number
+  readonly fileHash: string
+}
+
+interface ManifestEntry extends SealedEntry {
+  readonly kind: string
+  readonly replacement?: SealedEntry
+}
+
 interface EventType {
   readonly entity: string
   readonly event: string
@@ -42,7 +53,7 @@ export function readByTheBook(directory: string): DocumentedRow[] {
   const entities = new Map<string, string>()
   const rows: DocumentedRow[] = []
   let previous: Uint8Array = new Uint8Array(32)
-  for (const name of readdirSync(join(directory, 'log')).sort()) {
+  for (const name of inForce(readdirSync(join(directory, 'log')), sealed)) {
     const path = join(directory, 'log', name)
     if (Number.parseInt(name, 10) !== rows.length) throw new Error(`no segment at ${rows.length}`)
     if (sealed.has(name)) {
@@ -62,6 +73,13 @@ export function readByTheBook(directory: string): DocumentedRow[] {
     }
   }
   return rows
+}
+
+/** Which of the names in `log` count, in order: sealed files that the manifest has, and environments that it has none in the place of. */
+function inForce(names: readonly string[], sealed: ReadonlyMap<string, string>): string[] {
+  const starts = new Set([...sealed.keys()].map((name) => Number.parseInt(name, 10)))
+  const counts = (name: string) => (name.endsWith('.active') ? !starts.has(Number.parseInt(name, 10)) : sealed.has(name))
+  return names.filter(counts).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
@@ -138,7 +156,7 @@ function entriesOf(path: string): [Uint8Array, Uint8Array][] {
 /** Event types, and by name of a sealed segment that is in force the hash of its file. */
 function readCatalog(path: string): { types: Map<number, EventType>; sealed: Map<string, string> } {
   const types = new Map<number, EventType>()
-  const sealed = new Map<string, string>()
+  const sealed = new Map<number, SealedEntry>()
   let previous: Uint8Array = new Uint8Array(32)
   for (const [key, stored] of entriesOf(path)) {
     const value = stored.subarray(4)
@@ -147,11 +165,12 @@ function readCatalog(path: string): { types: Map<number, EventType>; sealed: Map
     if (key[0] !== 6) continue
     if (hex(value.subarray(0, 32)) !== hex(previous)) throw new Error('the manifest is broken')
     previous = createHash('sha256').update(value).digest()
-    const entry = JSON.parse(utf8.decode(value.subarray(32))) as { kind: string; segment: string; fileHash: string }
-    if (entry.kind === 'sealed') sealed.set(entry.segment, entry.fileHash)
-    if (entry.kind === 'dropped') sealed.delete(entry.segment)
+    const entry = JSON.parse(utf8.decode(value.subarray(32))) as ManifestEntry
+    const inPlace = entry.kind === 'sealed' ? entry : entry.replacement
+    if (inPlace !== undefined) sealed.set(inPlace.firstPosition, inPlace)
+    if (entry.kind === 'dropped') sealed.delete(entry.firstPosition)
   }
-  return { types, sealed }
+  return { types, sealed: new Map([...sealed.values()].map(({ segment, fileHash }) => [segment, fileHash])) }
 }
 
 function readBlock(block: Uint8Array, entities: Map<string, string>, types: ReadonlyMap<number, EventType>): DocumentedRow[] {

@@ -9,12 +9,11 @@ const COMPILERS = { 'TypeScript 5.9': 'ts59@npm:typescript@5.9.3', 'TypeScript 7
 const TYPES = '@types/node@20.19.43'
 /** The current Node comes as a package that installs its binary with a script: a fifth of a gigabyte, so it is left to soaks and to CI. */
 const CURRENT_NODE = 'node@24.21.0'
-const INSTALL_MS = 240_000
 
 const packed = new PackedPackage()
 
-beforeAll(() => packed.pack(), INSTALL_MS)
-afterAll(() => packed.remove(), INSTALL_MS)
+beforeAll(() => packed.pack())
+afterAll(() => packed.remove())
 
 describe('the tarball', () => {
   test('passes publint', async () => {
@@ -66,15 +65,11 @@ describe('a project that installed the tarball', () => {
 
   beforeAll(async () => {
     project = await packed.install('with-scripts', [...Object.values(COMPILERS), TYPES])
-  }, INSTALL_MS)
+  })
 
-  test.each(CLAIMS)(
-    '%s',
-    async (_claim, prove) => {
-      await prove(project)
-    },
-    120_000,
-  )
+  test.each(CLAIMS)('%s', async (_claim, prove) => {
+    await prove(project)
+  })
 
   test.each(Object.entries(COMPILERS).flatMap(([name, spec]) => [[name, 'nodenext', spec] as const, [name, 'bundler', spec] as const]))(
     'compiles with %s and module resolution %s',
@@ -93,7 +88,6 @@ describe('a project that installed the tarball', () => {
 
       expect({ code, text }).toEqual({ code: 0, text: '' })
     },
-    60_000,
   )
 })
 
@@ -102,15 +96,11 @@ describe('a project that installed the tarball without install scripts', () => {
 
   beforeAll(async () => {
     project = await packed.install('without-scripts', [], ['--ignore-scripts'])
-  }, INSTALL_MS)
+  })
 
-  test.each(CLAIMS)(
-    '%s',
-    async (_claim, prove) => {
-      await prove(project)
-    },
-    120_000,
-  )
+  test.each(CLAIMS)('%s', async (_claim, prove) => {
+    await prove(project)
+  })
 })
 
 describe('a project whose package has no addon', () => {
@@ -119,7 +109,7 @@ describe('a project whose package has no addon', () => {
   beforeAll(() => {
     project = packed.copyOf('without-scripts', 'without-addon')
     rmSync(join(project, 'node_modules/millrace/native/prebuilds'), { recursive: true, force: true })
-  }, INSTALL_MS)
+  })
 
   test('still runs a plant inline', async () => {
     await runs(project, 'import-all.js', 'imported')
@@ -138,7 +128,7 @@ describe.skipIf(!isSoak && (process.env['CI'] ?? '') === '')(`a project with ${C
 
   beforeAll(async () => {
     project = await packed.install('current-node', [CURRENT_NODE])
-  }, INSTALL_MS)
+  })
 
   test('runs a plant inline and loads the addon', async () => {
     cpSync(FIXTURES, project, { recursive: true })
@@ -147,7 +137,7 @@ describe.skipIf(!isSoak && (process.env['CI'] ?? '') === '')(`a project with ${C
     expect(await succeed(node, ['--version'], project)).toBe(`v${CURRENT_NODE.split('@')[1]}\n`)
     expect(await succeed(node, ['import-all.js'], project)).toContain('imported')
     await measuresTheBus(node, project)
-  }, 120_000)
+  })
 })
 
 async function runs(project: string, fixture: string, expected: string): Promise<void> {

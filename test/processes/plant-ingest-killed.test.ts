@@ -5,11 +5,9 @@ import type { Role } from '#processes/process-role.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
+import { ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
 import { soakTimes } from '../soak.js'
 import { COUNTS_MAP, counts, countsThatDiffer, isStored, rowCount } from './counted-rows.js'
-
-bePatient()
 
 const ROWS = soakTimes({ smoke: 20_000, full: 500_000 })
 

@@ -5,10 +5,8 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { bePatient, type ProgramUnderTest, run, startPlant } from '../apps/program-under-test.js'
+import { type ProgramUnderTest, run, startPlant } from '../apps/program-under-test.js'
 import { dataFiles, missingData } from '../ingest/data.js'
-
-bePatient()
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/ingest', import.meta.url))
 /** Commands of the line at work at a time. */

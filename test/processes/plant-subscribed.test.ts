@@ -9,12 +9,10 @@ import { JournalAccess } from '#runtime/journal-access.js'
 import { openSubscription } from '#runtime/open-subscription.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { SessionUnderTest } from '#runtime/session-under-test.js'
-import { bePatient, ProgramUnderTest, until } from '../apps/program-under-test.js'
+import { ProgramUnderTest, until } from '../apps/program-under-test.js'
 import { SampleFeeder } from '../faults/sample-feeder.js'
 import { Broker } from '../ingest/broker.js'
 import { writePressPlant } from '../ingest/press-plant.js'
-
-bePatient()
 
 const ENTITIES = 10
 

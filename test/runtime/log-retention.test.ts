@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '#base/clock.js'
 import { entityId } from '#base/ids.js'
 import { defineEntity, f64 } from '#entity/index.js'
 import { readRows } from '#journal/index.js'
@@ -109,6 +110,30 @@ describe('a plant that keeps no sealed segment', () => {
         for (let press = 0; press < PRESSES; press++) {
           expect(plant.journal.base(entityId('press', `press-${press}`))).toMatchObject({ version: 2 })
         }
+      }),
+    )
+  })
+
+  test('says of a state of the past that its rows are gone, and never makes one of the rest', async () => {
+    await inDirectory((data) =>
+      withPlant(data, { retention: { bytesMax: 1 }, clock: systemClock }, async (plant) => {
+        const past = (asOf: { version: number } | { accepted: number }) => plant.stateAsOf(Press, 'press-3', asOf)
+        const startMicros = systemClock.nowMicros()
+        await sampleAll(plant, 1)
+        await plant.journal.seal()
+        for (const round of [2, 3]) await sampleAll(plant, round)
+        await until('the first rows are gone', () => plant.journal.firstPosition === PRESSES)
+        await sampleAll(plant, 4)
+        await plant.journal.seal()
+        await until('all these are gone', () => plant.journal.firstPosition === 4 * PRESSES)
+        await sampleAll(plant, 5)
+
+        const gone = { code: 'ERR_ROWS_DROPPED', values: { entity: 'press/press-3', baseVersion: 4 } }
+        for (const version of [1, 2, 3]) await expect(past({ version })).rejects.toMatchObject(gone)
+        await expect(past({ accepted: startMicros })).rejects.toMatchObject(gone)
+        expect(await past({ version: 4 })).toEqual({ sum: 10, count: 4 })
+        expect(await past({ version: 5 })).toEqual({ sum: 15, count: 5 })
+        expect(await plant.stateAsOf(Press, 'nobody', { version: 1 })).toBeUndefined()
       }),
     )
   })

@@ -20,7 +20,7 @@ describe('a command that is broken off', () => {
 })
 
 async function interruptOnce(script: string): Promise<{ code: number | null; text: string }> {
-  const program = `const signals = await import(${JSON.stringify(SIGNALS)}); signals.endOnInterrupt(); const work = setInterval(() => {}, 60_000); ${script}; console.log('ready')`
+  const program = `const signals = await import(${JSON.stringify(SIGNALS)}); signals.endOnInterrupt(); const work = setInterval(() => {}); ${script}; console.log('ready')`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program])
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => {
