@@ -16,6 +16,8 @@ export class RecentAppends {
   readonly #entity: Uint32Array
   readonly #version: Uint32Array
   #added = 0
+  /** Where the next one goes: `#added` by the capacity, without dividing. */
+  #next = 0
   #indexed = 0
   #slots: Int32Array | undefined
   /** Finds appends that are older than all that was added, when one is looked up that is not here. Asked once. */
@@ -36,7 +38,9 @@ export class RecentAppends {
 
   /** `entity` is an index of EntityTable, `version` that of the append's first row. The oldest entry makes room. */
   add(term: number, number: number, entity: number, version: number): void {
-    const at = this.#added++ % this.#capacity
+    const at = this.#next
+    this.#next = at + 1 === this.#capacity ? 0 : at + 1
+    this.#added++
     this.#term[at] = term
     this.#number[at] = number
     this.#entity[at] = entity
