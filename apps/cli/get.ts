@@ -19,17 +19,18 @@ export const runGet: Run = async ([id = ''], options, output) => {
   // The log's reader is a process of its own and starts while the plant's code is loaded here.
   const opening = JournalAccess.open(place.dataDirectory)
   try {
-    const [access, { definition, PlantModel, readEntityState, versionAt }] = await Promise.all([opening, loadPlant(place)])
+    const [access, { definition, PlantModel, readEntityState, readEntityStateAt }] = await Promise.all([opening, loadPlant(place)])
     const model = new PlantModel(definition.entities).model(type)
     if (model === undefined) {
       const known = definition.entities.map(({ name }) => name).join(', ')
       throw notFound('the plant has no such entity type', { type }, `it has ${known}`)
     }
-    const version = asOf?.kind === 'time' ? await versionAt(access, id as EntityId, asOf.micros) : asOf?.version
-    const isTooEarly = asOf?.kind === 'time' && version === undefined
-    const found = isTooEarly ? undefined : await readEntityState(access, model, id as EntityId, version)
+    const entity = id as EntityId
+    const found = await (asOf?.kind === 'time'
+      ? readEntityStateAt(access, model, entity, asOf.micros)
+      : readEntityState(access, model, entity, asOf?.version))
     if (found === undefined) {
-      if (isTooEarly) await throwTooEarly(access, id as EntityId, asOf.micros)
+      if (asOf?.kind === 'time') await throwTooEarly(access, entity, asOf.micros)
       const some = await access.entities(`${type}/`, 3)
       throw notFound(
         'there is no such entity in the log',
@@ -74,13 +75,13 @@ async function throwTooEarly(access: JournalAccess, entity: EntityId, micros: nu
 }
 
 async function loadPlant(place: PlantPlace) {
-  const [{ PlantModel }, { readEntityState, versionAt }, { importPlant }, { plantFileOf }] = await Promise.all([
+  const [{ PlantModel }, { readEntityState, readEntityStateAt }, { importPlant }, { plantFileOf }] = await Promise.all([
     import('#entity/index.js'),
     import('#reading/entity-state.js'),
     import('#runtime/plant-module.js'),
     import('#runtime/plant-session.js'),
   ])
-  return { definition: await importPlant(plantFileOf(place)), PlantModel, readEntityState, versionAt }
+  return { definition: await importPlant(plantFileOf(place)), PlantModel, readEntityState, readEntityStateAt }
 }
 
 function notFound(fact: string, values: Readonly<Record<string, unknown>>, next: string): MillraceError {

@@ -1,5 +1,6 @@
 import { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
+import { isoMicros } from '#base/micros.js'
 import { decodeBase, decodeSnapshot, type EntityModel, StoredEvents } from '#entity/index.js'
 import { type EventType, FENCED_EVENT, type Journal, type Row, rowsFenced, type Snapshot } from '#journal/index.js'
 import { type RowQuery, rowOf, wholeRows } from './row-query.js'
@@ -23,7 +24,10 @@ export interface EntityRows {
   rows(entity: EntityId, from: number): AsyncIterable<Row>
 }
 
-/** The state at a version (default: the newest), or undefined when the entity had no row then. Throws ERR_ROWS_FENCED where repair gave rows up, ERR_STATE_CHANGED, and ERR_SCHEMA_CHANGED for events that the model cannot read. */
+/**
+ * The state at a version (default: the newest), or undefined when the entity had no row then. Throws ERR_ROWS_DROPPED when retention dropped what the state comes from, ERR_ROWS_FENCED
+ * where repair gave rows up, ERR_STATE_CHANGED, and ERR_SCHEMA_CHANGED for events that the model cannot read.
+ */
 export async function readEntityState(
   rows: EntityRows,
   model: EntityModel,
@@ -39,11 +43,45 @@ export async function readEntityState(
     if (row.version <= version) continue
     if (row.version > versionMax) break
     if (row.event === FENCED_EVENT) throw rowsFenced(entity, row.version)
+    // Rows may begin before a base that is the first thing to fold upon.
+    if (row.version !== version + 1) throw await rowsDropped(rows, entity, { version: versionMax })
     if (row.event !== undefined) events.apply(row.typeNumber, state, row.data)
     version = row.version
     at = row.at
   }
-  return version === 0 ? undefined : { entity, version, at, state }
+  if (version > 0) return { entity, version, at, state }
+  if (await isBeginningGone(rows, entity)) throw await rowsDropped(rows, entity, { version: versionMax })
+  return undefined
+}
+
+/** As `readEntityState`, of what the plant had accepted by a time, microseconds since 1970. */
+export async function readEntityStateAt(
+  rows: EntityRows & { query(query: RowQuery): AsyncIterable<Row> },
+  model: EntityModel,
+  entity: EntityId,
+  acceptedMax: number,
+): Promise<EntityState | undefined> {
+  const version = await versionAt(rows, entity, acceptedMax)
+  if (version !== undefined) return readEntityState(rows, model, entity, version)
+  if (await isBeginningGone(rows, entity)) throw await rowsDropped(rows, entity, { asOf: isoMicros(acceptedMax) })
+  return undefined
+}
+
+/** A base may be there before the rows that it stands for go. */
+async function isBeginningGone(rows: EntityRows, entity: EntityId): Promise<boolean> {
+  if ((await rows.base(entity)) === undefined) return false
+  for await (const row of rows.rows(entity, 0)) return row.version > 1
+  return true
+}
+
+async function rowsDropped(rows: EntityRows, entity: EntityId, asked: Readonly<Record<string, unknown>>): Promise<MillraceError> {
+  const base = await rows.base(entity)
+  return new MillraceError('ERR_ROWS_DROPPED', {
+    fact: 'rows that this state comes from were dropped by retention',
+    action: 'operator',
+    values: { entity, ...asked, baseVersion: base?.version },
+    next: 'ask for the version of the base or a later one, or ask a backup of that time',
+  })
 }
 
 interface Start {
@@ -89,7 +127,7 @@ export function entityRowsOf(journal: Journal): EntityRows & { query(query: RowQ
  * rows come after rows that happened after them, so only what the plant had taken by then is a state that the entity ever was in, and it stays
  * the answer whatever comes in late.
  */
-export async function versionAt(
+async function versionAt(
   rows: { query(query: RowQuery): AsyncIterable<Row> },
   entity: EntityId,
   acceptedMax: number,

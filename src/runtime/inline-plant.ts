@@ -20,7 +20,7 @@ import { JournalFeed } from '#reading/log-feed.js'
 import type { RunningTarget, TargetDefinition } from '#targets/target.js'
 import { registerSchemas } from '#journal/register-schemas.js'
 import type { InputOf } from '#schema/index.js'
-import { entityRowsOf, readEntityState, versionAt } from '#reading/entity-state.js'
+import { entityRowsOf, readEntityState, readEntityStateAt } from '#reading/entity-state.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
@@ -268,7 +268,7 @@ export class InlinePlant {
 
   /**
    * What an entity was: after its row with that version, or after the last row that the plant had accepted at that time (microseconds since 1970). Folded from the
-   * log; undefined when the entity had no row then.
+   * log; undefined when the entity had no row then. Throws ERR_ROWS_DROPPED when retention dropped what it comes from.
    */
   async stateAsOf<T extends AnyEntity>(
     type: T,
@@ -279,8 +279,10 @@ export class InlinePlant {
     const id = entityId(type.name, name)
     const model = this.model.model(type.name)
     const rows = entityRowsOf(this.journal)
-    const version = 'version' in asOf ? asOf.version : await versionAt(rows, id, asOf.accepted)
-    const found = model === undefined || version === undefined ? undefined : await readEntityState(rows, model, id, version)
+    if (model === undefined) return undefined
+    const found = await ('version' in asOf
+      ? readEntityState(rows, model, id, asOf.version)
+      : readEntityStateAt(rows, model, id, asOf.accepted))
     return found?.state as StateOf<T> | undefined
   }
 
