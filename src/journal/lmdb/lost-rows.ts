@@ -46,12 +46,17 @@ export class LostRows {
   /** By shard: how many entities have been introduced, and at which position the last one was. */
   readonly #introduced = new Map<number, { count: number; position: number }>()
   readonly #group = new RowGroup()
-  /** Entities of which a row before this log, sealed or dropped, may be the newest: their first row tells nothing. */
-  readonly #isBeginning: boolean
+  /** Nothing was dropped: an entity that was not seen yet has no rows. Else the first row that is seen of it tells nothing. */
+  readonly #isWhole: boolean
 
-  constructor(shardCount: number, isBeginning: boolean) {
+  constructor(shardCount: number, isWhole: boolean) {
     this.#shardCount = shardCount
-    this.#isBeginning = isBeginning
+    this.#isWhole = isWhole
+  }
+
+  /** The newest row of an entity in front of the blocks that are looked at. */
+  before(shard: number, number: number, version: number): void {
+    this.#seenOf(shard)[number] = { version, term: 1, appendNumber: 1 }
   }
 
   /** A name from elsewhere. */
@@ -162,7 +167,7 @@ export class LostRows {
 
   /** Versions up to the one before `next` must have been in the holes. */
   #missing(shard: number, number: number, next: number): void {
-    const last = this.#seenOf(shard)[number]?.version ?? (this.#isBeginning ? 0 : next - 1)
+    const last = this.#seenOf(shard)[number]?.version ?? (this.#isWhole ? 0 : next - 1)
     let range = this.ranges.findLast((one) => one.room > 0)
     for (let version = next - 1; version > last && range !== undefined; version--) {
       range.rows.push({ entity: this.nameOf(shard, number), shard, number, version, term: 1, appendNumber: 1 })

@@ -88,7 +88,7 @@ async function planRepair(directory: string, shardCount: number, findings: reado
     // Blocks that are not sealed need the names that sealed ones brought.
     if (isUnsealedHit && sealed.beyond.size > 0) return hopeless
     const unsealed = isUnsealedHit ? new UnsealedRepair(paths.log, state, saved, opening, sealed) : undefined
-    if (unsealed !== undefined && !unsealed.plan()) return hopeless
+    if (unsealed !== undefined && !(await unsealed.plan())) return hopeless
     const rewritten = [...sealed.rewritten, ...(unsealed?.rewritten ?? [])]
     const plan: RepairPlan = {
       rewritten,

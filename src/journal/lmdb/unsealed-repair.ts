@@ -5,7 +5,8 @@ import { HASH_BYTES, readHeader, withPreviousHash } from '#journal/block-format.
 import { EventTypes } from '#journal/event-types.js'
 import { FENCED_EVENT, fencedBlock } from '#journal/fenced-block.js'
 import type { LogState } from '#journal/log-state.js'
-import type { OpeningPlan } from '#journal/segments/opening-plan.js'
+import { firstPositionOf, type OpeningPlan } from '#journal/segments/opening-plan.js'
+import { lastVersions } from '#journal/segments/last-versions.js'
 import type { SegmentFile } from '#journal/segments/segment-file.js'
 import type { Catalog } from './catalog.js'
 import { DATA_FILE, openEnvironment } from './environment.js'
@@ -33,6 +34,9 @@ export class UnsealedRepair {
   readonly #state: LogState
   readonly #saved: number
   readonly #names: readonly string[]
+  /** Sealed segments before these. */
+  readonly #sealed: readonly (() => SegmentFile)[]
+  readonly #sealedEnd: number
   readonly #kept: KeptBlock[] = []
   readonly #hit = new Set<string>()
   #startHash: Uint8Array = new Uint8Array(HASH_BYTES)
@@ -43,10 +47,13 @@ export class UnsealedRepair {
     this.#state = state
     this.#saved = saved
     this.#names = plan.unsealed
-    this.#lost = new LostRows(shardCount, plan.endOfSealed === 0)
-    const lastSealed = plan.sealed.at(-1)
+    this.#lost = new LostRows(shardCount, plan.firstPosition === 0)
+    const start = firstPositionOf(plan.unsealed[0] as string)
+    const before = plan.sealed.filter(({ endPosition }) => endPosition <= start)
+    const lastSealed = before.at(-1)
     if (lastSealed !== undefined) this.#startHash = Buffer.from(lastSealed.lastHash, 'hex')
-    for (const entry of plan.sealed) this.#learnNames(sealed.open(entry))
+    this.#sealed = before.map((entry) => () => sealed.open(entry))
+    this.#sealedEnd = plan.endOfSealed
     for (let shard = 0; shard < shardCount; shard++) {
       for (const { number, entity } of this.#state.entities.heads(shard)) this.#lost.name(shard, number, entity)
     }
@@ -70,9 +77,13 @@ export class UnsealedRepair {
   }
 
   /** Looks for all that can be kept. False when something is in the way. */
-  plan(): boolean {
+  async plan(): Promise<boolean> {
+    for (const open of this.#sealed) await this.#learn(open())
     if (this.#names.some((name) => !existsSync(join(this.#log, name, DATA_FILE)))) return false
     for (const [index, name] of this.#names.entries()) this.#look(name, this.#names[index + 1])
+    const [first] = this.rewritten
+    // Its chain cannot be another.
+    if (first !== undefined && this.#sealedEnd > firstPositionOf(first)) return false
     for (const heads of this.#allHeads()) this.#lost.end(heads.shard, heads.number, heads.version, heads.term, heads.appendNumber)
     return this.#lost.finish()
   }
@@ -166,13 +177,14 @@ export class UnsealedRepair {
     void database.close()
   }
 
-  /** The names of entities that sealed segments introduce. */
-  #learnNames(file: SegmentFile): void {
+  /** The names of entities that a sealed segment introduces, and the newest version of all that it has rows of. */
+  async #learn(file: SegmentFile): Promise<void> {
     try {
       for (const { shard, first, names } of file.newEntities()) {
         names.forEach((bytes, index) => this.#lost.name(shard, first + index, Buffer.from(bytes).toString('utf8')))
         this.#lost.introduced(shard, first + names.length)
       }
+      for await (const { shard, number, version } of lastVersions(file)) this.#lost.before(shard, number, version)
     } finally {
       file.close()
     }
