@@ -139,7 +139,7 @@ describe('a streaming method', () => {
     socket.write('{"id":1,"name":"bulk","args":{}}\n')
     await callControl(path, 'bulk')
 
-    await Promise.all(servers.splice(0).map((server) => server.close()))
+    await expect(Promise.all(servers.splice(0).map((server) => server.close()))).resolves.toHaveLength(1)
 
     socket.destroy()
   })

@@ -2,12 +2,6 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ChildRole } from '#processes/process-role.js'
 import { isPidAlive, eventually, PlantOfChildren, type PlantShape } from './plant-of-children.js'
 
-/** So long that a process which gets its turn late on a busy machine is not taken for one that hangs. */
-const PULSE_LIMIT_MS = 600
-const CALL_MS = 60_000
-/** Of those tests in which somebody does not end by itself. */
-const STOP_WITHIN_MS = 1500
-
 let plant: PlantOfChildren
 
 afterEach(() => plant.end())
@@ -201,69 +195,6 @@ describe('a journal or a gateway without a spare', () => {
   })
 })
 
-describe('a process that hangs', () => {
-  test('stopped by SIGSTOP is noticed by its pulse, killed, reaped and replaced', async () => {
-    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS } })
-    const stopped = plant.pidOf('worker', 0)
-
-    process.kill(stopped, 'SIGSTOP')
-    const { replacement } = await plant.event('replaced')
-
-    expect(replacement.cause).toMatchObject({ kind: 'hang', sign: 'pulse' })
-    expect(replacement.phases.noticed).toBeGreaterThan(PULSE_LIMIT_MS)
-    expect(isPidAlive(stopped)).toBe(false)
-    expect(deathBefore('ready', stopped)).toBe(true)
-  })
-
-  test('in an endless turn is noticed by its event loop, though its pulse goes on', async () => {
-    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS, turnLimitMs: 2 * PULSE_LIMIT_MS } })
-    const stuck = plant.pidOf('worker', 0)
-
-    const call = plant.supervision.call({ role: 'worker', slot: 0 }, 'spin', { ms: 60_000 }, 60_000).catch((error) => error.code)
-    const { replacement } = await plant.event('replaced')
-
-    expect(replacement.cause).toMatchObject({ kind: 'hang', sign: 'turn' })
-    expect(isPidAlive(stuck)).toBe(false)
-    expect(await call).toBe('ERR_PROCESS_GONE')
-  })
-
-  test('in a long turn within its limit is left alone', async () => {
-    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS, turnLimitMs: 60_000 } })
-    const busy = plant.pidOf('worker', 0)
-
-    await plant.supervision.call({ role: 'worker', slot: 0 }, 'spin', { ms: PULSE_LIMIT_MS + 300 }, CALL_MS)
-
-    expect(plant.pidOf('worker', 0)).toBe(busy)
-    expect(plant.eventsOf('hung')).toEqual([])
-  })
-
-  test('as a spare is replaced, too', async () => {
-    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS } })
-    const spare = plant.pidOf('worker', null)
-
-    process.kill(spare, 'SIGSTOP')
-    await plant.event('died', (event) => event.pid === spare)
-    await plant.isSettled()
-
-    expect(plant.pidOf('worker', null)).not.toBe(spare)
-    expect(plant.eventsOf('replaced')).toEqual([])
-  })
-})
-
-describe('a process that writes what is no message to its supervisor', () => {
-  test.each(['garbage', 'null', '"loaded"', '{"kind":"ready"}', '{"kind":"take"}'])('is killed and replaced: %s', async (line) => {
-    await startPlant({ gateways: 0 })
-    const babbler = plant.pidOf('worker', 0)
-
-    const code = await plant.supervision.call({ role: 'worker', slot: 0 }, 'babble', { line }, CALL_MS).catch((error) => error.code)
-    await plant.isSettled()
-
-    expect(code).toBe('ERR_PROCESS_GONE')
-    expect(plant.eventsOf('replaced')).toMatchObject([{ replacement: { cause: { kind: 'signal', signal: 'SIGKILL' } } }])
-    expect(isPidAlive(babbler)).toBe(false)
-  })
-})
-
 describe('a process that dies again and again', () => {
   test('at once in its seat is tried later and later, said to fail, and seated when it is mended', async () => {
     plant = new PlantOfChildren({ limits: { backOff: { firstMs: 20, delayMsMax: 200, stableMs: 500, failuresMax: 4, windowMs: 60_000 } } })
@@ -315,99 +246,6 @@ describe('a process that dies again and again', () => {
   })
 })
 
-describe('calls to a process', () => {
-  test('come back with its value, its error, or the reason why there is none', async () => {
-    await startPlant({})
-    const call = (name: string, args: unknown = {}, timeoutMs = CALL_MS) =>
-      plant.supervision.call({ role: 'worker', slot: 0 }, name, args, timeoutMs)
-
-    expect(await call('echo', { deep: [1, null, 'ü'] })).toEqual({ deep: [1, null, 'ü'] })
-    await expect(call('fail')).rejects.toMatchObject({ code: 'ERR_INTERNAL', message: 'on purpose' })
-    await expect(call('nonsense')).rejects.toMatchObject({ code: 'ERR_UNKNOWN_CALL' })
-    await expect(call('never', {}, 30)).rejects.toMatchObject({ code: 'ERR_CALL_TIMEOUT' })
-    await expect(call('exit', { code: 9 })).rejects.toMatchObject({ code: 'ERR_PROCESS_GONE' })
-    await expect(plant.supervision.call({ role: 'worker', slot: 7 }, 'echo', {}, 10)).rejects.toMatchObject({ code: 'ERR_SEAT_EMPTY' })
-  })
-
-  test('are not needed for what it reports by itself', async () => {
-    await startPlant({})
-
-    await plant.supervision.call({ role: 'gateway', slot: 0 }, 'report', { port: 8080 }, CALL_MS)
-
-    expect(await plant.event('reported')).toMatchObject({ role: 'gateway', slot: 0, name: 'report', data: { port: 8080 } })
-  })
-})
-
-describe('a plant that stops', () => {
-  test('lets gateways end first, then workers, the journal last, all by themselves', async () => {
-    await startPlant({ workers: 2, gateways: 2 })
-
-    await plant.supervision.stop()
-
-    const ends = plant.ledger().filter((line) => line.endsWith('stops') || line.endsWith('stopped'))
-    const order = ends.map((line) => line.replace(/\/\d/, ''))
-    expect(order.slice(0, 4).every((line) => line.startsWith('gateway'))).toBe(true)
-    expect(order.slice(4, 8).every((line) => line.startsWith('worker'))).toBe(true)
-    expect(order.slice(8)).toEqual(['journal stops', 'journal stopped'])
-    expect(plant.eventsOf('stopped')).toMatchObject([{ killed: [] }])
-    expect(plant.table.snapshot()).toEqual([])
-  })
-
-  test('kills who does not end within its share of the bound, and names it', async () => {
-    await startPlant({ limits: { stopWithinMs: STOP_WITHIN_MS } })
-    plant.setFault('worker', 'ignores-stop', true)
-
-    await plant.supervision.stop()
-
-    expect(plant.eventsOf('stopped')).toMatchObject([{ killed: ['worker/0'] }])
-    expect(plant.ledger()).toContain('journal/0 stopped')
-  })
-
-  test('stops at once when it is told again, by force', async () => {
-    await startPlant({ limits: { stopWithinMs: 60_000 } })
-    plant.setFault('gateway', 'ignores-stop', true)
-
-    void plant.supervision.stop()
-    await plant.supervision.forceStop()
-
-    expect(plant.eventsOf('stopped')).toMatchObject([{ killed: expect.arrayContaining(['gateway/0']) }])
-  })
-
-  test('replaces nobody who dies meanwhile', async () => {
-    await startPlant({ limits: { stopWithinMs: STOP_WITHIN_MS } })
-    plant.setFault('gateway', 'ignores-stop', true)
-    const from = plant.events.length
-
-    const stopped = plant.supervision.stop()
-    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
-    await stopped
-
-    expect(plant.eventsOf('started', from)).toEqual([])
-    expect(plant.eventsOf('ready', from)).toEqual([])
-  })
-
-  test('stops as well while it still starts', async () => {
-    plant = new PlantOfChildren({})
-
-    plant.supervision.start()
-    await plant.supervision.stop()
-
-    expect(plant.table.snapshot()).toEqual([])
-    expect(plant.eventsOf('plant-ready')).toEqual([])
-  })
-})
-
-describe('a plant of more processes than its table has room for', () => {
-  test('is refused before anything starts', async () => {
-    await startPlant({})
-
-    expect(() => new PlantOfChildren({ workers: 49 })).toThrow(expect.objectContaining({ code: 'ERR_TOO_MANY_PROCESSES' }))
-    expect(() => new PlantOfChildren({ workers: 48, workerSpares: 20 })).toThrow(
-      expect.objectContaining({ code: 'ERR_TOO_MANY_PROCESSES' }),
-    )
-  })
-})
-
 async function startPlant(shape: PlantShape): Promise<void> {
   plant = new PlantOfChildren(shape)
   await plant.start()
@@ -415,11 +253,4 @@ async function startPlant(shape: PlantShape): Promise<void> {
 
 function termOf(role: ChildRole, slot: number): number {
   return Number(plant.supervision.processes().find((process) => process.role === role && process.slot === slot)?.term)
-}
-
-/** Whether the death of the process stands before the first later event of that kind. */
-function deathBefore(kind: 'ready', pid: number): boolean {
-  const death = plant.events.findIndex((event) => event.kind === 'died' && event.pid === pid)
-  const lastReady = plant.events.findLastIndex((event) => event.kind === kind)
-  return death > -1 && death < lastReady
 }

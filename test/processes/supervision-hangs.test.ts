@@ -1,0 +1,85 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { isPidAlive, PlantOfChildren, type PlantShape } from './plant-of-children.js'
+
+/** So long that a process which gets its turn late on a busy machine is not taken for one that hangs. */
+const PULSE_LIMIT_MS = 600
+const CALL_MS = 60_000
+
+let plant: PlantOfChildren
+
+afterEach(() => plant.end())
+
+describe('a process that hangs', () => {
+  test('stopped by SIGSTOP is noticed by its pulse, killed, reaped and replaced', async () => {
+    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS } })
+    const stopped = plant.pidOf('worker', 0)
+
+    process.kill(stopped, 'SIGSTOP')
+    const { replacement } = await plant.event('replaced')
+
+    expect(replacement.cause).toMatchObject({ kind: 'hang', sign: 'pulse' })
+    expect(replacement.phases.noticed).toBeGreaterThan(PULSE_LIMIT_MS)
+    expect(isPidAlive(stopped)).toBe(false)
+    expect(deathBefore('ready', stopped)).toBe(true)
+  })
+
+  test('in an endless turn is noticed by its event loop, though its pulse goes on', async () => {
+    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS, turnLimitMs: 2 * PULSE_LIMIT_MS } })
+    const stuck = plant.pidOf('worker', 0)
+
+    const call = plant.supervision.call({ role: 'worker', slot: 0 }, 'spin', { ms: 60_000 }, 60_000).catch((error) => error.code)
+    const { replacement } = await plant.event('replaced')
+
+    expect(replacement.cause).toMatchObject({ kind: 'hang', sign: 'turn' })
+    expect(isPidAlive(stuck)).toBe(false)
+    expect(await call).toBe('ERR_PROCESS_GONE')
+  })
+
+  test('in a long turn within its limit is left alone', async () => {
+    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS, turnLimitMs: 60_000 } })
+    const busy = plant.pidOf('worker', 0)
+
+    await plant.supervision.call({ role: 'worker', slot: 0 }, 'spin', { ms: PULSE_LIMIT_MS + 300 }, CALL_MS)
+
+    expect(plant.pidOf('worker', 0)).toBe(busy)
+    expect(plant.eventsOf('hung')).toEqual([])
+  })
+
+  test('as a spare is replaced, too', async () => {
+    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS } })
+    const spare = plant.pidOf('worker', null)
+
+    process.kill(spare, 'SIGSTOP')
+    await plant.event('died', (event) => event.pid === spare)
+    await plant.isSettled()
+
+    expect(plant.pidOf('worker', null)).not.toBe(spare)
+    expect(plant.eventsOf('replaced')).toEqual([])
+  })
+})
+
+describe('a process that writes what is no message to its supervisor', () => {
+  test.each(['garbage', 'null', '"loaded"', '{"kind":"ready"}', '{"kind":"take"}'])('is killed and replaced: %s', async (line) => {
+    await startPlant({ gateways: 0 })
+    const babbler = plant.pidOf('worker', 0)
+
+    const code = await plant.supervision.call({ role: 'worker', slot: 0 }, 'babble', { line }, CALL_MS).catch((error) => error.code)
+    await plant.isSettled()
+
+    expect(code).toBe('ERR_PROCESS_GONE')
+    expect(plant.eventsOf('replaced')).toMatchObject([{ replacement: { cause: { kind: 'signal', signal: 'SIGKILL' } } }])
+    expect(isPidAlive(babbler)).toBe(false)
+  })
+})
+
+async function startPlant(shape: PlantShape): Promise<void> {
+  plant = new PlantOfChildren(shape)
+  await plant.start()
+}
+
+/** Whether the death of the process stands before the first later event of that kind. */
+function deathBefore(kind: 'ready', pid: number): boolean {
+  const death = plant.events.findIndex((event) => event.kind === 'died' && event.pid === pid)
+  const lastReady = plant.events.findLastIndex((event) => event.kind === kind)
+  return death > -1 && death < lastReady
+}
