@@ -19,6 +19,7 @@ import { join } from 'node:path'
 import { Prng } from '#base/prng.js'
 import { benchMain } from './harness/bench-main.js'
 import { FAULT_END } from './harness/fault-end.js'
+import { faultFlags, wholeNumber } from './harness/fault-flags.js'
 import { FaultLane, type LaneReport } from './harness/fault-lane.js'
 import type { FaultSabotage } from './harness/fault-order.js'
 import { FaultPlan } from './harness/fault-plan.js'
@@ -132,11 +133,6 @@ function describeSite({ file, within, text }: StepSite): string {
   return `${file}.${within}: ${text}`
 }
 
-function wholeNumber(value: string, min: number): number | undefined {
-  const number = Number(value)
-  return /^-?\d+$/.test(value) && number >= min ? number : undefined
-}
-
 benchMain(import.meta.url, {
   name: 'bus-faults',
   full: BUS_FAULTS_FULL,
@@ -145,28 +141,13 @@ benchMain(import.meta.url, {
   describe: describeBusFaults,
   isGood: ({ lost, torn, duplicated, invented }) => lost + torn + duplicated + invented === 0,
   flags: {
-    '--seed': {
-      value: 'N',
-      help: 'a whole number that fixes what is done',
-      apply: (options, value) => {
-        const seed = wholeNumber(value, Number.MIN_SAFE_INTEGER)
-        return seed === undefined ? undefined : { ...options, seed }
-      },
-    },
+    ...faultFlags<BusFaultsOptions>(SABOTAGES),
     '--times': {
       value: 'N',
       help: 'how many processes to kill, 1 or more',
       apply: (options, value) => {
         const kills = wholeNumber(value, 1)
         return kills === undefined ? undefined : { ...options, kills }
-      },
-    },
-    '--sabotage': {
-      value: SABOTAGES.join('|'),
-      help: 'make one frame wrong, which the judge must find',
-      apply: (options, value) => {
-        const sabotage = SABOTAGES.find((kind) => kind === value)
-        return sabotage === undefined ? undefined : { ...options, sabotage }
       },
     },
   },

@@ -96,9 +96,11 @@ export async function measureJournalAppend(options: JournalAppendOptions): Promi
       return { ...measured, serial, checked: checked.events, bytes: measured.storedBytes - before }
     })
     const single = await withWriter(join(folder, 'single'), options.sensors, async (give) => {
-      await give({ order: 'singles', count: options.singles })
+      const warm = await give({ order: 'singles', count: options.singles })
       const measured = await give({ order: 'singles', count: options.singles })
-      return { ...measured, checked: (await give({ order: 'check' })).events }
+      const checked = await give({ order: 'check' })
+      mustBe(checked.events, warm.events + measured.events)
+      return { ...measured, checked: checked.events }
     })
     const rivals: JournalAppendBench['rivals'][number][] = []
     for (const name of options.rivals) {

@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { MillraceError } from '#base/errors.js'
 import { benchMain } from './harness/bench-main.js'
 import { countDamage } from './harness/damage.js'
+import { faultFlags } from './harness/fault-flags.js'
 import { countPowerLosses } from './harness/power-losses.js'
 import { compileRecordedDisk } from './harness/recorded-disk.js'
 
@@ -159,11 +160,6 @@ function notHere(why: string): MillraceError {
   })
 }
 
-function wholeNumber(value: string, min: number): number | undefined {
-  const number = Number(value)
-  return /^-?\d+$/.test(value) && number >= min ? number : undefined
-}
-
 benchMain(import.meta.url, {
   name: 'journal-faults',
   full: JOURNAL_FAULTS_FULL,
@@ -171,22 +167,5 @@ benchMain(import.meta.url, {
   measure: measureJournalFaults,
   describe: describeJournalFaults,
   isGood: ({ ackedMissing, wrongValues, undetected }) => ackedMissing + wrongValues + undetected === 0,
-  flags: {
-    '--seed': {
-      value: 'N',
-      help: 'a whole number that fixes what is done',
-      apply: (options, value) => {
-        const seed = wholeNumber(value, Number.MIN_SAFE_INTEGER)
-        return seed === undefined ? undefined : { ...options, seed }
-      },
-    },
-    '--sabotage': {
-      value: SABOTAGES.join('|'),
-      help: 'do one thing wrong, which must be found',
-      apply: (options, value) => {
-        const sabotage = SABOTAGES.find((kind) => kind === value)
-        return sabotage === undefined ? undefined : { ...options, sabotage }
-      },
-    },
-  },
+  flags: faultFlags<JournalFaultsOptions>(SABOTAGES),
 })

@@ -10,6 +10,7 @@ import {
 } from '#journal/append-frame.js'
 import type { AppendBatch, EventType, EventTypeDeclaration, Row, Snapshot } from '#journal/journal.js'
 import { createCodec, encodePayload, type FieldKind, type FieldSchema } from '#schema/index.js'
+import { frameBatch } from './frame-batch.js'
 
 /** What work on a journal is made of. The same seed gives the same work, step for step and bit for bit. */
 export type WorkStep =
@@ -68,7 +69,7 @@ export class JournalWork {
   }
 
   append(rowsMax: number): WorkStep & { readonly kind: 'append' } {
-    return { kind: 'append', batch: batchOf(Array.from({ length: 1 + this.#prng.below(rowsMax) }, () => this.#frame())) }
+    return { kind: 'append', batch: frameBatch(Array.from({ length: 1 + this.#prng.below(rowsMax) }, () => this.#frame())) }
   }
 
   #snapshots(): WorkStep {
@@ -150,18 +151,4 @@ export function rowText(row: Row): string {
 
 function field(name: string, kind: FieldKind): FieldSchema {
   return { name, kind, isOptional: false }
-}
-
-function batchOf(frames: readonly Uint8Array[]): AppendBatch {
-  const bytes = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0))
-  const offsets: number[] = []
-  let end = 0
-  for (const frame of frames) {
-    offsets.push(end)
-    bytes.set(frame, end)
-    end += frame.length
-  }
-  const zeros = frames.map(() => 0)
-  const memories = [{ bytes, view: new DataView(bytes.buffer) }]
-  return { count: frames.length, memories, memory: zeros, offsets, lengths: frames.map((frame) => frame.length), slots: zeros }
 }

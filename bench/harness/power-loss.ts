@@ -12,7 +12,7 @@ import type { DiskEntry } from './recorded-disk.js'
  *   - a file may be as long as its writes made it, with zeros where these never arrived, or shorter;
  *   - names in one directory that were not synced change in order: some first ones of them are there. Between directories nothing is ordered,
  *     and syncing a file does not make its name durable;
- *   - what was durable stays as it is. Disks that break this promise are what checksums are for (journal-damage.ts).
+ *   - what was durable stays as it is. Disks that break this promise are what checksums are for (damage.ts).
  * Files that are mapped (lock.mdb) are not in the record: they come out missing, empty or full of noise.
  */
 const SECTOR_BYTES = 512

@@ -11,6 +11,8 @@ import { percentile } from './samples.js'
 export interface ReadSetup {
   readonly directory: string
   readonly entities: number
+  /** Sabotage: this event is stored with another temperature than it should have. */
+  readonly changedEvent?: number
 }
 
 export type ReadOrder =
@@ -40,7 +42,8 @@ export interface ReadReport {
 
 const NEWEST = 100
 
-class ReadEnd {
+/** Writes the log, or reads it and holds what comes against what was to be written; an AssertionError says what is not the same. */
+export class ReadEnd {
   readonly #setup: ReadSetup
   #journal: Journal | undefined
 
@@ -59,11 +62,11 @@ class ReadEnd {
   }
 
   async #carryOut(order: ReadOrder): Promise<Partial<ReadReport>> {
-    const { directory, entities } = this.#setup
+    const { directory, ...what } = this.#setup
     const journal = (this.#journal ??= await openLmdbJournal({ directory, segmentAgeMs: Infinity }))
     switch (order.kind) {
       case 'write':
-        await writeEvents(journal, { ...order, entities })
+        await writeEvents(journal, { ...order, ...what })
         return { count: order.to - order.from }
       case 'finish':
         await journal.seal()

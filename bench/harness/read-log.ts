@@ -43,10 +43,10 @@ export function atOf(index: number): number {
   return START_MICROS + index * STEP_MICROS
 }
 
-/** Appends events `from` up to and without `to` in batches of 4,096, each an append of its own. */
+/** Appends events `from` up to and without `to` in batches of 4,096, each an append of its own; `changedEvent` as another one. */
 export async function writeEvents(
   journal: Journal,
-  range: { readonly from: number; readonly to: number; readonly entities: number },
+  range: { readonly from: number; readonly to: number; readonly entities: number; readonly changedEvent?: number },
 ): Promise<void> {
   const { entities, to } = range
   const [type] = await journal.register([{ entity: 'gauge', event: 'Sampled', fields: fieldSchemas(Gauge.events.Sampled) }])
@@ -89,7 +89,7 @@ export async function writeEvents(
         flags: 0,
       } as const
       const data = {
-        temperature: temperatureOf(index),
+        temperature: temperatureOf(index === range.changedEvent ? index + 1 : index),
         force: Math.round(Math.cos(index / 313) * 1e4) / 100,
         state: STATES[(turn >> 4) & 3],
         cycle: turn,

@@ -12,11 +12,12 @@ import {
   writeAppendHeader,
   writeRowHeader,
 } from '#journal/append-frame.js'
-import type { AppendBatch, EventType, Journal } from '#journal/journal.js'
+import type { EventType, Journal } from '#journal/journal.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
 import { readRows } from '#journal/read-rows.js'
 import { type Codec, createCodec, encodePayload } from '#schema/index.js'
 import type { DecodeSpeeds } from './decode-speed.js'
+import { frameBatch } from './frame-batch.js'
 import { type SizeData, type SizeRow, TERM } from './size-rows.js'
 
 /** What a data set takes in a log of its own. */
@@ -36,12 +37,12 @@ const BATCH_ROWS = 4096
 const KEY_KIND_MANIFEST = 6
 const NOTHING = new Uint8Array(0)
 
-/** Appends the rows to a new log, seals it, opens it again, and checks that every row comes back bit for bit and in order. Gives its chunks to `speeds`. */
-export async function sealedSize(data: SizeData, speeds: DecodeSpeeds): Promise<SealedSize> {
+/** Appends the rows to a new log, seals it, opens it again, and checks that every row comes back bit for bit and in order. Gives its chunks to `speeds`. Sabotage: `stored` is appended instead. */
+export async function sealedSize(data: SizeData, speeds: DecodeSpeeds, stored = data): Promise<SealedSize> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-journal-size-'))
   try {
     const journal = await openLmdbJournal({ directory, reserveBytes: 0 })
-    await append(journal, data)
+    await append(journal, stored)
     const appendedBytes = journal.directory().reduce((sum, { bytes }) => sum + bytes, 0)
     const before = process.cpuUsage()
     await journal.seal()
@@ -72,7 +73,7 @@ async function append(journal: Journal, data: SizeData): Promise<void> {
   const frames = new Frames(journal.shardCount, data, types)
   for (let start = 0; start < data.rows.length; start += BATCH_ROWS) {
     const some = data.rows.slice(start, start + BATCH_ROWS)
-    const { rowCount } = await journal.append(batchOf(some.map((row) => frames.frame(row))))
+    const { rowCount } = await journal.append(frameBatch(some.map((row) => frames.frame(row))))
     assert(rowCount === some.length, 'every row of a batch is stored')
   }
 }
@@ -120,25 +121,6 @@ class Frames {
     const view = new DataView(bytes.buffer)
     bytes.set(payload, writeRowHeader(number, payload.length, view, writeAppendHeader(header, bytes, view, 0)))
     return bytes
-  }
-}
-
-function batchOf(frames: readonly Uint8Array[]): AppendBatch {
-  const bytes = Buffer.concat(frames)
-  const offsets: number[] = []
-  let end = 0
-  for (const { length } of frames) {
-    offsets.push(end)
-    end += length
-  }
-  const zeros = new Uint8Array(frames.length)
-  return {
-    count: frames.length,
-    memories: [{ bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }],
-    memory: zeros,
-    offsets,
-    lengths: frames.map(({ length }) => length),
-    slots: zeros,
   }
 }
 

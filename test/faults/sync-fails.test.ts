@@ -56,13 +56,17 @@ describe(`a journal whose disk fails at a sync (seed ${seed})`, () => {
         ),
       )
       const judge = new MeasuringProcess<JudgeSetup, JudgeOrder, Judgement>('harness/journal-judge', { seed: seed + round, steps: STEPS })
-      const judgement = await judge.order({ directory, isWriting: false, ...acknowledged(acks) })
+      const promised = { directory, isWriting: false, ...acknowledged(acks) }
+      const judgement = await judge.order(promised)
+      const oneTooMany = await judge.order({ ...promised, endPosition: promised.endPosition + 1 })
       judge.kill()
 
       expect(code, errors).toBe(1)
       expect(errors).toMatch(/ERR_JOURNAL_DISK|EIO/)
       expect(judgement.failed).toBeUndefined()
       expect(judgement).toMatchObject({ wrong: [], missing: [], damaged: [] })
+      // Had it promised what the failed sync was to make durable, that would be missed.
+      expect(oneTooMany.missing).toHaveLength(1)
       rmSync(directory, { recursive: true })
     }
   })
