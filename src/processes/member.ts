@@ -2,7 +2,7 @@ import type { Child } from './child.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ChildRole } from './process-role.js'
 import type { ProcessSlot, ProcessState } from './process-table.js'
-import type { HangSign } from './supervision-event.js'
+import type { HangSign, ProcessStatus } from './supervision-event.js'
 import type { SupervisionLimits } from './supervision-options.js'
 
 /** One process as its supervisor sees it, from spawn to reaping. Its state stands in the process table, too. */
@@ -72,8 +72,18 @@ export class Member {
     return undefined
   }
 
-  ages(nowMs: number): { readonly pulseAgeMs: number; readonly turnAgeMs: number } {
-    return { pulseAgeMs: this.#heartbeat.pulseAgeMs(nowMs), turnAgeMs: this.#heartbeat.turnAgeMs(nowMs) }
+  status(nowMs: number): ProcessStatus {
+    const isWatched = this.#state !== 'starting'
+    return {
+      role: this.role,
+      slot: this.slot ?? null,
+      pid: this.pid,
+      term: this.term ?? null,
+      state: this.#state,
+      pulseAgeMs: isWatched ? this.#heartbeat.pulseAgeMs(nowMs) : null,
+      turnAgeMs: isWatched ? this.#heartbeat.turnAgeMs(nowMs) : null,
+      uptimeMs: nowMs - this.bornMs,
+    }
   }
 
   kill(): void {

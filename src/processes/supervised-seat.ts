@@ -3,7 +3,7 @@ import type { BackOff } from './back-off.js'
 import type { ReadyDetails } from './control-message.js'
 import type { Member } from './member.js'
 import type { ChildRole, Seat } from './process-role.js'
-import type { DeathCause, Replacement } from './supervision-event.js'
+import type { DeathCause, ProcessStatus, Replacement } from './supervision-event.js'
 
 interface Recovery {
   readonly cause: DeathCause
@@ -33,6 +33,14 @@ export class SupervisedSeat implements Seat<ChildRole> {
 
   get isReady(): boolean {
     return this.holder?.state === 'ready'
+  }
+
+  /** Of its holder, or of nobody. */
+  status(nowMs: number): ProcessStatus {
+    if (this.holder !== undefined) return { ...this.holder.status(nowMs), ...(this.isFailing ? { state: 'failing' } : {}) }
+    const { role, slot } = this
+    const state = this.isFailing ? 'failing' : 'empty'
+    return { role, slot, pid: null, term: null, state, pulseAgeMs: null, turnAgeMs: null, uptimeMs: null }
   }
 
   /** The holder was found hung and is being killed: the recovery starts here, before it is reaped. */

@@ -7,9 +7,9 @@ import { type ChildHandlers, type Ending, spawnChild } from './child.js'
 import type { ChildMessage, SupervisorMessage } from './control-message.js'
 import { drain } from './drain.js'
 import { Member } from './member.js'
+import { checkProcessCounts } from './process-counts.js'
 import type { SeatFacts } from './process-facts.js'
 import { CHILD_ROLES, type ChildRole, type Seat, seatName } from './process-role.js'
-import { PROCESSES_MAX, seatsMax } from './process-table.js'
 import { SupervisedSeat } from './supervised-seat.js'
 import type { DeathCause, ProcessStatus, SupervisionFact } from './supervision-event.js'
 import type { SupervisionOptions } from './supervision-options.js'
@@ -37,7 +37,7 @@ export class Supervision {
 
   /** Throws ERR_TOO_MANY_PROCESSES when the plant asks for more than the process table has room for. */
   constructor(options: SupervisionOptions) {
-    checkCounts(options)
+    checkProcessCounts(options.roles)
     const backOff = () => new BackOff(options.limits.backOff, options.clock, options.prng)
     this.#options = options
     this.#seats = CHILD_ROLES.flatMap((role) =>
@@ -100,12 +100,9 @@ export class Supervision {
 
   /** Seats in order, then spares. */
   processes(): ProcessStatus[] {
-    const seats = this.#seats.map((seat): ProcessStatus => {
-      if (seat.holder !== undefined) return { ...this.#statusOf(seat.holder), ...(seat.isFailing ? { state: 'failing' } : {}) }
-      const state = seat.isFailing ? 'failing' : 'empty'
-      return { role: seat.role, slot: seat.slot, pid: null, term: null, state, pulseAgeMs: null, turnAgeMs: null, uptimeMs: null }
-    })
-    const spares = [...this.#members].filter((member) => member.slot === undefined).map((member) => this.#statusOf(member))
+    const nowMs = this.#options.clock.monotonicMs()
+    const seats = this.#seats.map((seat) => seat.status(nowMs))
+    const spares = [...this.#members].filter((member) => member.slot === undefined).map((member) => member.status(nowMs))
     return [...seats, ...spares]
   }
 
@@ -354,22 +351,6 @@ export class Supervision {
     })
   }
 
-  #statusOf(member: Member): ProcessStatus {
-    const now = this.#options.clock.monotonicMs()
-    const isWatched = member.state !== 'starting'
-    const { pulseAgeMs, turnAgeMs } = member.ages(now)
-    return {
-      role: member.role,
-      slot: member.slot ?? null,
-      pid: member.pid,
-      term: member.term ?? null,
-      state: member.state,
-      pulseAgeMs: isWatched ? pulseAgeMs : null,
-      turnAgeMs: isWatched ? turnAgeMs : null,
-      uptimeMs: now - member.bornMs,
-    }
-  }
-
   /** Once for all processes that a step starts, and before one of them is given a seat. */
   #record(): void {
     if (!this.#isRecordDue) return
@@ -390,21 +371,6 @@ export class Supervision {
   #tell(fact: SupervisionFact): void {
     this.#options.onEvent({ at: this.#options.clock.nowMicros(), ...fact })
   }
-}
-
-function checkCounts({ roles }: SupervisionOptions): void {
-  for (const role of CHILD_ROLES) if (roles[role].count > seatsMax(role)) throw tooMany(role, roles[role].count, seatsMax(role))
-  const total = 1 + CHILD_ROLES.reduce((sum, role) => sum + roles[role].count + roles[role].spares, 0)
-  if (total > PROCESSES_MAX) throw tooMany('process', total, PROCESSES_MAX)
-}
-
-function tooMany(what: string, wanted: number, max: number): MillraceError {
-  return new MillraceError('ERR_TOO_MANY_PROCESSES', {
-    fact: 'the plant asks for more processes than it has room for',
-    action: 'operator',
-    values: { of: what, wanted, max },
-    next: 'configure fewer; more workers than cores do not help',
-  })
 }
 
 function spareFact(spare: Member | undefined): SeatFacts['spare'] {
