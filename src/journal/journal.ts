@@ -67,6 +67,11 @@ export interface Journal {
   orderedBlocks(range: PositionRange): AsyncIterable<Uint8Array>
   /** The newest rows of an entity, at most `count`, in order of version. Reads only the blocks, and decodes only the groups, that have them. */
   lastRows(entity: EntityId, count: number): Promise<readonly Row[]>
+  /**
+   * Tells which blocks of a `directory` have rows of an entity, where that directory alone does not. False is certain; of blocks that came after the call, or are
+   * not known, it says true. Looks once through what is not sealed, then again only through what came since.
+   */
+  blocksOf(entity: EntityId): Promise<(entry: BlockEntry) => boolean>
   /** Rows in global order, as readRows gives them (read-rows.ts). */
   read(range: RowRange): AsyncIterable<Row>
   /**

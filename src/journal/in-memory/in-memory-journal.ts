@@ -173,6 +173,14 @@ export class InMemoryJournal implements Journal {
     return rows.flat()
   }
 
+  async blocksOf(entity: EntityId): Promise<(entry: BlockEntry) => boolean> {
+    const head = this.head(entity)
+    const known = new Map<number, boolean>()
+    const has = (block: Uint8Array) => head !== undefined && rowsOf(block, this, { entity: head }).length > 0
+    for (const [index, block] of this.stored.blocks.entries()) known.set(this.#bases[index] as number, has(block))
+    return ({ id }) => known.get(id) ?? true
+  }
+
   read(range: RowRange): AsyncIterable<Row> {
     return readRows(this, range)
   }

@@ -26,6 +26,7 @@ import { runQuery } from '#journal/query/index.js'
 import { type RowRange, readRows } from '#journal/read-rows.js'
 import { RECENT_APPENDS_DEFAULT } from '#journal/recent-appends.js'
 import { lastVersions } from '#journal/segments/last-versions.js'
+import { checkAppendRoom } from './append-room.js'
 import type { Catalog } from './catalog.js'
 import { Freezes, freezeLog } from './freeze-log.js'
 import { freeBytesOf, type LogFormat, logPaths } from './directory.js'
@@ -36,7 +37,7 @@ import { learnLog } from './learn-log.js'
 import { LogSegments } from './log-segments.js'
 import { ManifestStore } from './manifest-store.js'
 import { SealPolicy } from './seal-policy.js'
-import type { LogPart } from './log-part.js'
+import { blocksOf, newestRows, retained } from './segment-readers.js'
 
 const RESERVE_BYTES_DEFAULT = 64 * 2 ** 20
 const HEADS_EVERY_ROWS_DEFAULT = 524_288
@@ -242,51 +243,27 @@ export class LmdbJournal implements Journal {
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
     if (range.entity !== undefined) this.learn()
-    for await (const { part, end } of this.#retained(range.from, this.endPosition)) {
+    for await (const { part, end } of retained(this.#segments, range.from, this.endPosition)) {
       for await (const reader of part.blocks(range, end, this.#state)) yield reader.check().bytes
     }
   }
 
   async *orderedBlocks({ from, to = Infinity }: PositionRange): AsyncGenerator<Uint8Array> {
     const last = Math.min(to, this.endPosition)
-    for await (const { part, end } of this.#retained(from, last)) yield* part.ordered({ from, to: Math.min(end, last) }, this.eventTypes)
-  }
-
-  /** The segments with rows from `from` up to `end`, as they are now: whatever becomes of them, each stays readable until its turn is over. */
-  async *#retained(from: number, end: number): AsyncGenerator<{ readonly part: LogPart; readonly end: number }> {
-    const held = this.#segments.from(from, end)
-    for (const { part } of held) part.retain()
-    let released = 0
-    try {
-      for (const one of held) {
-        yield one
-        one.part.release()
-        released++
-      }
-    } finally {
-      for (const { part } of held.slice(released)) part.release()
-    }
+    for await (const { part, end } of retained(this.#segments, from, last))
+      yield* part.ordered({ from, to: Math.min(end, last) }, this.eventTypes)
   }
 
   async lastRows(entity: EntityId, count: number): Promise<readonly Row[]> {
     const head = this.head(entity)
     if (head === undefined) return []
-    const found: Row[][] = []
-    const versionMin = Math.max(1, head.version - count + 1)
-    let next = head.version
-    const held = this.#segments.from(0, this.endPosition).reverse()
-    for (const { part } of held) part.retain()
-    try {
-      for (const { part, end } of held) {
-        if (next < versionMin) break
-        const rows = await part.lastRows(head, { versionMin, versionMax: next, end, names: this, state: this.#state })
-        if (rows.length > 0) found.push(rows)
-        next -= rows.length
-      }
-    } finally {
-      for (const { part } of held) part.release()
-    }
-    return found.reverse().flat()
+    return newestRows(this.#segments, head, count, { end: this.endPosition, names: this, state: this.#state })
+  }
+
+  async blocksOf(entity: EntityId): Promise<(entry: BlockEntry) => boolean> {
+    const head = this.head(entity)
+    if (head === undefined) return () => false
+    return blocksOf(this.#segments, head, { end: this.endPosition, state: this.#state })
   }
 
   read(range: RowRange): AsyncIterable<Row> {
@@ -458,27 +435,7 @@ export class LmdbJournal implements Journal {
 
   #checkRoom(bytes: number): void {
     const { directory, mapBytes, freeBytes = freeBytesOf } = this.#parts
-    const reserveBytes = this.#reserveBytes
-    const { active } = this.#segments
-    const needed = bytes * 2
-    const free = freeBytes(directory)
-    if (free < needed + reserveBytes) {
-      throw new MillraceError('ERR_JOURNAL_FULL', {
-        fact: 'the disk has no room for another batch',
-        action: 'retry',
-        values: { directory, freeBytes: free, neededBytes: needed, reserveBytes },
-        next: 'free some space; nothing is lost, and appending goes on by itself',
-      })
-    }
-    const stored = fileBytes(active.file)
-    if (stored + needed > mapBytes) {
-      throw new MillraceError('ERR_JOURNAL_FULL', {
-        fact: 'the segment has reached its limit',
-        action: 'operator',
-        values: { segment: active.name, storedBytes: stored, mapBytes },
-        next: 'raise the limit and start the plant again',
-      })
-    }
+    checkAppendRoom({ directory, mapBytes, freeBytes, reserveBytes: this.#reserveBytes }, this.#segments.active, bytes)
   }
 
   #assertWritable(): void {

@@ -26,6 +26,8 @@ export interface LogPart {
   ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array>
   /** The rows of an entity between two versions that stand below `end`, in order of version. */
   lastRows(entity: EntityHead, wanted: WantedRows): Promise<Row[]>
+  /** Ids of the blocks up to `end` that have rows of an entity. */
+  blocksOf(entity: EntityHead, end: number, state: LogState): Promise<ReadonlySet<number>>
   /** The directory up to `end`. */
   entries(end: number): readonly BlockEntry[]
   /** A block of the directory, all of it checked. */

@@ -81,6 +81,16 @@ export class SealedSegment implements LogPart {
     return rows.flat()
   }
 
+  async blocksOf({ shard, number }: EntityHead): Promise<ReadonlySet<number>> {
+    const { file } = this
+    const ids = new Set<number>()
+    const run = file.find(shard, number)
+    if (run === undefined) return ids
+    const last = file.blockAt(run.rank + run.rowCount - 1)
+    for (let id = file.blockAt(run.rank); id <= last; id++) ids.add(id)
+    return ids
+  }
+
   ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array> {
     return orderedBlocks(this.file, types, range)
   }

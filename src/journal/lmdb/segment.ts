@@ -86,6 +86,13 @@ export class Segment implements LogPart {
     return found.reverse().flat()
   }
 
+  async blocksOf({ shard, number }: EntityHead, end: number, state: LogState): Promise<ReadonlySet<number>> {
+    const entries = this.entries(end)
+    this.#entitiesIn ??= new EntityBlocks(this)
+    const places = await this.#entitiesIn.of(state.entities.at(shard, number), entries, state)
+    return new Set(places.map((at) => (entries[at] as BlockEntry).id))
+  }
+
   async *ordered(range: { readonly from: number; readonly to: number }): AsyncGenerator<Uint8Array> {
     for (const entry of this.entries(range.to)) if (entry.endPosition > range.from) yield this.block(entry.id).check().bytes
   }

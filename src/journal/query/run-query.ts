@@ -1,5 +1,6 @@
 import type { BlockEntry } from '#journal/block-entry.js'
-import { MillraceError } from '#base/errors.js'
+import { isMillraceError, MillraceError } from '#base/errors.js'
+import type { EntityId } from '#base/ids.js'
 import type { Journal } from '#journal/journal.js'
 import type { LogQuery, QueryOptions, QueryPlan, QueryRow, QueryRun, ResultColumn, ScanCounts } from '#journal/log-query.js'
 import { Aggregator } from './aggregator.js'
@@ -15,6 +16,9 @@ import { UnitsLeft } from './units-left.js'
 const ROWS_HELD = 32_768
 /** When so many times as many match in a unit, it is cheaper to have its blocks put together in order than to read them again and again. */
 const PASSES_MAX = 4
+
+/** Whoever wants the newest rows of an entity that is rarely in a block looks into so many before asking where its rows are: that costs as much as looking through what is not sealed, the first time. */
+const UNITS_SCANNED = 8
 
 type Values = readonly unknown[]
 
@@ -137,7 +141,15 @@ class LogQueryRun implements QueryRun {
     const left = this.#left
     const found: (readonly Values[])[] = []
     let wanted = count
+    const { entity } = this.#plan.resolved
+    let unitsLeft = UNITS_SCANNED
+    let mayHave = (_entry: BlockEntry) => true
     for (let unit = left.newest(); unit !== undefined && wanted > 0; unit = left.newest()) {
+      if (entity.kind === 'one' && unitsLeft-- === 0) mayHave = await this.#blocksOf(entity.head.entity)
+      if (!unit.blocks.some(mayHave)) {
+        left.passNewest(unit)
+        continue
+      }
       const order = new RowOrder(wanted)
       if (!(await this.#collect(scan, unit, order, true))) {
         left.planAgain()
@@ -149,6 +161,16 @@ class LogQueryRun implements QueryRun {
       if (rows.length > 0) found.push(rows.toReversed())
     }
     yield* found.reverse()
+  }
+
+  /** Damage is for who reads the block that has it: without the answer all blocks are read. */
+  async #blocksOf(entity: EntityId): Promise<(entry: BlockEntry) => boolean> {
+    try {
+      return await this.#journal.blocksOf(entity)
+    } catch (error) {
+      if (isMillraceError(error, 'ERR_BLOCK_DAMAGED') || isMillraceError(error, 'ERR_SEGMENT_DAMAGED')) return () => true
+      throw error
+    }
   }
 
   /** Puts the rows of a unit in order, of position or against it. Answers false when a block is there no more. */

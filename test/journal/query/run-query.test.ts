@@ -77,6 +77,29 @@ describe('a long query', () => {
   })
 })
 
+describe('a query for the newest rows of an entity that has few', () => {
+  test.each([
+    ['in memory', async () => createInMemoryJournal()],
+    ['on disk', openLog],
+  ])('reads the blocks that have them, and not all others: %s', async (_where, open) => {
+    const journal: Journal = await open()
+    const writer = new TestWriter(await journal.register([SAMPLED, ALARM_RAISED]), { shardCount: journal.shardCount })
+    for (let block = 0; block < 60; block++) {
+      const names = ['press/a', 'press/b', ...(block % 20 === 0 ? ['press/rare'] : []), 'press/c']
+      await journal.append(batchOf(names.map((name) => writer.sample(name as EntityId, block))))
+      if (block === 10) await journal.seal()
+    }
+
+    const run = journal.query({ entity: 'press/rare', columns: ['temperature', 'version'], newest: 3 })
+    const rows = await collect(run)
+
+    expect(rows).toEqual([0, 20, 40].map((temperature, index) => ({ temperature, version: index + 1 })))
+    expect(run.plan).toMatchObject({ order: 'newest first' })
+    expect(run.counts.blocksRead).toBeLessThan(12)
+    await journal.close()
+  })
+})
+
 describe('a query of a log that changes', () => {
   test('ends where the log ended when it began', async () => {
     const journal = await filled(3, 10)
