@@ -27,7 +27,9 @@ const ENTITIES = 20
 const MESSAGES_MAX = isSoak ? 300 : 100
 /** In which rounds something else dies, too. */
 const ALSO_EVERY = isSoak ? 4 : 1
+/** Without a message of those who are waited for. On a machine that does ten things at once the start of a process alone takes most of a minute. */
 const PROGRESS_WITHIN_MS = isSoak ? 300_000 : 30_000
+const LAST_WORDS_MAX = 2000
 const LOOK_EVERY_MS = 50
 /** With nothing new for so long it is worth a look whether all has arrived; a connection may be tried again only after half a minute. */
 const SETTLED_MS = 300
@@ -43,7 +45,7 @@ const TOOL: Publisher = {
   name: 'tool',
   start: ({ data, url }) => {
     const words = ['--topic', 'tool/{entity}/{event}', '--event', 'Sampled', '--name', 'tool', '--mqtt-version', '4']
-    return spawn(process.execPath, [MAIN, 'publish', 'mqtt', url, '--data', data, ...words], { stdio: 'ignore' })
+    return spawn(process.execPath, [MAIN, 'publish', 'mqtt', url, '--data', data, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
   },
 }
 
@@ -52,7 +54,7 @@ const HASTY: Publisher = {
   name: 'hasty',
   start: ({ data, url }) => {
     const target = { data, url, name: 'hasty', topic: 'hasty/{entity}/{event}', event: 'Sampled', protocolVersion: 4 }
-    return spawn(process.execPath, [HASTY_MAIN, JSON.stringify(target)], { stdio: 'ignore' })
+    return spawn(process.execPath, [HASTY_MAIN, JSON.stringify(target)], { stdio: ['ignore', 'ignore', 'pipe'] })
   },
 }
 
@@ -83,23 +85,16 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
   const feeder = await SampleFeeder.start(session.dataDirectory, ENTITIES)
   const place = { data: session.dataDirectory, url: broker.url }
 
-  const started = (publisher: Publisher) => {
-    const child = publisher.start(place)
-    onTestFinished(() => void child.kill('SIGKILL'))
-    return child
-  }
+  const started = (publisher: Publisher) => new RunningPublisher(publisher.name, publisher.start(place), broker)
 
   for (let kill = 0; kill < times; kill++) {
-    const before = publishers.map(({ name }) => broker.received(name).length)
-    const children = publishers.map(started)
+    const running = publishers.map(started)
     const count = 1 + prng.below(MESSAGES_MAX)
     const other = (kill + 1) % ALSO_EVERY === 0 ? alsoKills[Math.floor(kill / ALSO_EVERY) % alsoKills.length] : undefined
     if (other === 'broker') await broker.restart()
     else if (other !== undefined) await plant.breakAndRecover(other, 0)
-    await until(`kill ${kill} of seed ${SEED}: ${count} messages of each`, () =>
-      publishers.every(({ name }, index) => broker.received(name).length >= (before[index] as number) + count),
-    )
-    await Promise.all(children.map(killed))
+    await untilEach(running, count, `kill ${kill} of seed ${SEED}`)
+    await Promise.all(running.map((one) => one.kill()))
   }
   await feeder.stop()
   const expected = await sampledRows(session.dataDirectory)
@@ -110,17 +105,48 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
     () => names.every((name) => checkDelivery(expected, broker.received(name)).missing === 0),
     () => names.reduce((sum, name) => sum + broker.received(name).length, 0),
   )
-  await killed(last)
+  await last.kill()
   const all = new Set([...names, ...publishers.map(({ name }) => name)])
   const reports = new Map([...all].map((name) => [name, checkDelivery(expected, broker.received(name))]))
   process.stderr.write(`subscribe-kills: ${JSON.stringify({ kills: times, ...Object.fromEntries(reports) })}\n`)
   return reports
 }
 
-async function killed(child: ChildProcess): Promise<void> {
-  const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGKILL')
-  await ended
+/** What a publisher has sent since it was started, and what it said of why not. */
+class RunningPublisher {
+  readonly #name: string
+  readonly #child: ChildProcess
+  readonly #broker: RestartableBroker
+  readonly #before: number
+  readonly #ended: Promise<unknown>
+  #said = ''
+
+  constructor(name: string, child: ChildProcess, broker: RestartableBroker) {
+    this.#name = name
+    this.#child = child
+    this.#broker = broker
+    this.#before = broker.received(name).length
+    this.#ended = new Promise((resolve) => child.once('exit', resolve))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-LAST_WORDS_MAX)))
+    onTestFinished(() => void child.kill('SIGKILL'))
+  }
+
+  get sent(): number {
+    return this.#broker.received(this.#name).length - this.#before
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  kill(): Promise<unknown> {
+    this.#child.kill('SIGKILL')
+    return this.#ended
+  }
+
+  toString(): string {
+    return `${this.#name} sent ${this.sent}${this.hasEnded ? ', ended by itself' : ''} and said: ${this.#said || 'nothing'}`
+  }
 }
 
 async function sampledRows(data: string): Promise<Expected[]> {
@@ -145,10 +171,16 @@ async function quiet(condition: () => boolean, count: () => number): Promise<voi
   }
 }
 
-async function until(claim: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + PROGRESS_WITHIN_MS
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${claim}`)
+/** Until each has sent so many. Fails when one ends by itself, or when none of those that are waited for gets on. */
+async function untilEach(publishers: readonly RunningPublisher[], count: number, when: string): Promise<void> {
+  let [seen, deadline] = [-1, 0]
+  for (;;) {
+    const behind = publishers.filter(({ sent }) => sent < count)
+    if (behind.length === 0) return
+    const sum = behind.reduce((total, { sent }) => total + sent, 0)
+    if (sum !== seen) [seen, deadline] = [sum, performance.now() + PROGRESS_WITHIN_MS]
+    if (performance.now() > deadline || behind.some(({ hasEnded }) => hasEnded))
+      throw new Error(`${when}: of ${count} messages each, ${behind.join('; ')}`)
     await delay(2)
   }
 }
