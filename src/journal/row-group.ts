@@ -2,15 +2,8 @@ import { crc32 } from '#base/hash.js'
 import { isVariable } from '#schema/index.js'
 import type { BlockGroup } from './block-format.js'
 import { ByteReader, Damage } from './bytes.js'
-import {
-  type ChunkEntry,
-  decodeNarrow,
-  decodeWide,
-  ENCODING_RAW,
-  newerEncoding,
-  openChunk,
-  readEntry,
-} from '#journal/columns/column-chunk.js'
+import { decodeNarrow, decodeWide } from '#journal/columns/chunk-decoder.js'
+import { type ChunkEntry, ENCODING_RAW, newerEncoding, openChunk, readEntry } from '#journal/columns/chunk-entry.js'
 import { ColumnBuffer } from '#journal/columns/column-buffer.js'
 import type { ZoneMap } from '#journal/columns/zone-map.js'
 import { decodeVariable, type VariableColumn } from '#journal/columns/variable.js'
@@ -20,7 +13,7 @@ import { newerFormat } from './block-format.js'
 /**
  * A row group: rows of a contiguous run of shards with column chunks of their own, so that they decode without the rest of the block.
  *
- *   directory  varint count, then entries (column-chunk.ts) of the shared columns, ascending;
+ *   directory  varint count, then entries (columns/chunk-entry.ts) of the shared columns, ascending;
  *              varint count of types, then per event type, ascending: varint type number, varint rows, varint fields that the type had,
  *              varint count, then entries of its columns, ascending
  *   data       of all chunks in the order of their entries

@@ -1,5 +1,5 @@
 import { ByteWriter } from '#journal/bytes.js'
-import { ENCODING_CONSTANT, ENCODING_DICTIONARY, ENCODING_RAW } from './column-chunk.js'
+import { ENCODING_CONSTANT, ENCODING_DICTIONARY, ENCODING_RAW } from './chunk-entry.js'
 import { StringDictionary } from './dictionary.js'
 import { CODEC_NONE, compress } from './last-stage.js'
 import type { Encoded } from './number-trials.js'

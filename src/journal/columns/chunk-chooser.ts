@@ -1,6 +1,7 @@
 import type { ByteWriter } from '#journal/bytes.js'
 import { ByteChunks } from './byte-chunks.js'
-import { ENCODING_CONSTANT, type ENCODING_RAW, type NarrowKind, type WideKind, writeEntry, ZONE_MAP_VALUES_MIN } from './column-chunk.js'
+import type { NarrowKind, WideKind } from './chunk-encoder.js'
+import { ENCODING_CONSTANT, type ENCODING_RAW, writeEntry, ZONE_MAP_VALUES_MIN } from './chunk-entry.js'
 import { ColumnBuffer } from './column-buffer.js'
 import { CODEC_NONE } from './last-stage.js'
 import { type Encoded, NumberTrials } from './number-trials.js'

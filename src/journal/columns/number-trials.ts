@@ -1,4 +1,5 @@
 import { ByteWriter } from '#journal/bytes.js'
+import type { NarrowKind, WideKind } from './chunk-encoder.js'
 import {
   ENCODING_CONSTANT,
   ENCODING_DECIMAL,
@@ -9,9 +10,7 @@ import {
   ENCODING_RAW,
   ENCODING_RUN_LENGTH,
   ENCODING_XOR,
-  type NarrowKind,
-  type WideKind,
-} from './column-chunk.js'
+} from './chunk-entry.js'
 import { ColumnBuffer } from './column-buffer.js'
 import { DecimalWriter } from './decimal.js'
 import { SortedDictionary } from './dictionary.js'

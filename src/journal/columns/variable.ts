@@ -1,13 +1,6 @@
 import { type ByteReader, Damage } from '#journal/bytes.js'
-import {
-  type ChunkEntry,
-  decodeNarrow,
-  ENCODING_CONSTANT,
-  ENCODING_DICTIONARY,
-  ENCODING_RAW,
-  newerEncoding,
-  openChunk,
-} from './column-chunk.js'
+import { decodeNarrow } from './chunk-decoder.js'
+import { type ChunkEntry, ENCODING_CONSTANT, ENCODING_DICTIONARY, ENCODING_RAW, newerEncoding, openChunk } from './chunk-entry.js'
 import type { ColumnBuffer } from './column-buffer.js'
 
 /**

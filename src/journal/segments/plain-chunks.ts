@@ -1,4 +1,5 @@
-import { ChunkEncoder, ENCODING_CONSTANT, ENCODING_RAW } from '#journal/columns/column-chunk.js'
+import { ChunkEncoder } from '#journal/columns/chunk-encoder.js'
+import { ENCODING_CONSTANT, ENCODING_RAW } from '#journal/columns/chunk-entry.js'
 import type { ChunkChooser } from '#journal/columns/chunk-chooser.js'
 
 /** What encodes the columns of a group. */

@@ -2,7 +2,7 @@ import { crc32 } from '#base/hash.js'
 import { RECEIPT_TYPE } from '#journal/append-frame.js'
 import { ByteWriter } from '#journal/bytes.js'
 import { ChunkChooser } from '#journal/columns/chunk-chooser.js'
-import { ENCODING_RAW } from '#journal/columns/column-chunk.js'
+import { ENCODING_RAW } from '#journal/columns/chunk-entry.js'
 import type { EncodedGroup } from '#journal/group-encoder.js'
 import {
   COLUMN_ACCEPTED,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { CODEC_NONE } from '#journal/columns/last-stage.js'
-import { ENCODING_CONSTANT, ENCODING_DICTIONARY, ENCODING_RAW } from '#journal/columns/column-chunk.js'
+import { ENCODING_CONSTANT, ENCODING_DICTIONARY, ENCODING_RAW } from '#journal/columns/chunk-entry.js'
 import { soakTimes } from '../../soak.js'
 import { readNarrow, undone } from '../../models/number-chunks.js'
 import { Bytes } from '../../models/packed.js'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ByteWriter } from '#journal/bytes.js'
 import { ChunkChooser } from '#journal/columns/chunk-chooser.js'
-import { ENCODING_CONSTANT, ENCODING_RAW } from '#journal/columns/column-chunk.js'
+import { ENCODING_CONSTANT, ENCODING_RAW } from '#journal/columns/chunk-entry.js'
 import { entriesOf } from './chunks.js'
 
 describe('a chunk chooser given byte strings', () => {

@@ -1,6 +1,8 @@
 import { ByteReader, ByteWriter } from '#journal/bytes.js'
 import { ChunkChooser } from '#journal/columns/chunk-chooser.js'
-import { type ChunkEntry, decodeNarrow, decodeWide, type NarrowKind, readEntry, type WideKind } from '#journal/columns/column-chunk.js'
+import { decodeNarrow, decodeWide } from '#journal/columns/chunk-decoder.js'
+import type { NarrowKind, WideKind } from '#journal/columns/chunk-encoder.js'
+import { type ChunkEntry, readEntry } from '#journal/columns/chunk-entry.js'
 import { ColumnBuffer } from '#journal/columns/column-buffer.js'
 import { decodeVariable, type VariableColumn } from '#journal/columns/variable.js'
 

@@ -11,7 +11,7 @@ import {
   ENCODING_PACKED,
   ENCODING_RAW,
   ENCODING_XOR,
-} from '#journal/columns/column-chunk.js'
+} from '#journal/columns/chunk-entry.js'
 import { DecimalReader, DecimalWriter } from '#journal/columns/decimal.js'
 import { CODEC_BROTLI } from '#journal/columns/last-stage.js'
 import { type Order, ORDERS, WholeNumberReader, WholeNumberWriter } from '#journal/columns/whole-numbers.js'

@@ -2,19 +2,16 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ByteReader, ByteWriter } from '#journal/bytes.js'
 import { ColumnBuffer } from '#journal/columns/column-buffer.js'
+import { decodeNarrow, decodeWide } from '#journal/columns/chunk-decoder.js'
+import { ChunkEncoder, type NarrowKind, type WideKind } from '#journal/columns/chunk-encoder.js'
 import {
-  ChunkEncoder,
   type ChunkEntry,
-  decodeNarrow,
-  decodeWide,
   ENCODING_CONSTANT,
   ENCODING_OFFSET,
   ENCODING_RAW,
   ENCODING_RUN_LENGTH,
-  type NarrowKind,
   readEntry,
-  type WideKind,
-} from '#journal/columns/column-chunk.js'
+} from '#journal/columns/chunk-entry.js'
 import { mayHold } from '#journal/columns/zone-map.js'
 
 function wide(values: readonly number[], kind: WideKind = 'f64') {
