@@ -61,7 +61,9 @@ function targetOf(options: Options): { readonly out: string; readonly format: Ex
   const ending = ENDINGS[/\.(\w+)$/.exec(out)?.[1] ?? '']
   const asked = textOption(options, 'format')
   const format = asked === undefined ? ending : ENDINGS[asked]
-  if (format === undefined) throw usageError('an export has a format', { '--format': asked ?? '' }, 'it is parquet, csv or jsonl')
+  if (format === undefined && asked === undefined)
+    throw usageError('the name does not say which format', { '--out': out }, 'end it in .parquet, .csv or .jsonl, or add --format')
+  if (format === undefined) throw usageError('not a format of exports', { '--format': asked }, 'it is parquet, csv or jsonl')
   if (ending !== undefined && ending !== format)
     throw usageError(
       'the name says another format than --format',

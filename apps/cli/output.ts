@@ -13,6 +13,9 @@ export interface Column {
   readonly align?: 'left' | 'right'
 }
 
+/** What these say was wrong stood on the command line. */
+const ASKED_WRONGLY = ['ERR_USAGE', 'ERR_QUERY', 'ERR_ENTITY_ID', 'ERR_SUBSCRIPTION_OPTIONS', 'ERR_MQTT_OPTIONS'] as const
+
 type Tone = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
 const TONES: Readonly<Record<Tone, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 }
@@ -97,7 +100,7 @@ export class Output {
     this.note(`millrace: ${message}`)
     if (this.#isDebug && error instanceof Error) this.note(stackOf(error))
     else if (!isForeseen) this.note('This is a fault in Millrace or in the plant: run it again with --debug to see where.')
-    return isMillraceError(error, 'ERR_USAGE') ? 2 : 1
+    return ASKED_WRONGLY.some((code) => isMillraceError(error, code)) ? 2 : 1
   }
 }
 

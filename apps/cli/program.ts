@@ -71,8 +71,24 @@ function describeCommand(parser: Parser, command: Command, act: Act): void {
       .slice(0, -2)
       .flat()
       .filter((value) => value !== undefined) as string[]
-    await act(command, args, values.at(-2) as Options)
+    const options = values.at(-2) as Options
+    checkValues(options)
+    await act(command, args, options)
   })
+}
+
+/** An option that wants a value takes the next word, whatever it is: where that is another option, the value was forgotten. Throws ERR_USAGE. */
+function checkValues(options: Options): void {
+  for (const [name, value] of Object.entries(options)) {
+    const taken = [value].flat().find((one) => typeof one === 'string' && /^--[a-z]/.test(one))
+    if (taken === undefined) continue
+    const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    throw new MillraceError('ERR_USAGE', {
+      fact: `${flag} wants a value, and ${String(taken)} came`,
+      action: 'operator',
+      next: 'see its --help',
+    })
+  }
 }
 
 /** In the list of commands the options are left out: nearly every command has some. */
@@ -98,7 +114,13 @@ function silent(parser: Parser): Parser {
 }
 
 function usageError(error: CommanderError, parser: Parser): MillraceError {
-  const fact = error.code === 'commander.help' ? 'say which command' : error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
+  const fact =
+    error.code === 'commander.help'
+      ? 'say which command'
+      : error.message
+          .replace(/^error: /, '')
+          .replace(/\s*\n\s*/g, ' ')
+          .replace(/\.$/, '')
   const names = parser.commands.map((command) => command.name()).join(', ')
   return new MillraceError('ERR_USAGE', {
     fact,

@@ -5,7 +5,7 @@ import { MillraceError } from '#base/errors.js'
 import { Subscription } from '#reading/subscription.js'
 import { ControlFeed } from '#runtime/control-feed.js'
 import { requireLog } from '#runtime/journal-access.js'
-import type { MqttTargetOptions } from '#targets/mqtt.js'
+import { checkMqttTarget, type MqttTargetOptions } from '#targets/mqtt.js'
 import { type MqttTarget, startMqttTarget } from '#targets/mqtt-target.js'
 import type { Options, Run } from './command.js'
 import { mqttOptionsOf } from './mqtt-options.js'
@@ -22,6 +22,7 @@ const LOOK_EVERY_MS = 50
 export const runPublishMqtt: Run = async ([url = ''], options, output) => {
   const data = resolve(dataDirectoryOf(options))
   const target = optionsOf(url, options)
+  checkMqttTarget(target)
   const count = numberOption(options, 'count', 1)
   const seconds = numberOption(options, 'seconds', 1)
   requireLog(data)

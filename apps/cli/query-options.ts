@@ -37,6 +37,11 @@ export function queryOf(options: Options): LogQuery {
   })
 }
 
+/** The flag, without dashes, that asks for an aggregate of a column. */
+export function aggregateFlagOf(options: Options, column: string): string {
+  return AGGREGATES.find((kind) => namesOption(options, kind).includes(column)) ?? 'count'
+}
+
 /** A duration such as `500ms`, `10s`, `1m`, `1.5h` or `1d` in microseconds. Throws ERR_USAGE. */
 function durationOption(options: Options, name: string): number | undefined {
   const text = textOption(options, name)

@@ -7,8 +7,8 @@ import type { Options, Run } from './command.js'
 import { printExplained } from './explain.js'
 import { usageError } from './number-option.js'
 import type { Output } from './output.js'
-import { dataDirectoryOf } from './place.js'
-import { queryOf } from './query-options.js'
+import { dataDirectoryOf, textOption } from './place.js'
+import { aggregateFlagOf, queryOf } from './query-options.js'
 import { ResultTable } from './result-table.js'
 import { csvText, jsonText } from './result-text.js'
 import { rowLine } from './row-line.js'
@@ -44,10 +44,11 @@ export const runQuery: Run = async (_args, options, output) => {
       },
       options,
     )
+    await noteDropped(access, query, output)
     return 0
   } catch (error) {
     if (isMillraceError(error, 'ERR_QUERY') || isMillraceError(error, 'ERR_ENTITY_ID'))
-      throw new MillraceError('ERR_USAGE', { fact: inFlags(error.message), action: 'operator', cause: error })
+      throw new MillraceError('ERR_USAGE', { fact: inFlags(error.message, options), action: 'operator', cause: error })
     throw error
   } finally {
     await access.close()
@@ -90,9 +91,22 @@ async function answer(
   else printExplained({ plan, counts, rows, ms }, output)
 }
 
+/** Who asks from a position on has to know that rows from there on are gone, and are no rows that do not match. */
+async function noteDropped(access: JournalAccess, { from }: LogQuery, output: Output): Promise<void> {
+  if (from === undefined) return
+  const firstPosition = await access.firstPosition()
+  if (from < firstPosition) output.note(`rows before position ${firstPosition} were dropped by retention`)
+}
+
 /** Parts of a query by the flags that they came from. */
-function inFlags(message: string): string {
-  return message.replace(/ (where|columns|by|event|newest)=/, ' --$1=').replace(/ aggregates="?(\w+)\(([^)]*)\)"?/, ' --$1=$2')
+function inFlags(message: string, options: Options): string {
+  return message
+    .replace(/ by=""/, ` --every=${textOption(options, 'every') ?? ''}`)
+    .replace(/ (where|columns|by|event|newest)=/, ' --$1=')
+    .replace(/ aggregates="?(\w+)\(([^)]*)\)"?/, ' --$1=$2')
+    .replace(/ aggregates=(\S+?):/, (_, column: string) => ` --${aggregateFlagOf(options, column)}=${column}:`)
+    .replace('an aggregate, such as count() or mean(temperature)', '--count, or --mean and a column')
+    .replace('first(…) or last(…) of a column', '--first or --last of a column')
 }
 
 function rowCount(rows: number): string {

@@ -18,10 +18,11 @@ export function onInterrupt(end: () => void): void {
   ownEnd = end
 }
 
-/** A reader that has seen enough, such as `head`, is no failure. */
+/** A reader that has seen enough, such as `head`, is no failure; a file on a full disk is one. */
 export function endOnClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
-    throw error
+    process.stderr.write(`millrace: the result cannot be written: ${error.message}: make room, or write it elsewhere\n`)
+    process.exit(1)
   })
 }

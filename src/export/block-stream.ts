@@ -12,6 +12,8 @@ export type ExportQuery = Pick<LogQuery, 'entity' | 'event' | 'from' | 'to' | 's
 /** What a process needs that decodes blocks by itself. */
 export interface BlocksBegin {
   readonly eventTypes: readonly EventType[]
+  /** Of the log at the time: what was before it is gone. */
+  readonly firstPosition: number
   /** Of the log at the time: what comes later is not streamed. */
   readonly endPosition: number
   /** Of the one entity that is asked for. */
@@ -35,14 +37,14 @@ const NAMES_PER_ITEM = 4096
  * ERR_BLOCK_DAMAGED, and ERR_SEGMENT_GONE when retention drops what was to come.
  */
 export async function* streamBlocks(journal: Journal, query: ExportQuery, signal?: AbortSignal): AsyncGenerator<BlocksItem> {
-  const { eventTypes, endPosition } = journal
+  const { eventTypes, firstPosition, endPosition } = journal
   const entity = entityFilterOf(query.entity, (id) => journal.head(id))
   const schema: QuerySchema = { eventTypes, endPosition, entity }
   const plan = (from: number) => planScan({ ...query, from }, journal.directory(), schema)
   const first = plan(query.from ?? 0)
   const head = entity.kind === 'one' ? entity.head : undefined
   const rowCount = first.shown.rowsToRead
-  yield { kind: 'begin', begin: { eventTypes, endPosition, head, rowCount } }
+  yield { kind: 'begin', begin: { eventTypes, firstPosition, endPosition, head, rowCount } }
   yield* namesOf(journal, head)
 
   const { to } = first.resolved

@@ -29,7 +29,7 @@ export interface ExportReport {
   readonly format: ExportFormat
   readonly rows: number
   readonly bytes: number
-  /** Positions of the log that were looked at: up to and without `to`. */
+  /** Positions of the log that were looked at, from the first one that is there: up to and without `to`. */
   readonly from: number
   readonly to: number
   readonly files: readonly ExportedFile[]
@@ -77,7 +77,8 @@ export async function exportLog(items: AsyncIterable<BlocksItem>, options: Expor
     const sum = (of: (file: ExportedFile) => number) => files.reduce((total, file) => total + of(file), 0)
     const to = Math.min(scan?.begin.endPosition ?? 0, (options.query.to ?? Number.POSITIVE_INFINITY) + 1)
     const { format, query } = options
-    const counted = { rows: sum(({ rows }) => rows), bytes: sum(({ bytes }) => bytes), from: query.from ?? 0, to }
+    const from = Math.max(query.from ?? 0, scan?.begin.firstPosition ?? 0)
+    const counted = { rows: sum(({ rows }) => rows), bytes: sum(({ bytes }) => bytes), from, to }
     if (!options.isFile) {
       const list = new PartFile(place.file(EXPORT_FILE))
       list.write(`${JSON.stringify({ format, query, ...counted, files }, undefined, 2)}\n`)

@@ -1,4 +1,4 @@
-import type { EntityId } from '#base/ids.js'
+import { type EntityId, parseEntityId } from '#base/ids.js'
 import type { Row, RowRange } from '#journal/index.js'
 
 /** Which rows somebody wants: all conditions hold. Plain JSON, so that it crosses processes. */
@@ -9,6 +9,11 @@ export interface RowSelection {
   readonly event?: string | readonly string[]
   /** Also rows of commands that stored no event, unless events are named. */
   readonly receipts?: boolean
+}
+
+/** Throws ERR_ENTITY_ID for a name that is neither an entity nor a pattern: it would select nothing, for ever. */
+export function checkSelection({ entity }: RowSelection): void {
+  for (const name of listOf(entity) ?? []) if (!name.includes('*')) parseEntityId(name)
 }
 
 /** A selection made ready: what of the log is read for it, and the test for the rest. */

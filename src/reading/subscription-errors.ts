@@ -1,22 +1,34 @@
 import { MillraceError } from '#base/errors.js'
 
-/** The log ends before the position: it was restored from an older backup, or it is another log. */
+/** The log ends before the position: it was restored from an older backup, it is another log, or nobody ever was there. */
 export function aheadOfLog(subscription: string | undefined, position: number, endPosition: number): MillraceError {
+  const isNamed = subscription !== undefined
   return new MillraceError('ERR_SUBSCRIPTION_AHEAD', {
-    fact: 'a subscription is ahead of the log, as it is when the log was restored from an older backup',
+    fact: isNamed
+      ? 'a subscription is ahead of the log, as it is when the log was restored from an older backup'
+      : 'the log ends before this position',
     action: 'operator',
     values: { ...named(subscription), position, endPosition },
-    next: 'look at what was done with the rows that the log no longer has, then start it at a position that is there, such as the end',
+    next: isNamed
+      ? 'look at what was done with the rows that the log no longer has, then start it at a position that is there, such as the end'
+      : 'begin at one that is there, such as the end',
   })
 }
 
 /** Rows that were to come are gone. */
 export function behindLog(subscription: string | undefined, position: number, firstPosition: number): MillraceError {
+  const restart = 'at the beginning, which is the first position that is there'
   return new MillraceError('ERR_SUBSCRIPTION_BEHIND', {
-    fact: 'rows that a subscription still needs were dropped by retention',
+    fact:
+      subscription === undefined
+        ? 'rows from this position on were dropped by retention'
+        : 'rows that a subscription still needs were dropped by retention',
     action: 'operator',
     values: { ...named(subscription), position, firstPosition },
-    next: 'take the missing rows from an archive or a backup, then start it at the beginning, which is the first position that is there',
+    next:
+      subscription === undefined
+        ? `begin ${restart}; an archive or a backup has the others`
+        : `take the missing rows from an archive or a backup, then start it ${restart}`,
   })
 }
 

@@ -3,7 +3,7 @@ import type { MillraceError } from '#base/errors.js'
 import { pack, unpack } from '#base/pack.js'
 import type { Journal } from '#journal/index.js'
 import { fenced, resetMeanwhile, taken, unknownSubscription, wrongSubscription } from './subscription-errors.js'
-import { checkStart, firstPositionOf, type StartPosition, startIn } from './subscription-start.js'
+import { checkStart, type StartPosition, startIn } from './subscription-start.js'
 
 /** What a named subscription has had. */
 export interface SubscriptionState {
@@ -164,7 +164,7 @@ export class SubscriptionRegistry {
   }
 
   #fenced(name: string, position: number, reason: string): MillraceError {
-    return fenced(name, position, reason, firstPositionOf(this.#journal))
+    return fenced(name, position, reason, this.#journal.firstPosition)
   }
 
   #need(name: string): Stored {

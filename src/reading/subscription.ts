@@ -4,7 +4,7 @@ import type { Journal, Row } from '#journal/index.js'
 import { CheckpointSaver } from './checkpoint-saver.js'
 import type { LogFeed } from './log-feed.js'
 import type { RowBatch } from './row-cursor.js'
-import type { RowSelection } from './row-selection.js'
+import { checkSelection, type RowSelection } from './row-selection.js'
 import { wrongSubscription } from './subscription-errors.js'
 import type { StartPosition } from './subscription-start.js'
 
@@ -146,6 +146,7 @@ export class Subscription implements AsyncIterable<Row> {
     const { entity, event, receipts } = this.#options
     if (name === undefined && from === 'checkpoint')
       throw wrongSubscription('only a subscription with a name has a checkpoint', { from }, 'give it a name')
+    checkSelection(this.#options)
     const feed = await this.#openFeed()
     this.#feed = feed
     if (this.#abort.signal.aborted) return

@@ -81,6 +81,11 @@ export class JournalAccess implements EntityRows {
     return (await callControl(this.#socket, 'locate', { start: 'end' })) as number
   }
 
+  /** Of the oldest row that is there. */
+  async firstPosition(): Promise<number> {
+    return (await callControl(this.#socket, 'locate', { start: 'beginning' })) as number
+  }
+
   /** Runs a query and gives what it answers, item by item. Leaving the loop ends the query. */
   async *ask(query: LogQuery): AsyncGenerator<QueryItem<readonly (readonly unknown[])[]>> {
     for await (const item of streamControl(this.#socket, 'query', query)) {

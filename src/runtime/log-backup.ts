@@ -11,7 +11,7 @@ import { streamControl } from '#processes/control-client.js'
 import { FileLock } from '#shm/index.js'
 import { readFileSync } from 'node:fs'
 import { dataPaths } from './data-directory.js'
-import { JournalAccess } from './journal-access.js'
+import { JournalAccess, requireLog } from './journal-access.js'
 import { PLANT_RECORD_NAME } from './plant-record.js'
 
 export interface BackupOptions {
@@ -40,10 +40,12 @@ export interface BackupReport {
 /**
  * Makes a backup of a log, of a plant that runs or not: all rows up to a position that is durable when it begins or later, event types, snapshots,
  * subscriptions, and how far sources had come. What was written is read back and compared before the backup counts. Interrupted, the directory has what it
- * had. Throws ERR_BACKUP_TARGET, ERR_BACKUP_WRITE, ERR_BACKUP_DAMAGED, ERR_LOG_DAMAGED unless damage is accepted, the signal's reason.
+ * had. Throws ERR_NO_JOURNAL, ERR_BACKUP_TARGET, ERR_BACKUP_WRITE, ERR_BACKUP_DAMAGED, ERR_LOG_DAMAGED unless damage is accepted, the signal's reason.
  */
 export async function backupLog(options: BackupOptions): Promise<BackupReport> {
   const directory = resolve(options.directory)
+  requireLog(options.dataDirectory)
+  checkPlace(directory, resolve(options.dataDirectory))
   const before = openBackupDirectory(directory)
   const lock = takeDirectory(directory)
   const access = await JournalAccess.open(options.dataDirectory).catch((error: unknown) => {
@@ -62,6 +64,17 @@ export async function backupLog(options: BackupOptions): Promise<BackupReport> {
     removeUnlisted(directory, inForce)
     lock.close()
   }
+}
+
+/** One disk or one `rm -r` would take both. */
+function checkPlace(directory: string, data: string): void {
+  if (!`${directory}/`.startsWith(`${data}/`)) return
+  throw new MillraceError('ERR_BACKUP_TARGET', {
+    fact: 'the directory for the backup is in the data directory',
+    action: 'operator',
+    values: { directory, data },
+    next: 'name one outside of it, best on another disk',
+  })
 }
 
 interface Made {

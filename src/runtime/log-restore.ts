@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { MillraceError } from '#base/errors.js'
-import { type BackupFile, backupDamaged, type BackupList, checkFiles, readBackupList, syncPath } from '#backup/backup-list.js'
+import { type BackupFile, type BackupList, checkFiles, readBackupList, syncPath } from '#backup/backup-list.js'
 import type { Finding } from '#journal/index.js'
 import { streamControl } from '#processes/control-client.js'
 import { takeDataDirectory } from '#processes/plant-lock.js'
@@ -39,14 +39,14 @@ const TERMS_SKIPPED = 65_536
 
 /**
  * Makes a data directory of a backup: checks every file of it, builds the log anew, verifies that, and only then gives it its name. Interrupted, the directory holds
- * no log, and no plant starts on it. Throws ERR_BACKUP_DAMAGED, ERR_RESTORE_TARGET, ERR_LOG_DAMAGED when the restored log does not pass, ERR_PLANT_RUNNING.
+ * no log, and no plant starts on it. Throws ERR_NO_BACKUP, ERR_BACKUP_DAMAGED, ERR_RESTORE_TARGET, ERR_LOG_DAMAGED when the restored log does not pass, ERR_PLANT_RUNNING.
  */
 export async function restoreLog(options: RestoreOptions): Promise<RestoreReport> {
   const { acceptsDamage = false, onProgress = () => undefined } = options
   const backup = resolve(options.backup)
   const data = resolve(options.dataDirectory)
   const list = readBackupList(backup)
-  if (list === undefined) throw backupDamaged(backup, 'there is no whole backup in it')
+  if (list === undefined) throw noBackup(backup)
   if (list.damage.length > 0 && !acceptsDamage) throw damagedThen(backup, list.damage)
   checkTarget(data)
   mkdirSync(data, { recursive: true, mode: 0o700 })
@@ -128,6 +128,15 @@ function checkTarget(data: string): void {
     action: 'operator',
     values: { data },
     next: 'name a new directory with --data; a log is never written over another',
+  })
+}
+
+function noBackup(backup: string): MillraceError {
+  return new MillraceError('ERR_NO_BACKUP', {
+    fact: existsSync(backup) ? 'there is no whole backup in this directory' : 'there is no such directory',
+    action: 'operator',
+    values: { backup },
+    next: 'name a directory that `millrace log backup` has finished',
   })
 }
 

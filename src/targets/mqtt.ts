@@ -1,6 +1,7 @@
 import { sha256Hex } from '#base/hash.js'
 import { checkMqttConnection, type MqttConnectionOptions, wrongMqttOptions } from '#ingest/mqtt-connection.js'
 import type { Row } from '#journal/index.js'
+import { checkSelection } from '#reading/row-selection.js'
 import type { StartPosition } from '#reading/subscription-start.js'
 import type { TargetDefinition } from './target.js'
 import { topicOf } from './topic-template.js'
@@ -37,7 +38,7 @@ const IN_FLIGHT_MAX = 1000
 
 /**
  * Publishes events at QoS 1: at least once, in order per entity, over restarts of plant and broker. Its checkpoint moves only over what the broker has acknowledged.
- * Throws ERR_MQTT_OPTIONS.
+ * Throws ERR_MQTT_OPTIONS, ERR_ENTITY_ID.
  */
 export function mqttTarget(options: MqttTargetOptions): TargetDefinition {
   const { name } = checkMqttTarget(options)
@@ -45,7 +46,7 @@ export function mqttTarget(options: MqttTargetOptions): TargetDefinition {
   return { kind: 'mqtt', name, start: async (context) => (await import('./mqtt-target.js')).startMqttTarget(options, context) }
 }
 
-/** What follows from the options alone. Throws ERR_MQTT_OPTIONS. */
+/** What follows from the options alone. Throws ERR_MQTT_OPTIONS, ERR_ENTITY_ID. */
 export function checkMqttTarget(options: MqttTargetOptions): {
   readonly name: string
   readonly url: URL
@@ -59,7 +60,8 @@ export function checkMqttTarget(options: MqttTargetOptions): {
     throw wrongMqttOptions('not a name for a target', { name }, 'use letters, digits, dots, dashes and underscores')
   for (const [option, value] of Object.entries({ inFlightMax, inFlightPerEntityMax }))
     if (!(Number.isInteger(value) && value >= 1 && value <= 65_535))
-      throw wrongMqttOptions(`not a ${option}`, { [option]: value }, 'give a whole number from 1 to 65535')
+      throw wrongMqttOptions(`${option} is out of its range`, { [option]: value }, 'give a whole number from 1 to 65535')
+  checkSelection(options)
   return { name, url, topicOf: topic, inFlightMax }
 }
 

@@ -293,8 +293,8 @@ describe('the definition of a target', () => {
     ['no broker', { url: 'http://a' }, /^not the address of a broker/],
     ['a wrong topic', { topic: 'a/#' }, /^not a topic to publish to/],
     ['a wrong name', { name: 'a/b' }, /^not a name for a target/],
-    ['no window', { inFlightMax: 0 }, /^not a inFlightMax/],
-    ['no window of an entity', { inFlightPerEntityMax: 70_000 }, /^not a inFlightPerEntityMax/],
+    ['no window', { inFlightMax: 0 }, /^inFlightMax is out of its range/],
+    ['no window of an entity', { inFlightPerEntityMax: 70_000 }, /^inFlightPerEntityMax is out of its range/],
   ])('with %s is refused', (_name, options, why_) => {
     expect(() => mqttTarget({ url: 'mqtt://a', topic: TOPIC, ...options })).toThrow(why_)
   })

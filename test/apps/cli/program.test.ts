@@ -48,6 +48,11 @@ describe('a question asked wrongly', () => {
     [['init'], "missing required argument 'folder'"],
     [['init', 'a', 'b'], 'too many arguments'],
     [['bench', 'no-such'], 'no such benchmark name=no-such'],
+    [['query', '--where', '--data', 'd'], '--where wants a value, and --data came'],
+    [['query', 'extra'], "for 'query'. Expected 0 arguments but got 1: see"],
+    [['get', 'press'], 'not an entity id'],
+    [['publish', 'mqtt', 'mqtt://a', '--topic', 'a', '--entity', 'press'], 'not an entity id'],
+    [['log', 'export', '--out', 'a.foo'], 'the name does not say which format --out=a.foo'],
   ])('ends with 2 and one line: %j', async (words, message) => {
     const { code, stdout, stderr } = await runCli(words)
 
@@ -94,15 +99,23 @@ describe('a command that fails', () => {
   })
 })
 
-describe('a command whose reader has seen enough', () => {
-  test('ends quietly', async () => {
+describe('a command whose result', () => {
+  const runIn = async (script: string) => {
     const main = fileURLToPath(new URL('../../../dist/apps/cli/main.js', import.meta.url))
-    const shell = spawn('bash', ['-c', '"$0" "$1" config | head -1; exit "${PIPESTATUS[0]}"', process.execPath, main])
+    const shell = spawn('bash', ['-c', script, process.execPath, main])
     let stderr = ''
     shell.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    return { code: await new Promise((resolve) => shell.once('close', resolve)), stderr }
+  }
 
-    const code = await new Promise((resolve) => shell.once('close', resolve))
+  test('was read as far as anybody wants ends quietly', async () => {
+    expect(await runIn('"$0" "$1" config | head -1; exit "${PIPESTATUS[0]}"')).toEqual({ code: 0, stderr: '' })
+  })
 
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  test('finds no room says so', async () => {
+    const { code, stderr } = await runIn('"$0" "$1" config > /dev/full')
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^millrace: the result cannot be written: ENOSPC.*: make room, or write it elsewhere\n$/)
   })
 })
