@@ -12,7 +12,7 @@ import { Prng } from '#base/prng.js'
 import type { FrozenLog, FrozenSegment } from '#journal/frozen-log.js'
 import type { Journal } from '#journal/index.js'
 import { openLmdbJournal, restoreLog } from '#journal/lmdb/index.js'
-import { collect } from '../contracts/journal.contract.js'
+import { collect } from '../contracts/journal-adapter.js'
 import { batchOf, SAMPLED, TestWriter } from '../journal/writer.js'
 import { soakSeed, soakTimes } from '../soak.js'
 

@@ -7,7 +7,7 @@ import { readHeader } from '#journal/block-format.js'
 import { rowsOf as rowsOfBlock } from '#journal/block-rows.js'
 import { type Journal, type Row, readRows } from '#journal/index.js'
 import { batchOf, type TestWriter } from '../journal/writer.js'
-import { collect, type JournalAdapter, of, rowsOf, started } from './journal.contract.js'
+import { collect, type JournalAdapter, of, rowsOf, started } from './journal-adapter.js'
 
 const PRESS: EntityId = 'press/press-1'
 const OTHER: EntityId = 'press/press-2'

@@ -8,7 +8,7 @@ import { openLmdbJournal } from '#journal/lmdb/index.js'
 import { takeDataDirectory } from '#processes/plant-lock.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { run, startPlant, until } from '../apps/program-under-test.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 
 const HOLDER = fileURLToPath(new URL('./children/lock-holder.mjs', import.meta.url))
 const READER = fileURLToPath(new URL('./children/log-reader.mjs', import.meta.url))

@@ -8,7 +8,7 @@ import { FieldColumn, RowGroup, type TypeSection } from '#journal/row-group.js'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import type { EventType, EventTypeDeclaration, Row } from '#journal/journal.js'
 import { createCodec, type FieldSchema } from '#schema/index.js'
-import { rowsOf } from '../contracts/journal.contract.js'
+import { rowsOf } from '../contracts/journal-adapter.js'
 import { batchOf, field, SAMPLED, type TestAppend, TestWriter } from './writer.js'
 
 const KINDS = ['f64', 'f32', 'i32', 'i64', 'bool', 'label', 'text', 'time', 'json'] as const

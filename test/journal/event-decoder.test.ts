@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import { readRows } from '#journal/index.js'
-import { collect } from '../contracts/journal.contract.js'
+import { collect } from '../contracts/journal-adapter.js'
 import { batchOf, field, SAMPLED, TestWriter } from './writer.js'
 
 describe('blocks of an event type that had fewer fields when they were written', () => {

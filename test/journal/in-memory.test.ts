@@ -1,5 +1,6 @@
 import { createInMemoryJournal, type InMemoryJournal } from '#journal/in-memory/index.js'
-import { describeJournal, type JournalAdapter } from '../contracts/journal.contract.js'
+import type { JournalAdapter } from '../contracts/journal-adapter.js'
+import { describeJournal } from '../contracts/journal.contract.js'
 import { describeSealedJournal } from '../contracts/sealed-journal.contract.js'
 
 const adapter: JournalAdapter = {

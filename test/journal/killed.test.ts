@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Prng } from '#base/prng.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 
 const CHILD = fileURLToPath(new URL('./children/append.mjs', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'millrace-killed-'))

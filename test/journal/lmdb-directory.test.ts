@@ -7,7 +7,7 @@ import { FakeClock } from '#base/clock.js'
 import type { EntityId } from '#base/ids.js'
 import type { Journal } from '#journal/journal.js'
 import { type LmdbJournalOptions, openLmdbJournal } from '#journal/lmdb/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 import { ALARM_RAISED, batchOf, SAMPLED, TestWriter } from './writer.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-lmdb-'))

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import type { Journal } from '#journal/journal.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
-import { describeJournal, type JournalAdapter } from '../contracts/journal.contract.js'
+import type { JournalAdapter } from '../contracts/journal-adapter.js'
+import { describeJournal } from '../contracts/journal.contract.js'
 import { describeSealedJournal } from '../contracts/sealed-journal.contract.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-journal-'))

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type RowRange, readRows } from '#journal/index.js'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import { shardOfId } from '#base/ids.js'
-import { collect } from '../contracts/journal.contract.js'
+import { collect } from '../contracts/journal-adapter.js'
 import { ALARM_RAISED, batchOf, SAMPLED, TestWriter } from './writer.js'
 
 async function filled() {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Row } from '#journal/journal.js'
 import { openLmdbJournal, type RepairPlan, repairLog, verifyFiles } from '#journal/lmdb/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-repair-steps-'))

@@ -7,7 +7,7 @@ import { FENCED_EVENT } from '#journal/fenced-block.js'
 import type { EntityHead, Journal, Row } from '#journal/journal.js'
 import { FileScan, type FoundBlock } from '#journal/lmdb/file-scan.js'
 import { openLmdbJournal, repairLog, verifyFiles } from '#journal/lmdb/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-repair-'))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
-import { collect } from '../contracts/journal.contract.js'
+import { collect } from '../contracts/journal-adapter.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
 /** More than are looked through before threads start. */

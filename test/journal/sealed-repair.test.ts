@@ -10,7 +10,7 @@ import { openLmdbJournal, type RepairPlan, repairLog, verifyFiles } from '#journ
 import { openSegmentFile, type SegmentFile } from '#journal/segments/segment-file.js'
 import { entityRowsOf, readEntityState } from '#reading/entity-state.js'
 import { f64 } from '#schema/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
 const Press = defineEntity({

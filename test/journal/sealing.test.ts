@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { isMillraceError, MillraceError } from '#base/errors.js'
 import { type Journal, readRows } from '#journal/index.js'
 import { type LmdbJournalOptions, openLmdbJournal } from '#journal/lmdb/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 import { ALARM_RAISED, batchOf, SAMPLED, TestWriter } from './writer.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-sealing-'))

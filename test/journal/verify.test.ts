@@ -7,7 +7,7 @@ import { readHeader } from '#journal/block-format.js'
 import type { Finding } from '#journal/journal.js'
 import { FileScan, type FoundBlock } from '#journal/lmdb/file-scan.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
-import { collect, rowsOf } from '../contracts/journal.contract.js'
+import { collect, rowsOf } from '../contracts/journal-adapter.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-verify-'))

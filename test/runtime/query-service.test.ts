@@ -4,7 +4,7 @@ import { InMemoryJournal } from '#journal/in-memory/in-memory-journal.js'
 import type { BlockEntry, Journal } from '#journal/index.js'
 import { unpackExact } from '#runtime/exact-pack.js'
 import { type QueryItem, queryItems } from '#runtime/query-service.js'
-import { collect } from '../contracts/journal.contract.js'
+import { collect } from '../contracts/journal-adapter.js'
 import { batchOf, field, SAMPLED, TestWriter } from '../journal/writer.js'
 
 const NOTED = { entity: 'press', event: 'Noted', fields: [field('text', 'text')] }

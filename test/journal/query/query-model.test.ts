@@ -9,7 +9,7 @@ import { type Journal, type LogQuery, readRows } from '#journal/index.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
 import { runQuery } from '#journal/query/index.js'
 import { askSlowly } from '../../models/log-query.js'
-import { collect } from '../../contracts/journal.contract.js'
+import { collect } from '../../contracts/journal-adapter.js'
 import { isSoak, soakSeed, soakTimes } from '../../soak.js'
 import { fill, logs, queries } from './random-log.js'
 

@@ -7,7 +7,7 @@ import { createInMemoryJournal } from '#journal/in-memory/index.js'
 import { InMemoryJournal } from '#journal/in-memory/in-memory-journal.js'
 import type { BlockEntry, Journal, LogQuery } from '#journal/index.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
-import { collect } from '../../contracts/journal.contract.js'
+import { collect } from '../../contracts/journal-adapter.js'
 import { ALARM_RAISED, batchOf, SAMPLED, TestWriter } from '../writer.js'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-query-'))

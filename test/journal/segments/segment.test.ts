@@ -7,7 +7,7 @@ import { checkSegmentFile, readBack } from '#journal/segments/check-segment.js'
 import { orderedBlocks } from '#journal/segments/ordered-blocks.js'
 import { sealSegment } from '#journal/segments/seal-segment.js'
 import { type SegmentFile, segmentFromBytes } from '#journal/segments/segment-file.js'
-import { collect } from '../../contracts/journal.contract.js'
+import { collect } from '../../contracts/journal-adapter.js'
 import { ALARM_RAISED, batchOf, field, SAMPLED, TestWriter } from '../writer.js'
 
 const NOTED = {
