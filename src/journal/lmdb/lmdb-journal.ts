@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { assert } from '#base/assert.js'
-import { isMillraceError, MillraceError } from '#base/errors.js'
+import { isMillraceError, type MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { AppendListeners } from '#journal/append-listeners.js'
 import { AppendPath } from '#journal/append-path.js'

@@ -27,10 +27,10 @@ export async function onDisk<T>(file: string, work: () => T | Promise<T>): Promi
 const OUT_OF_ROOM: ReadonlySet<unknown> = new Set([constants.errno.ENOSPC, constants.errno.EDQUOT])
 
 /** What the disk said: a journal that runs words it for itself, and LMDB hands it in by a promise. */
-async function reasonOf(error: unknown): Promise<unknown> {
-  if (isMillraceError(error)) return isMillraceError(error, 'ERR_JOURNAL_DISK') ? reasonOf(error.cause) : error
-  if (!(error instanceof Error) || !('commitError' in error)) return error
-  return Promise.resolve(error.commitError).catch((reason: unknown) => reason)
+async function reasonOf(failure: unknown): Promise<unknown> {
+  if (isMillraceError(failure)) return isMillraceError(failure, 'ERR_JOURNAL_DISK') ? reasonOf(failure.cause) : failure
+  if (!(failure instanceof Error) || !('commitError' in failure)) return failure
+  return Promise.resolve(failure.commitError).catch((reason: unknown) => reason)
 }
 
 function noRoom(file: string, cause: unknown): MillraceError {

@@ -58,9 +58,9 @@ export async function repairLog(directory: string, { isDryRun, onStep = () => un
     const findings: Finding[] = []
     for await (const finding of verifyFiles(directory)) if (finding.severity === 'damaged') findings.push(finding)
     if (findings.length === 0) return NONE
-    const { plan, carryOut } = await planRepair(directory, format.shardCount, findings)
-    if (!isDryRun) await carryOut?.(onStep)
-    return plan
+    const planned = await planRepair(directory, format.shardCount, findings)
+    if (!isDryRun) await planned.carryOut?.(onStep)
+    return planned.plan
   })
 }
 
