@@ -90,14 +90,14 @@ interface Start {
   readonly position: number
 }
 
-/** What to fold upon: the newest snapshot that fits, else the base, else nothing. */
+/** What to fold upon: the newest snapshot that fits, else the base where that is not too new, else nothing. */
 async function startOf(rows: EntityRows, model: EntityModel, entity: EntityId, versionMax: number): Promise<Start | undefined> {
   const snapshot = await rows.snapshot(entity, versionMax)
   if (snapshot === undefined) return undefined
   const decoded = decodeSnapshot(model, snapshot.bytes)
   if (decoded.kind === 'ok') return { state: decoded.state, version: snapshot.version, position: snapshot.position }
   const base = await rows.base(entity)
-  if (base === undefined) return undefined
+  if (base === undefined || base.version > versionMax) return undefined
   const standsFor = decodeBase(model, base.bytes)
   if (standsFor.kind === 'ok') return { state: standsFor.state, version: base.version, position: base.position }
   throw new MillraceError('ERR_STATE_CHANGED', {

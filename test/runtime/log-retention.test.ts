@@ -11,9 +11,10 @@ import { subscriptionsOf } from '#reading/subscription-registry.js'
 import { type InlinePlant, type OpenPlantOptions, openPlant } from '#runtime/inline-plant.js'
 import { until } from '../shm/until.js'
 
+const events = { Sampled: { temperature: f64('°C') } }
 const Press = defineEntity({
   name: 'press',
-  events: { Sampled: { temperature: f64('°C') } },
+  events,
   commands: { sample: { temperature: f64('°C') } },
   initial: () => ({ sum: 0, count: 0 }),
   decide: {
@@ -28,6 +29,15 @@ const Press = defineEntity({
       state.count++
     },
   },
+})
+/** The same with one more event, so that snapshots of the other are folded anew. */
+const ChangedPress = defineEntity({
+  name: 'press',
+  events: { ...events, Opened: {} },
+  commands: {},
+  initial: () => ({ sum: 0, count: 0 }),
+  decide: {},
+  apply: { Sampled: Press.apply.Sampled, Opened() {} },
 })
 
 const PRESSES = 40
@@ -137,6 +147,29 @@ describe('a plant that keeps no sealed segment', () => {
         expect(await plant.stateAsOf(Press, 'nobody', { version: 1 })).toBeUndefined()
       }),
     )
+  })
+
+  test('takes no later base for a state of the past whose snapshot no longer fits', async () => {
+    await inDirectory(async (data) => {
+      await withPlant(data, { retention: { ...DROP_ALL, heldBytesMax: 2 ** 30 }, snapshotEvery: 1, log: () => {} }, async (plant) => {
+        await sampleAll(plant, 1)
+        await rowsFor(plant, 'mes', 1)
+        await plant.journal.seal()
+        for (const round of [2, 3]) await sampleAll(plant, round)
+        await until('there are snapshots', () => plant.journal.snapshot(entityId('press', 'press-3'))?.version === 3)
+        await subscriptionsOf(plant.journal).remove('mes')
+        await until('the first rows are gone', () => plant.journal.firstPosition === PRESSES)
+        expect(await plant.stateAsOf(Press, 'press-3', { version: 2 })).toEqual({ sum: 3, count: 2 })
+      })
+
+      const plant = await openPlant({ entities: [ChangedPress], data })
+      try {
+        await expect(plant.stateAsOf(ChangedPress, 'press-3', { version: 2 })).rejects.toMatchObject({ code: 'ERR_ROWS_DROPPED' })
+        expect(await plant.stateAsOf(ChangedPress, 'press-3', { version: 3 })).toEqual({ sum: 6, count: 3 })
+      } finally {
+        await plant.close()
+      }
+    })
   })
 
   test('opens with nothing of an entity left but its base', async () => {
