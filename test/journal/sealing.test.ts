@@ -286,6 +286,28 @@ describe('damage in a sealed file', () => {
   })
 })
 
+describe('damage in an old block of the segment that is being written', () => {
+  test('does not keep the log from being opened: who reads the block hears of it', async () => {
+    const { directory, journal, writer } = await started()
+    await fill(journal, writer, 3)
+    await journal.close()
+    const path = join(directory, 'log', '000000000000.active', 'data.mdb')
+    const bytes = readFileSync(path)
+    const blocks: number[] = []
+    for (let at = bytes.indexOf('MRBLOCK\n'); at >= 0; at = bytes.indexOf('MRBLOCK\n', at + 1)) blocks.push(at)
+    for (const at of blocks.filter((one) => bytes.readBigUInt64LE(one + 28) === 0n)) bytes[at + 70] = (bytes[at + 70] as number) ^ 1
+    writeFileSync(path, bytes)
+
+    const again = await openLmdbJournal({ directory, recentAppends: 8 })
+    const answer = await again.append(batchOf([new TestWriter(again.eventTypes, { term: 2 }).sample('press/new', 1)]))
+
+    expect(answer).toMatchObject({ basePosition: 60, rowCount: 1 })
+    expect(await rowsOf(again, 20)).toHaveLength(41)
+    await expect(rowsOf(again)).rejects.toMatchObject({ code: 'ERR_BLOCK_DAMAGED', values: { block: 0 } })
+    await again.close()
+  })
+})
+
 describe('a sealed log whose saved heads are lost', () => {
   /** Takes away what was saved of heads and marks. */
   const forget = async (directory: string) => {

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '#base/clock.js'
+import { isMillraceError } from '#base/errors.js'
 import { fileBytes } from './environment.js'
 import type { Segment } from './segment.js'
 
@@ -52,7 +53,17 @@ export class SealPolicy {
     if (this.#look !== undefined) this.#timer ??= setInterval(this.#look, Math.min(this.#ageMs, LOOK_EVERY_MS_MAX)).unref()
     if (found === undefined || found.last() < 0) return
     this.#bytes = fileBytes(found.file)
-    this.#oldest = found.block(found.firstPosition).header.acceptedMin
+    this.#oldest = this.#beginningOf(found)
+  }
+
+  /** A damaged block is for who reads it; without it the age is not known. */
+  #beginningOf(found: Segment): number {
+    try {
+      return found.block(found.firstPosition).header.acceptedMin
+    } catch (error) {
+      if (isMillraceError(error, 'ERR_BLOCK_DAMAGED')) return this.#clock.nowMicros()
+      throw error
+    }
   }
 
   /** It could not be closed now: not before so much more time. */

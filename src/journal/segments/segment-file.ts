@@ -39,24 +39,15 @@ export interface EntityRun {
 
 /** Opens a sealed segment for plain positional reads. Throws ERR_SEGMENT_DAMAGED, ERR_FORMAT_NEWER, ERR_SEGMENT_UNREADABLE. */
 export function openSegmentFile(path: string, name: string): SegmentFile {
-  let descriptor: number
-  try {
-    descriptor = openSync(path, 'r')
-  } catch (cause) {
-    throw new MillraceError('ERR_SEGMENT_UNREADABLE', {
-      fact: 'a file of the log cannot be read',
-      action: 'operator',
-      values: { file: path, why: messageOf(cause) },
-      next: 'restore the file from a backup, or the whole data directory',
-      cause,
-    })
-  }
-  const fileBytes = fstatSync(descriptor).size
+  const descriptor = onFile(path, () => openSync(path, 'r'))
   const source: SegmentSource = {
-    fileBytes,
+    fileBytes: onFile(path, () => fstatSync(descriptor).size),
     read(offset, count) {
-      const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(count, fileBytes - offset)))
-      return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, offset))
+      const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(count, source.fileBytes - offset)))
+      return bytes.subarray(
+        0,
+        onFile(path, () => readSync(descriptor, bytes, 0, bytes.length, offset)),
+      )
     },
     close: () => closeSync(descriptor),
   }
@@ -65,6 +56,21 @@ export function openSegmentFile(path: string, name: string): SegmentFile {
   } catch (error) {
     source.close()
     throw error
+  }
+}
+
+/** What the file system refuses, a read of a bad sector among it, is no damage that repair could know of. */
+function onFile<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    throw new MillraceError('ERR_SEGMENT_UNREADABLE', {
+      fact: 'a file of the log cannot be read',
+      action: 'operator',
+      values: { file: path, why: messageOf(cause) },
+      next: 'restore the file from a backup, or the whole data directory',
+      cause,
+    })
   }
 }
 
