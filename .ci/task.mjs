@@ -31,6 +31,9 @@ const CHECKS = {
   native: { command: 'clang-format', args: ['--dry-run', '-Werror'], fix: ['-i'] },
 }
 
+/** A soak that is not a test file but a program: it loads the compiled plant with changes of its own. */
+const SIMULATE = 'simulate'
+
 const NOTHING_RAN = '0 passed, 1 failed\n'
 
 class UsageError extends Error {}
@@ -83,7 +86,8 @@ function planBench([name, ...args]) {
 function planSoak([name, ...args]) {
   const isSoak = (path) => path.endsWith('.test.ts') && /from '(\.\.?\/)+soak\.js'/.test(readFileSync(join(root, path), 'utf8'))
   const files = new Map(filesBelow('test', isSoak).map((path) => [basename(path, '.test.ts'), path]))
-  choose('soak', name, [...files.keys()])
+  choose('soak', name, [...files.keys(), SIMULATE])
+  if (name === SIMULATE) return () => run(process.execPath, ['dist/test/simulation/main.js', ...args])
   const env = { MILLRACE_SOAK: '1' }
   for (let index = 0; index < args.length; index += 2) {
     const value = args[index + 1]

@@ -1,0 +1,392 @@
+import { Worker, type WorkerLimits } from '#actors/worker.js'
+import { FakeClock } from '#base/clock.js'
+import { messageOf } from '#base/errors.js'
+import type { EntityId } from '#base/ids.js'
+import { channelBytes, Consumer, createChannel, type DutyCycle, NO_PEER, Producer } from '#bus/index.js'
+import { type EntityModel, PlantHash, PlantModel } from '#entity/index.js'
+import { BusDoor } from '#ingest/bus-door.js'
+import { HttpCommands } from '#ingest/http-commands.js'
+import { HTTP_LIMITS } from '#ingest/http-limits.js'
+import { type Journal, readRows, type Row } from '#journal/index.js'
+import { openLmdbJournal } from '#journal/lmdb/index.js'
+import { unsealedName } from '#journal/segments/opening-plan.js'
+import { registerSchemas } from '#journal/register-schemas.js'
+import { TermCounter } from '#processes/term-counter.js'
+import { answersName, appendsName, bulkName, commandsName, rejectionsName } from '#runtime/channel-plan.js'
+import { JournalClient } from '#serving/journal-client.js'
+import { JournalServer } from '#serving/journal-server.js'
+import { shardsOfSlot } from '#shards/placement.js'
+import type { Prng } from '#base/prng.js'
+import { SimulatedDisk } from './disk.js'
+import { ForeignWriter } from './foreign-writer.js'
+import { SimulatedProcess } from './process.js'
+import { useDisk } from './simulated-fs.js'
+import { killEnvironments, type Stage, stepEnvironment } from './simulated-lmdb.js'
+import { Tally } from './tally.js'
+
+export interface PlantConfig {
+  readonly workers: number
+  readonly gateways: number
+  /** Of commands, appends and bulk channels; of answers; of rejections. */
+  readonly capacityBytes: number
+  readonly answerBytes: number
+  readonly rejectionBytes: number
+  /** Where the positions of all channels begin. */
+  readonly firstPosition: number
+  readonly framesMax: number
+  readonly headsEveryRows: number
+  readonly limits: WorkerLimits
+}
+
+/** Something that must not happen: what the simulation looks for. */
+export class Violation extends Error {
+  override readonly name = 'Violation'
+}
+
+export interface Gateway {
+  readonly process: SimulatedProcess
+  readonly door: BusDoor
+  readonly http: HttpCommands
+}
+
+export type Role = 'journal' | 'worker' | 'gateway'
+
+interface Seat<T> {
+  readonly process: SimulatedProcess
+  readonly it: T
+}
+
+const DATA = '/plant'
+const JOURNAL = `${DATA}/journal`
+const SHARDS = 4
+const ENVIRONMENTS = { log: `${JOURNAL}/log/`, catalog: `${JOURNAL}/catalog` } as const
+export type EnvironmentName = keyof typeof ENVIRONMENTS
+
+const HTTP_BODY_BYTES_MAX = 65_536
+
+export const MODEL = new PlantModel([Tally])
+let image: SimulatedDisk | undefined
+
+/**
+ * A plant whose processes are objects: real doors, workers, journal server and log over real rings, terms from the real counter; below them a simulated
+ * disk. Nothing runs but what is told to. A process can be killed at any access to what it shares, and a successor takes its place as in a plant of
+ * processes: on the same rings, from the released positions, under the next term.
+ */
+export class SimulatedPlant {
+  readonly clock = new FakeClock()
+  readonly config: PlantConfig
+  readonly #disk: SimulatedDisk
+  readonly #meanwhile: (process: SimulatedProcess) => void
+  readonly #memories = new Map<string, ArrayBuffer>()
+  readonly #workers: (Seat<Worker> | undefined)[]
+  readonly #gateways: (Gateway | undefined)[]
+  #journal: (Seat<JournalServer> & { readonly log: Journal }) | undefined
+  #foreign: ForeignWriter | undefined
+  #terms: TermCounter | undefined
+
+  /** With `meanwhile` others get their turns in the middle of a process's own. */
+  static async open(config: PlantConfig, meanwhile: (process: SimulatedProcess) => void): Promise<SimulatedPlant> {
+    image ??= await emptyPlant()
+    const plant = new SimulatedPlant(config, image.clone(), meanwhile)
+    useDisk(plant.#disk)
+    await plant.up()
+    return plant
+  }
+
+  private constructor(config: PlantConfig, disk: SimulatedDisk, meanwhile: (process: SimulatedProcess) => void) {
+    this.config = config
+    this.#disk = disk
+    this.#meanwhile = meanwhile
+    this.#workers = Array.from({ length: config.workers }, () => undefined)
+    this.#gateways = Array.from({ length: config.gateways }, () => undefined)
+  }
+
+  get log(): Journal {
+    return (this.#journal as { log: Journal }).log
+  }
+
+  get isJournalUp(): boolean {
+    return this.#journal !== undefined
+  }
+
+  worker(slot: number): Worker | undefined {
+    return this.#workers[slot]?.it
+  }
+
+  gateway(slot: number): Gateway | undefined {
+    return this.#gateways[slot]
+  }
+
+  /** As the supervisor does it: rings made anew, terms from the counter's file, then the processes. */
+  async up(): Promise<void> {
+    this.#terms = TermCounter.openSync(DATA, false)
+    this.#makeRings()
+    const term = this.#terms.next()
+    await this.start('journal')
+    const slot = this.config.workers
+    this.#foreign = new ForeignWriter({
+      appends: new Producer(this.#memory(appendsName(slot)), this.#end(term)),
+      answers: new Consumer(this.#memory(rejectionsName(slot)), this.#end(term)),
+      term,
+      shardCount: SHARDS,
+      typeNumber: this.log.eventTypes[0]?.number as number,
+      codec: (MODEL.models[0] as EntityModel).eventCodec(0),
+    })
+    for (let worker = 0; worker < this.config.workers; worker++) await this.start('worker', worker)
+    for (let gateway = 0; gateway < this.config.gateways; gateway++) await this.start('gateway', gateway)
+  }
+
+  /** Every process is killed. */
+  down(): void {
+    for (let slot = 0; slot < this.config.gateways; slot++) this.kill('gateway', slot)
+    for (let slot = 0; slot < this.config.workers; slot++) this.kill('worker', slot)
+    this.kill('journal')
+  }
+
+  /** Every process is gone, and with them what the disk had not synced, but for what was just being written. */
+  losePower(random: Prng): void {
+    this.down()
+    this.#disk.losePower(random)
+  }
+
+  setRoom(isThere: boolean): void {
+    this.#disk.freeBytes = isThere ? 2 ** 40 : 0
+  }
+
+  kill(role: Role, slot = 0): boolean {
+    const process = this.#processOf(role, slot)
+    if (process === undefined) return false
+    process.isDead = true
+    if (role === 'worker') this.#workers[slot] = undefined
+    else if (role === 'gateway') this.#gateways[slot] = undefined
+    else {
+      this.#journal = undefined
+      killEnvironments()
+    }
+    return true
+  }
+
+  /** False when there is one. */
+  async start(role: Role, slot = 0): Promise<boolean> {
+    if (this.#processOf(role, slot) !== undefined) return false
+    if (role === 'worker') this.#startWorker(slot)
+    else if (role === 'gateway') this.#startGateway(slot)
+    else await this.#startJournal()
+    return true
+  }
+
+  /** One duty cycle; false when there is nobody to have it, or when it is having one. */
+  turn(role: Role, slot = 0): boolean {
+    const process = this.#processOf(role, slot)
+    if (process === undefined || process.isRunning) return false
+    const duty: DutyCycle | undefined =
+      role === 'worker' ? this.#workers[slot]?.it : role === 'gateway' ? this.#gateways[slot]?.door : this.#journal?.it
+    if (role === 'journal') this.#foreign?.listen()
+    this.#run(process, () => void duty?.doWork())
+    return true
+  }
+
+  /** Whatever else a process does. */
+  #run(process: SimulatedProcess, work: () => void): void {
+    try {
+      process.run(work)
+    } catch (error) {
+      throw error instanceof Violation ? error : new Violation(`${process.name} broke: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  /** What somebody outside makes a gateway do: what a connection brings. From within the gateway's own turn too. */
+  atGateway(slot: number, work: (gateway: Gateway) => void): void {
+    const gateway = this.#gateways[slot]
+    if (gateway === undefined) return
+    if (gateway.process.isRunning) work(gateway)
+    else this.#run(gateway.process, () => work(gateway))
+  }
+
+  /** One step of the disk for the transaction under way. */
+  stepDisk(environment: EnvironmentName): Stage | undefined {
+    return stepEnvironment(this.#environment(environment))
+  }
+
+  interfere(entity: EntityId, id: number): void {
+    if (this.#journal !== undefined) this.#foreign?.interfere(entity, this.#journal.log.head(entity), id)
+  }
+
+  get isIdle(): boolean {
+    const doors = this.#gateways.every((gateway) => gateway !== undefined && gateway.door.inFlightCount === 0)
+    return doors && this.#workers.every((seat) => seat?.it.isIdle === true) && this.#journal?.it.isIdle === true
+  }
+
+  async rows(): Promise<Row[]> {
+    const rows: Row[] = []
+    for await (const row of readRows(this.log, { from: 0 })) rows.push(row)
+    return rows
+  }
+
+  /** Of the live states, which may have to be loaded first: `turns` lets the plant do that. */
+  async liveHash(turns: () => Promise<void>): Promise<string> {
+    const live = new PlantHash()
+    for (const seat of this.#workers) {
+      let isDone = false
+      const hash = (seat as Seat<Worker>).it.stateHash().finally(() => (isDone = true))
+      for (let round = 0; round < 200 && !isDone; round++) await turns()
+      if (!isDone) throw new Violation('the states cannot be read')
+      live.merge(await hash)
+    }
+    return live.hex()
+  }
+
+  #environment(name: EnvironmentName): string {
+    return name === 'catalog' ? ENVIRONMENTS.catalog : `${ENVIRONMENTS.log}${FIRST_SEGMENT}`
+  }
+
+  #processOf(role: Role, slot: number): SimulatedProcess | undefined {
+    if (role === 'worker') return this.#workers[slot]?.process
+    return role === 'gateway' ? this.#gateways[slot]?.process : this.#journal?.process
+  }
+
+  #process(name: string): SimulatedProcess {
+    return new SimulatedProcess(name, this.#meanwhile)
+  }
+
+  #fatal(process: SimulatedProcess): (error: unknown) => void {
+    return (error) => {
+      if (!process.isDead) this.#failure ??= new Violation(`${process.name} gave up: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  /** Thrown by whoever drives the plant, between two steps. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+  #failure: Violation | undefined
+
+  async #startJournal(): Promise<void> {
+    const { workers, framesMax, headsEveryRows } = this.config
+    const process = this.#process('journal')
+    const log = await openLog(this.clock, this.#disk, headsEveryRows)
+    const end = this.#end(this.#term())
+    const links = Array.from({ length: workers + 1 }, (_, slot) => ({
+      slot,
+      appends: process.consumer(new Consumer(this.#memory(appendsName(slot)), end)),
+      answers: process.producer(new Producer(this.#memory(rejectionsName(slot)), end)),
+      bulk: process.producer(new Producer(this.#memory(bulkName(slot)), end)),
+    }))
+    const it = new JournalServer({
+      journal: log,
+      links,
+      clock: this.clock,
+      framesMax,
+      bytesMax: 65_536,
+      onFatal: this.#fatal(process),
+      wake: () => {},
+    })
+    this.#journal = { process, it, log }
+  }
+
+  #startWorker(slot: number): void {
+    const { workers, gateways, limits } = this.config
+    const process = this.#process(`worker ${slot}`)
+    const term = this.#term()
+    const end = this.#end(term)
+    const inbound = Array.from({ length: gateways }, (_, gateway) => ({
+      commands: process.consumer(new Consumer(this.#memory(commandsName(gateway, slot)), end)),
+      answers: process.producer(new Producer(this.#memory(answersName(slot, gateway)), end)),
+    }))
+    const journal = new JournalClient({
+      appends: process.producer(new Producer(this.#memory(appendsName(slot)), end)),
+      answers: process.consumer(new Consumer(this.#memory(rejectionsName(slot)), end)),
+      bulk: process.consumer(new Consumer(this.#memory(bulkName(slot)), end)),
+    })
+    const it = new Worker({
+      plant: MODEL,
+      shards: shardsOfSlot(slot, workers, SHARDS),
+      shardCount: SHARDS,
+      term,
+      inbound,
+      journal,
+      clock: this.clock,
+      limits,
+      onLoaded: () => {},
+      wake: () => {},
+      onFatal: this.#fatal(process),
+    })
+    this.#workers[slot] = { process, it }
+  }
+
+  #startGateway(slot: number): void {
+    const process = this.#process(`gateway ${slot}`)
+    const term = this.#term()
+    const end = this.#end(term)
+    const channels = Array.from({ length: this.config.workers }, (_, worker) => ({
+      commands: process.producer(new Producer(this.#memory(commandsName(slot, worker)), end)),
+      answers: process.consumer(new Consumer(this.#memory(answersName(worker, slot)), end)),
+    }))
+    const door = new BusDoor({ plant: MODEL, channels, shardCount: SHARDS, term, clock: this.clock, wake: () => {} })
+    const http = new HttpCommands({ door, clock: this.clock, bodyBytesMax: HTTP_BODY_BYTES_MAX, ratePerSecond: 0, limits: HTTP_LIMITS })
+    this.#gateways[slot] = { process, door, http }
+  }
+
+  #makeRings(): void {
+    const { workers, gateways, capacityBytes, answerBytes, rejectionBytes } = this.config
+    for (let slot = 0; slot <= workers; slot++) {
+      for (let gateway = 0; gateway < gateways; gateway++) {
+        this.#makeRing(commandsName(gateway, slot), capacityBytes)
+        this.#makeRing(answersName(slot, gateway), answerBytes)
+      }
+      this.#makeRing(appendsName(slot), capacityBytes)
+      this.#makeRing(rejectionsName(slot), rejectionBytes)
+      this.#makeRing(bulkName(slot), capacityBytes)
+    }
+  }
+
+  #makeRing(name: string, capacityBytes: number): void {
+    const memory = new ArrayBuffer(channelBytes(capacityBytes))
+    createChannel(memory, { capacityBytes, schemaHash: MODEL.schemaHash, name, producerPosition: this.config.firstPosition })
+    this.#memories.set(name, memory)
+  }
+
+  #memory(name: string): ArrayBuffer {
+    return this.#memories.get(name) as ArrayBuffer
+  }
+
+  #term(): number {
+    return (this.#terms as TermCounter).next()
+  }
+
+  #end(term: number) {
+    return { pid: 1, startTime: 0, term, schemaHash: MODEL.schemaHash, peer: NO_PEER }
+  }
+}
+
+const FIRST_SEGMENT = unsealedName(0)
+
+function openLog(clock: FakeClock, disk: SimulatedDisk, headsEveryRows: number): Promise<Journal> {
+  return openLmdbJournal({
+    directory: JOURNAL,
+    clock,
+    shardCount: SHARDS,
+    reserveBytes: 0,
+    freeBytes: () => disk.freeBytes,
+    segmentAgeMs: Number.POSITIVE_INFINITY,
+    recentAppends: 1024,
+    headsEveryRows,
+  })
+}
+
+/** The disk of a plant that was opened once and closed: a log with its event types and no rows, and a term counter. */
+async function emptyPlant(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk()
+  useDisk(disk)
+  const log = await openLog(new FakeClock(), disk, 1)
+  let isDone = false
+  const registered = registerSchemas(log, MODEL.schemas).then(() => (isDone = true))
+  while (!isDone) {
+    stepEnvironment(ENVIRONMENTS.catalog)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await registered
+  TermCounter.openSync(DATA, true).reserve()
+  killEnvironments()
+  return disk
+}

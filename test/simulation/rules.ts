@@ -1,0 +1,188 @@
+/** One change of the sources: `find` stands in `file` exactly once, and in what the compiler makes of it too, so it is an expression without types. */
+export interface Patch {
+  /** From the root of the repository. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+/** A rule of the protocol, or a part of one, that can be left out. */
+export interface Rule {
+  /** The rule's number, and a letter where it has several parts. */
+  readonly id: string
+  /** What holds with the rule. */
+  readonly says: string
+  readonly patches: readonly Patch[]
+}
+
+const CONSUMER = 'src/bus/consumer.ts'
+const WORKER = 'src/actors/worker.ts'
+const EXECUTOR = 'src/actors/executor.ts'
+const INBOUND = 'src/actors/inbound.ts'
+const SERVER = 'src/serving/journal-server.ts'
+const APPEND_PATH = 'src/journal/append-path.ts'
+const ENTITIES = 'src/journal/entity-table.ts'
+const DOOR = 'src/ingest/bus-door.ts'
+
+/** The rules of the path from a door to the disk without which something is lost, doubled or stuck. */
+export const RULES: readonly Rule[] = [
+  {
+    id: '1',
+    says: 'a successor reads on from the released position',
+    patches: [
+      {
+        file: CONSUMER,
+        find: 'this.endPosition = this.#released',
+        replace: 'this.endPosition = Atomics.load(this.words, PUBLISHED_WORD)',
+      },
+      { file: CONSUMER, find: 'this.#tail = this.#released', replace: 'this.#tail = this.endPosition' },
+    ],
+  },
+  {
+    id: '2',
+    says: 'a journal that opens a log syncs it before it counts, serves or releases what it finds there',
+    patches: [{ file: 'src/journal/lmdb/environment.ts', find: 'syncFile(file)', replace: 'void 0' }],
+  },
+  {
+    id: '2b',
+    says: 'the journal releases only after the fsync',
+    patches: [{ file: 'src/journal/lmdb/segment.ts', find: 'await Promise.all([durable, ', replace: 'await Promise.all([void durable, ' }],
+  },
+  {
+    id: '3',
+    says: 'a release waits until the conflict answers before it have found room',
+    patches: [
+      {
+        file: SERVER,
+        find: 'this.#sendRejections(group, answer)',
+        replace: '(this.#sendRejections(group, answer), true)',
+      },
+    ],
+  },
+  {
+    id: '4',
+    says: 'a worker loads the release word before it drains the answers',
+    patches: [
+      {
+        file: WORKER,
+        find: 'let work = this.#takeRejections()',
+        replace: 'let work = this.#takeRejections() + 0 * (this.#released = this.#journal.releasedPosition())',
+      },
+    ],
+  },
+  {
+    id: '5',
+    says: "a duplicate's answer waits for the durable version that it derives from",
+    patches: [{ file: EXECUTOR, find: 'entry.waitPosition = slot.waitPosition', replace: 'entry.waitPosition = -Infinity' }],
+  },
+  {
+    id: '5b',
+    says: 'an answer waits for the durable version that it derives from',
+    patches: [{ file: INBOUND, find: 'while (queue.isFirstDurable(released))', replace: 'while (queue.isFirstDurable(Infinity))' }],
+  },
+  {
+    id: '5c',
+    says: 'a read waits for the durable version that it derives from',
+    patches: [{ file: WORKER, find: 'isDurable: (waitPosition) => waitPosition <= this.#released', replace: 'isDurable: () => true' }],
+  },
+  {
+    id: '5d',
+    says: 'the answer is published before the inbound release',
+    patches: [
+      { file: INBOUND, find: 'this.#answers.publish()', replace: 'void 0' },
+      { file: INBOUND, find: 'this.#commands.release(end)', replace: '(this.#commands.release(end), this.#answers.publish())' },
+    ],
+  },
+  {
+    id: '5e',
+    says: 'a snapshot is of durable rows',
+    patches: [
+      { file: 'src/serving/snapshot-keeper.ts', find: '!isSurelyStored && !this.#isOfNewestRow(snapshot)', replace: 'false' },
+      { file: SERVER, find: 'rejectedIndexes.has(appendIndex)', replace: 'false' },
+    ],
+  },
+  {
+    id: '7',
+    says: 'terms are durable before they are given out',
+    patches: [{ file: 'src/processes/durable-file.ts', find: 'fsyncSync(directory)', replace: 'void directory' }],
+  },
+  {
+    id: '8',
+    says: 'an append names the writer of the row that it builds on',
+    patches: [
+      {
+        file: ENTITIES,
+        find: ' && rows[row + NEXT_TERM] === term && rows[row + NEXT_NUMBER] === appendNumber',
+        replace: ' && term >= 0 && appendNumber >= 0',
+      },
+    ],
+  },
+  {
+    id: '9',
+    says: 'a frame at or below the mark is skipped only when its own row is there',
+    patches: [
+      {
+        file: APPEND_PATH,
+        find: 'entity >= 0 && recent.has(term, number, entity, expectedVersion + 1) ?',
+        replace: 'recent !== undefined ?',
+      },
+    ],
+  },
+  {
+    id: '10',
+    says: 'a command that comes a second time is known by its outcome',
+    patches: [{ file: EXECUTOR, find: 'slot.outcomes?.lookup(source, command.sequence)', replace: 'undefined' }],
+  },
+  {
+    id: '10b',
+    says: 'an append is taken only at the version that it expects',
+    patches: [{ file: ENTITIES, find: 'rows[row + NEXT_VERSION] === version', replace: 'version >= 0' }],
+  },
+  {
+    id: '12',
+    says: 'a door that refused a command takes no later one before it',
+    patches: [
+      { file: DOOR, find: 'if (channel.blockedBytes > 0)', replace: 'if (channel.blockedBytes < 0)' },
+      { file: DOOR, find: 'if (lane.refusedAt === this.#roomCount)', replace: 'if (lane.refusedAt === -2)' },
+    ],
+  },
+  {
+    id: '12b',
+    says: 'an HTTP door that refused a request takes none of its source that was under way with it',
+    patches: [
+      { file: 'src/ingest/source-order.ts', find: 'awaited === undefined || sequence <= awaited.from', replace: 'sequence !== undefined' },
+    ],
+  },
+  {
+    id: '13',
+    says: 'a door has no more commands of a source and an entity in flight than outcomes are remembered',
+    patches: [
+      { file: 'src/ingest/door.ts', find: 'IN_FLIGHT_PER_SOURCE_ENTITY_MAX = 16', replace: 'IN_FLIGHT_PER_SOURCE_ENTITY_MAX = 1024' },
+    ],
+  },
+  {
+    id: '14',
+    says: 'outcomes are in every snapshot',
+    patches: [
+      { file: 'src/entity/snapshot.ts', find: '(content.outcomes ?? new Outcomes()).toPlain()', replace: 'new Outcomes().toPlain()' },
+    ],
+  },
+  {
+    id: '19',
+    says: 'on a conflict the worker drops the state of the shard and loads it again',
+    patches: [
+      { file: WORKER, find: 'this.#loader.loadShards([...dropped])', replace: 'for (const shard of dropped) this.#backlog.open(shard)' },
+    ],
+  },
+]
+
+/** Rules of the protocol that no code has yet, and why. */
+export const NOT_YET: Readonly<Record<string, string>> = {
+  '15': 'entities do not send each other messages yet, so there is no outbox whose order could be wrong',
+  '16': 'entities do not send each other messages yet, so there is no outbox that could be full',
+}
+
+/** Undefined for what cannot be left out. */
+export function patchesOf(id: string): readonly Patch[] | undefined {
+  return RULES.find((rule) => rule.id === id)?.patches
+}

@@ -1,0 +1,245 @@
+import type { EntityId } from '#base/ids.js'
+import { Prng } from '#base/prng.js'
+import type { EnvironmentName, PlantConfig, Role } from './plant.js'
+import type { TallyCommand } from './tally.js'
+
+/** What happens next. Steps that make no sense when their turn comes do nothing, so that any of them can be left out of a schedule. */
+export type Step =
+  | { readonly do: 'turn'; readonly role: Role; readonly slot: number; readonly meanwhile?: readonly Meanwhile[] }
+  | { readonly do: 'disk'; readonly environment: EnvironmentName; readonly count: number }
+  | { readonly do: 'kill' | 'start'; readonly role: Role; readonly slot: number }
+  | {
+      readonly do: 'send'
+      readonly device: number
+      readonly drafts: readonly { readonly entity: EntityId; readonly command: TallyCommand }[]
+    }
+  | { readonly do: 'pump'; readonly device: number }
+  | { readonly do: 'ask again'; readonly device: number; readonly which: number }
+  | { readonly do: 'reconnect'; readonly device: number; readonly gateway: number }
+  | { readonly do: 'read'; readonly worker: number; readonly entity: EntityId }
+  | { readonly do: 'interfere'; readonly entity: EntityId }
+  | { readonly do: 'room'; readonly isThere: boolean }
+  | { readonly do: 'time'; readonly ms: number }
+  | { readonly do: 'round'; readonly count: number }
+  | { readonly do: 'replace all' }
+  | { readonly do: 'lose power'; readonly seed: number }
+
+/** What others do right before a process, in its turn, looks at shared memory for the `at`-th time. */
+export interface Meanwhile {
+  readonly at: number
+  readonly step: Step
+}
+
+export const DEVICE_KINDS = ['plain', 'plain', 'http', 'http without numbers', 'mqtt', 'csv'] as const
+
+/** All that a schedule may name. */
+export const ENTITIES: readonly EntityId[] = ['tally/a', 'tally/b', 'tally/c', 'tally/d']
+
+export interface Schedule {
+  readonly config: PlantConfig
+  readonly steps: readonly Step[]
+}
+
+/** What a schedule is made of mostly: each kind of trouble is met more often when it does not come with all the others. */
+interface Mood {
+  readonly conflicts: number
+  readonly deaths: number
+  readonly power: number
+  readonly bursts: number
+}
+
+/** The schedule of a seed: everything that happens in it. */
+export function scheduleOf(seed: number): Schedule {
+  const random = new Prng(seed)
+  const config = configOf(random)
+  const mood: Mood = {
+    conflicts: random.pick([0, 0, 30, 80]),
+    deaths: random.pick([4, 15, 40]),
+    power: random.pick([0, 4, 12]),
+    bursts: random.below(6),
+  }
+  const entityCount = 1 + random.below(4)
+  const length = 12 + random.below(48)
+  const devices = Array.from({ length: 1 + random.below(3) }, () => random.below(DEVICE_KINDS.length))
+  const steps: Step[] = []
+  const world: World = { config, mood, entityCount, devices }
+  while (steps.length < length) steps.push(...(random.below(24) === 0 ? deathInMidWrite(random, world) : [stepOf(random, world)]))
+  return { config, steps }
+}
+
+interface World {
+  readonly config: PlantConfig
+  readonly mood: Mood
+  readonly entityCount: number
+  readonly devices: readonly number[]
+}
+
+/** A command is on its way to the disk when somebody dies; his successor goes on with it, and then the power may be lost. */
+function deathInMidWrite(random: Prng, world: World): Step[] {
+  const { config, mood } = world
+  const worker = (): Step => ({ do: 'turn', role: 'worker', slot: random.below(config.workers) })
+  const gateway = (): Step => ({ do: 'turn', role: 'gateway', slot: random.below(config.gateways) })
+  const journal: Step = { do: 'turn', role: 'journal', slot: 0 }
+  const died = seatOf(random, config)
+  return [
+    sendOf(random, world),
+    gateway(),
+    worker(),
+    journal,
+    { do: 'disk', environment: 'log', count: 1 + random.below(4) },
+    { ...died, do: 'kill' },
+    { ...died, do: 'start' },
+    ...[journal, journal, worker(), worker(), gateway()],
+    ...(random.below(12) < mood.power ? [{ do: 'lose power', seed: random.below(1 << 30) } as const] : []),
+  ]
+}
+
+function configOf(random: Prng): PlantConfig {
+  return {
+    workers: 1 + random.below(2),
+    gateways: 1 + random.below(2),
+    capacityBytes: random.pick([1024, 2048, 4096]),
+    answerBytes: random.pick([256, 512, 1024]),
+    rejectionBytes: random.pick([128, 256, 1024]),
+    firstPosition: random.pick([0, -1024, 0x7fff_fc00]),
+    framesMax: random.pick([1, 3, 256]),
+    headsEveryRows: random.pick([1, 8, 1000]),
+    limits: {
+      liveEntitiesMax: random.pick([1, 2, 1000, 1000]),
+      passivateAfterMs: random.pick([20, 500, 1_000_000_000]),
+      snapshotEvery: random.pick([1, 3, 3, 1_000_000]),
+      commandsPerTurn: random.pick([2, 8, 64]),
+      inFlightMax: random.pick([4, 32, 128]),
+    },
+  }
+}
+
+function stepOf(random: Prng, world: World): Step {
+  const { mood, config, devices } = world
+  const weights: readonly (readonly [number, () => Step])[] = [
+    [160, () => sendOf(random, world)],
+    [330, () => turnOf(random, world, 2)],
+    [140, () => diskOf(random)],
+    [60, () => ({ do: 'round', count: 1 + random.below(3) })],
+    [mood.deaths, () => killOf(random, config)],
+    [mood.deaths * 2, () => ({ ...seatOf(random, config), do: 'start' })],
+    [30, () => ({ do: 'pump', device: random.pick(devices) })],
+    [10, () => ({ do: 'ask again', device: random.pick(devices), which: random.below(64) })],
+    [12, () => ({ do: 'reconnect', device: random.pick(devices), gateway: random.below(config.gateways) })],
+    [12, () => ({ do: 'read', worker: random.below(config.workers), entity: entityOf(random, world) })],
+    [mood.conflicts, () => ({ do: 'interfere', entity: entityOf(random, world) })],
+    [8, () => ({ do: 'room', isThere: random.below(2) === 0 })],
+    [30, () => ({ do: 'time', ms: random.pick([1, 30, 300, 1200]) })],
+    [mood.power / 2, () => ({ do: 'replace all' })],
+    [mood.power, () => ({ do: 'lose power', seed: random.below(1 << 30) })],
+  ]
+  return weighted(random, weights)
+}
+
+function weighted(random: Prng, weights: readonly (readonly [number, () => Step])[]): Step {
+  let die = random.next() * weights.reduce((sum, [weight]) => sum + weight, 0)
+  for (const [weight, make] of weights) {
+    if (die < weight) return make()
+    die -= weight
+  }
+  return { do: 'round', count: 1 }
+}
+
+function turnOf(random: Prng, world: World, depth: number): Step {
+  const seat = seatOf(random, world.config)
+  if (depth === 0 || random.below(3) > 0) return { ...seat, do: 'turn' }
+  const meanwhile: Meanwhile[] = []
+  for (let count = 1 + random.below(3); count > 0; count--) {
+    meanwhile.push({ at: random.below(random.pick([4, 24])), step: meanwhileOf(random, world, depth, seat) })
+  }
+  return { ...seat, do: 'turn', meanwhile: meanwhile.sort((a, b) => a.at - b.at) }
+}
+
+/** Nothing that has to wait for something itself. */
+function meanwhileOf(random: Prng, world: World, depth: number, own: { readonly role: Role; readonly slot: number }): Step {
+  return weighted(random, [
+    [100, () => turnOf(random, world, depth - 1)],
+    [30, () => diskOf(random)],
+    [world.mood.deaths, () => ({ ...own, do: 'kill' })],
+    [world.mood.deaths / 2, () => killOf(random, world.config)],
+    [world.mood.conflicts / 3, () => ({ do: 'interfere', entity: entityOf(random, world) })],
+  ])
+}
+
+function sendOf(random: Prng, world: World): Step {
+  const device = random.pick(world.devices)
+  const count = world.mood.bursts === 0 ? random.pick([1, 2, 20]) : random.pick([1, 1, 2, 3])
+  const isOfOne = random.below(2) === 0
+  const entity = entityOf(random, world)
+  const drafts = Array.from({ length: count }, () => ({
+    entity: isOfOne ? entity : entityOf(random, world),
+    command: random.pick(['add', 'add', 'add', 'pair', 'look', 'refuse'] as const),
+  }))
+  return { do: 'send', device, drafts }
+}
+
+function diskOf(random: Prng): Step {
+  return { do: 'disk', environment: random.below(4) === 0 ? 'catalog' : 'log', count: random.pick([1, 2, 3, 4, 4, 8]) }
+}
+
+function killOf(random: Prng, config: PlantConfig): Step {
+  return { ...seatOf(random, config), do: 'kill' }
+}
+
+function seatOf(random: Prng, config: PlantConfig): { readonly role: Role; readonly slot: number } {
+  const die = random.below(10)
+  if (die < 4) return { role: 'journal', slot: 0 }
+  return die < 7 ? { role: 'worker', slot: random.below(config.workers) } : { role: 'gateway', slot: random.below(config.gateways) }
+}
+
+function entityOf(random: Prng, { entityCount }: World): EntityId {
+  return ENTITIES[random.below(entityCount)] as EntityId
+}
+
+/** For a person to read. */
+export function describeStep(step: Step): string {
+  switch (step.do) {
+    case 'turn': {
+      const during = (step.meanwhile ?? []).map(
+        ({ at, step: other }) => `before its ${nth(at + 1)} look at shared memory: ${describeStep(other)}`,
+      )
+      return `${nameOf(step)} has a turn${during.length === 0 ? '' : ` (${during.join('; ')})`}`
+    }
+    case 'disk':
+      return `the disk does ${step.count} steps of writing the ${step.environment}`
+    case 'kill':
+      return `${nameOf(step)} is killed`
+    case 'start':
+      return `${nameOf(step)} is started if there is none`
+    case 'send':
+      return `device ${step.device} (${DEVICE_KINDS[step.device]}) sends ${step.drafts.map(({ entity, command }) => `${command} to ${entity}`).join(', ')}`
+    case 'pump':
+      return `device ${step.device} (${DEVICE_KINDS[step.device]}) sends what it can`
+    case 'ask again':
+      return `device ${step.device} (${DEVICE_KINDS[step.device]}) sends an answered command again`
+    case 'reconnect':
+      return `device ${step.device} (${DEVICE_KINDS[step.device]}) loses its connection and connects to gateway ${step.gateway}`
+    case 'read':
+      return `${step.entity} is read at worker ${step.worker}`
+    case 'interfere':
+      return `a foreign writer appends to ${step.entity}`
+    case 'room':
+      return step.isThere ? 'the disk has room' : 'the disk has no room'
+    case 'time':
+      return `${step.ms} ms pass`
+    case 'round':
+      return `everybody has ${step.count === 1 ? 'a turn' : `${step.count} turns`}, and the disk finishes what it has`
+    case 'replace all':
+      return 'every process is killed, and the plant is started again'
+    case 'lose power':
+      return 'the power is lost, and the plant is started again'
+  }
+}
+
+function nameOf({ role, slot }: { readonly role: Role; readonly slot: number }): string {
+  return role === 'journal' ? 'the journal' : `${role} ${slot}`
+}
+
+function nth(number: number): string {
+  return `${number}${number === 1 ? 'st' : number === 2 ? 'nd' : number === 3 ? 'rd' : 'th'}`
+}
