@@ -45,13 +45,15 @@ export interface CutLimits {
   readonly groupRowsMax: number
   /** A block is closed behind the group in which it reaches so many. */
   readonly blockRows: number
+  /** A group is closed in front of the row with which its byte strings would be longer than this, each counted as often as it is there: a reader has all of them in memory. */
+  readonly groupStringBytes: number
 }
 
-export const CUT_LIMITS: CutLimits = { groupRows: 2048, groupRowsMax: 16_384, blockRows: 8192 }
+export const CUT_LIMITS: CutLimits = { groupRows: 2048, groupRowsMax: 16_384, blockRows: 8192, groupStringBytes: 1 << 25 }
 
 /** Where blocks, and in them groups, begin and end in the clustered order: per block the start, then the end of each group. */
 export function cutBlocks(rows: SegmentRows, order: Uint32Array, limits: CutLimits): number[][] {
-  const { groupRows, groupRowsMax, blockRows } = limits
+  const { groupRows, groupRowsMax, blockRows, groupStringBytes } = limits
   const { shard, entity, rowCount } = rows
   const blocks: number[][] = []
   let ends = [0]
@@ -64,16 +66,35 @@ export function cutBlocks(rows: SegmentRows, order: Uint32Array, limits: CutLimi
     blocks.push(ends)
     ends = [end]
   }
+  const fits = fitting(rows, order, groupStringBytes)
   for (let from = 0; from < rowCount; ) {
     const own = order[from] as number
     let to = from + 1
     while (to < rowCount && entity[order[to] as number] === entity[own] && shard[order[to] as number] === shard[own]) to++
-    if (to - start > groupRowsMax) close(from)
-    while (to - start > groupRowsMax) close(start + groupRowsMax)
+    if (to - start > groupRowsMax || fits(start) < to) close(from)
+    while (to - start > groupRowsMax || fits(start) < to) close(Math.min(start + groupRowsMax, fits(start)))
     if (to - start >= groupRows) close(to)
     from = to
   }
   close(rowCount)
   if (ends.length > 1) blocks.push(ends)
   return blocks
+}
+
+/** By the first row of a group how far it may reach at most, so that its byte strings are not too long; one row at least. */
+function fitting(rows: SegmentRows, order: Uint32Array, bytesMax: number): (start: number) => number {
+  const { rowCount } = rows
+  const bytes = rows.stringBytes(bytesMax)
+  if (bytes === undefined) return () => rowCount
+  let [knownStart, knownEnd] = [-1, 0]
+  return (start) => {
+    if (start === knownStart) return knownEnd
+    let end = start
+    for (let sum = 0; end < rowCount; end++) {
+      sum += bytes[order[end] as number] as number
+      if (sum > bytesMax && end > start) break
+    }
+    ;[knownStart, knownEnd] = [start, end]
+    return end
+  }
 }

@@ -85,6 +85,21 @@ export class SegmentRows {
     return this.#byType.get(typeNumber) as TypeRows
   }
 
+  /** How long the byte strings of each row are together; undefined when those of all rows are no longer than `bytesMax`. */
+  stringBytes(bytesMax: number): Float64Array | undefined {
+    const bytes = new Float64Array(this.rowCount)
+    for (const column of [this.outcome, this.correlation, this.causation])
+      for (let row = 0; row < this.rowCount; row++) bytes[row] = (bytes[row] as number) + (column.lengths[row] ?? 0)
+    const byType = new Map(this.types.map((type) => [type.typeNumber, type.stringBytes()]))
+    let total = 0
+    for (let row = 0; row < this.rowCount; row++) {
+      const own = byType.get(this.type[row] as number)?.[this.typeRank[row] as number] ?? 0
+      bytes[row] = (bytes[row] as number) + own
+      total += bytes[row] as number
+    }
+    return total <= bytesMax ? undefined : bytes
+  }
+
   /** Makes room for so many rows, so that nothing need grow. */
   fit(rowCount: number): this {
     if (this.shard.length < rowCount) this.#grow(rowCount)

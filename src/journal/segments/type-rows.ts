@@ -92,6 +92,17 @@ export class TypeRows {
     this.fields = type.fields.map((field) => new FieldRows(field.kind))
   }
 
+  /** How long the byte strings of each row are together. */
+  stringBytes(): Float64Array | undefined {
+    const fields = this.fields.filter((field) => field.isVariable)
+    if (fields.length === 0) return undefined
+    const bytes = new Float64Array(this.rowCount)
+    for (const { presence, strings } of fields)
+      for (let rank = 0; rank < this.rowCount; rank++)
+        if (presence[rank] === 1) bytes[rank] = (bytes[rank] as number) + (strings.lengths[rank] ?? 0)
+    return bytes
+  }
+
   /** Notes that the row with this rank in the section at hand is taken, and returns the rank that it has here. */
   keep(rank: number): number {
     if (this.#keptCount === this.#kept.length) {

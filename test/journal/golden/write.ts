@@ -67,7 +67,7 @@ export async function writeGolden(name: string): Promise<void> {
     segment: 'golden',
     blocks,
     types: journal.eventTypes,
-    cut: { groupRows: 300, groupRowsMax: 400, blockRows: 400 },
+    cut: { groupRows: 300, groupRowsMax: 400, blockRows: 400, groupStringBytes: 1 << 25 },
   })
   const names: unknown[] = []
   for (let shard = 0; shard < journal.shardCount; shard++)

@@ -64,14 +64,14 @@ async function logOf(seed: string, batches: number): Promise<Journal & { stored:
   return journal
 }
 
-function sealed(journal: Journal & { stored: { blocks: Uint8Array[] } }): { file: SegmentFile; bytes: Uint8Array } {
-  const { pieces } = sealSegment({ segment: 'memory', blocks: journal.stored.blocks, types: journal.eventTypes, cut: CUT })
+function sealed(journal: Journal & { stored: { blocks: Uint8Array[] } }, cut = CUT): { file: SegmentFile; bytes: Uint8Array } {
+  const { pieces } = sealSegment({ segment: 'memory', blocks: journal.stored.blocks, types: journal.eventTypes, cut })
   const bytes = new Uint8Array(Buffer.concat(pieces))
   return { file: segmentFromBytes(bytes, 'sealed'), bytes }
 }
 
 /** Small enough for entities over several groups and blocks. */
-const CUT = { groupRows: 40, groupRowsMax: 60, blockRows: 200 }
+const CUT = { groupRows: 40, groupRowsMax: 60, blockRows: 200, groupStringBytes: 1 << 20 }
 
 const sortedByPosition = (rows: readonly Row[]) => [...rows].sort((a, b) => a.position - b.position)
 
@@ -88,6 +88,32 @@ describe('a segment that is sealed', () => {
       (row) => [journal.head(row.entity)?.shard, journal.head(row.entity)?.number, row.version] as [number, number, number],
     )
     expect(places).toEqual([...places].sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]))
+  })
+
+  test('has no group whose texts would fill the memory of who reads it, also where they are all the same', async () => {
+    const journal = createInMemoryJournal()
+    const writer = new TestWriter(await journal.register([NOTED]))
+    const lengths = [0, 300, 700, 1500]
+    for (let batch = 0; batch < 4; batch++) {
+      const data = { text: 'x'.repeat(lengths[batch] as number), single: 0, small: 0, flag: true }
+      const note = (index: number) => writer.append({ entity: `oven/oven-${index % 2}`, rows: [{ event: 'Noted', data }] })
+      await journal.append(batchOf(Array.from({ length: 20 }, (_, index) => note(index))))
+    }
+    const expected = await collect(readRows(journal, { from: 0 }))
+
+    const { file } = sealed(journal, { ...CUT, groupStringBytes: 1000 })
+
+    const texts = file.footer.blocks.flatMap((_, id) => {
+      const block = file.block(id)
+      const own = rowsOf(block.check().bytes, journal)
+      return block.header.groups.map(({ rank, rowCount }) =>
+        own.slice(rank, rank + rowCount).map(({ data }) => String(data['text']).length),
+      )
+    })
+    for (const group of texts) expect(group.length === 1 || group.reduce((sum, bytes) => sum + bytes, 0) <= 1000).toBe(true)
+    expect(texts.length).toBeLessThan(60)
+    const rows = file.footer.blocks.flatMap((_, id) => rowsOf(file.block(id).bytes, journal))
+    expect(sortedByPosition(rows)).toEqual(expected)
   })
 
   test('gives its original blocks back', async () => {
