@@ -3,7 +3,7 @@ import { replayCaptures } from '#runtime/capture-replay.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { importPlant } from '#runtime/plant-module.js'
 import { plantFileOf } from '#runtime/plant-session.js'
-import { StateFold } from '#runtime/replay-hash.js'
+import { replayHashOf } from '#runtime/replay-hash.js'
 import type { Run } from './command.js'
 import { placeOf } from './place.js'
 
@@ -34,9 +34,7 @@ export const runBusReplay: Run = async (files, options, output) => {
 async function hashOfLog(dataDirectory: string, plant: PlantModel): Promise<string> {
   const access = await JournalAccess.open(dataDirectory)
   try {
-    const fold = new StateFold(plant, await access.eventTypes())
-    for await (const row of access.query({ receipts: true })) fold.take(row)
-    return fold.hash()
+    return await replayHashOf(access, plant)
   } finally {
     await access.close()
   }

@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import { decodeBase, type EntityModel, PlantHash, type PlantModel, StoredEvents } from '#entity/index.js'
 import { type EventType, type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
+import type { RowQuery } from '#reading/row-query.js'
 
 /** Folds rows of the whole log, from the first on, into the states of all entities. */
 export class StateFold {
@@ -46,6 +47,32 @@ export class StateFold {
     for (const [id, { state, version }] of this.#entities) hash.add(id, version, state)
     return hash.hex()
   }
+}
+
+/** A log behind a socket, as JournalAccess reads it. */
+export interface ReplayableLog {
+  eventTypes(): Promise<readonly EventType[]>
+  firstPosition(): Promise<number>
+  query(query: RowQuery): AsyncIterable<Row>
+  base(entity: EntityId): Promise<Snapshot | undefined>
+  entities(prefix: string, limit: number): Promise<readonly string[]>
+}
+
+/** As `replayHash`, of a log in another process. */
+export async function replayHashOf(log: ReplayableLog, plant: PlantModel): Promise<string> {
+  const fold = new StateFold(plant, await log.eventTypes())
+  const beginAt = async (entity: EntityId) => {
+    const base = fold.has(entity) ? undefined : await log.base(entity)
+    if (base !== undefined) fold.begin(base)
+  }
+  for await (const row of log.query({ receipts: true })) {
+    if (row.version > 1) await beginAt(row.entity)
+    fold.take(row)
+  }
+  // Of some entities nothing but the base may be left.
+  if ((await log.firstPosition()) > 0)
+    for (const entity of await log.entities('', Number.MAX_SAFE_INTEGER)) await beginAt(entity as EntityId)
+  return fold.hash()
 }
 
 /** The hash of what the whole log folds into, from base snapshots on where its beginning was dropped. */

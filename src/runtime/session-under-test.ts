@@ -8,7 +8,7 @@ import { seatName, type Role } from '#processes/process-role.js'
 import type { Recovery, StateHashes } from '#recovery/report.js'
 import { JournalAccess } from './journal-access.js'
 import type { PlantSession } from './plant-session.js'
-import { StateFold } from './replay-hash.js'
+import { replayHashOf } from './replay-hash.js'
 
 const BACK_WITHIN_MS = 30_000
 const LOOK_EVERY_MS = 2
@@ -69,9 +69,7 @@ export class SessionUnderTest implements PlantUnderTest {
     }
     const access = await JournalAccess.open(this.#session.dataDirectory)
     try {
-      const fold = new StateFold(this.#plant, await access.eventTypes())
-      for await (const row of access.query({ receipts: true })) fold.take(row)
-      return { live: live.hex(), replayed: fold.hash() }
+      return { live: live.hex(), replayed: await replayHashOf(access, this.#plant) }
     } finally {
       await access.close()
     }
