@@ -95,6 +95,7 @@ export class UpcastChain {
       fact: `an upcaster failed, ${what}`,
       action: 'operator',
       values: { event: this.#where, from: `former shape ${index + 1} of ${this.#steps.length}` },
+      next: 'mend the function `to` of that shape in the definition, then start the plant again',
       cause,
     })
   }
