@@ -1,12 +1,11 @@
-import { exactJson } from '#base/exact-json.js'
 import { messageOf } from '#base/errors.js'
 import { type EntityId, parseEntityId } from '#base/ids.js'
-import type { Settlement } from '#ingest/index.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import type { Run } from './command.js'
 import { numberOption, timeOption, usageError } from './number-option.js'
 import { placeOf, textOption } from './place.js'
+import { printAnswer, sendTo } from './send-command.js'
 
 /** Sends one command and prints its answer, which is durable then. Exit code 1 when the entity refuses or fails. */
 export const runSend: Run = async ([id = '', command = '', json = '{}'], options, output) => {
@@ -21,51 +20,14 @@ export const runSend: Run = async ([id = '', command = '', json = '{}'], options
     try {
       const at = timeOption(options, 'at')
       const envelope = { source: source ?? '', sequence: sequence ?? 0, entity: id as EntityId, command, data, at }
-      const settlement = await new Promise<Settlement>((resolve) => {
-        const offer = () => {
-          if (door.failure !== undefined) resolve({ kind: 'failed', message: messageOf(door.failure) })
-          else if (door.offer(envelope, 'always', resolve) === 'full') door.onRoom(offer)
-        }
-        offer()
-      })
-      const answer = answerOf(settlement)
-      if (output.isJson) output.line(exactJson(answer))
-      else if (answer.ok) output.line(`done, version ${answer.version}${answer.reply === undefined ? '' : `: ${exactJson(answer.reply)}`}`)
-      else
-        output.line(
-          output.tone(
-            'red',
-            answer.refused === undefined ? `failed: ${answer.error}` : `refused: ${answer.refused} ${exactJson(answer.detail)}`,
-          ),
-        )
+      const answer = await sendTo(door, envelope)
+      printAnswer(answer, output)
       return answer.ok ? 0 : 1
     } finally {
       await door.close()
     }
   } finally {
     await session.close()
-  }
-}
-
-interface SendAnswer {
-  readonly ok: boolean
-  readonly version?: number
-  readonly reply?: unknown
-  readonly refused?: string
-  readonly detail?: unknown
-  readonly error?: string
-}
-
-function answerOf(settlement: Settlement): SendAnswer {
-  switch (settlement.kind) {
-    case 'done':
-      return { ok: true, version: settlement.version, reply: settlement.reply }
-    case 'refused':
-      return { ok: false, version: settlement.version, refused: settlement.code, detail: settlement.detail }
-    case 'failed':
-      return { ok: false, error: settlement.message }
-    case 'forgotten':
-      return { ok: false, error: 'done before; its answer is no longer known' }
   }
 }
 

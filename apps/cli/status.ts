@@ -9,6 +9,7 @@ import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { askSupervisor } from './ask-supervisor.js'
 import type { Run } from './command.js'
 import type { Output } from './output.js'
+import { showParked } from './parked.js'
 import { dataDirectoryOf } from './place.js'
 import { printSubscriptions, type ShownSubscription, shownSubscriptions } from './subscription-table.js'
 
@@ -21,17 +22,22 @@ const JOURNAL_WITHIN_MS = 1000
 export const runStatus: Run = async (_args, options, output) => {
   const dataDirectory = dataDirectoryOf(options)
   for (;;) {
-    const status = (await askSupervisor(dataDirectory, 'status', { recoveries: 5 })) as PlantStatus
-    const http = readGatewayDoors(dataDirectory)?.http
-    const subscriptions = await subscriptionsOf(dataDirectory)
-    if (output.isJson) output.json({ ...status, http, subscriptions: subscriptions ?? null })
-    else {
-      show(status, http, output)
-      showSubscriptions(subscriptions, output)
-    }
+    if (options['parked'] === true) showParked(dataDirectory, output)
+    else await showPlant(dataDirectory, output)
     if (options['watch'] !== true) return 0
     await delay(WATCH_EVERY_MS)
     if (!output.isJson && process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J')
+  }
+}
+
+async function showPlant(dataDirectory: string, output: Output): Promise<void> {
+  const status = (await askSupervisor(dataDirectory, 'status', { recoveries: 5 })) as PlantStatus
+  const http = readGatewayDoors(dataDirectory)?.http
+  const subscriptions = await subscriptionsOf(dataDirectory)
+  if (output.isJson) output.json({ ...status, http, subscriptions: subscriptions ?? null })
+  else {
+    show(status, http, output)
+    showSubscriptions(subscriptions, output)
   }
 }
 

@@ -217,6 +217,7 @@ export class Executor {
 
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
     if (slot.lostVersion > 0) return this.#fault(slot, command, 'ROWS_FENCED', rowsFenced(slot.id, slot.lostVersion).message)
+    if (entry.parked !== undefined) return this.#fault(slot, command, 'PARKED', entry.parked)
     if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')

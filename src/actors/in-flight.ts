@@ -16,6 +16,8 @@ export class InFlight {
   appendNumber = 0
   /** What `apply` threw when it took the events of this command: executed again, it is refused for that. */
   applyFailure: string | undefined
+  /** Why it is refused instead of being executed; undefined: it is executed. */
+  parked: string | undefined
   request = 0
   doorTerm = 0
   /** 0: released without an answer frame. Otherwise ANSWER_DONE … */
@@ -28,6 +30,7 @@ export class InFlight {
     this.status = 'stalled'
     this.appendNumber = 0
     this.applyFailure = undefined
+    this.parked = undefined
     this.answerKind = 0
     this.answerVersion = 0
     this.outcome = NO_BYTES

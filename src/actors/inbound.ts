@@ -41,6 +41,11 @@ export class Inbound {
     return this.queue.count === 0 && !this.#commands.hasFrames()
   }
 
+  /** Whether the frame that begins at `position` was released; asked of frames of this lap of the ring. */
+  isReleased(position: number): boolean {
+    return distance(this.#commands.releasedPosition, position) < 0
+  }
+
   canRead(): boolean {
     return this.queue.room > 0 && this.#commands.hasFrames()
   }

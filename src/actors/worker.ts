@@ -6,6 +6,7 @@ import { ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
 import type { CommandReader } from '#entity/command-frame.js'
 import { createOutcomes, PlantHash, type PlantModel } from '#entity/index.js'
 import { rowsFenced } from '#journal/fenced-block.js'
+
 import type { JournalClient } from '#serving/journal-client.js'
 import { REJECTED_FENCED } from '#serving/serving-frames.js'
 import { Backlog } from './backlog.js'
@@ -50,8 +51,20 @@ export interface WorkerOptions {
   readonly wake: () => void
   /** The log could not be read, or holds what this plant cannot take, or another worker took over; the process must end. Called once. */
   readonly onFatal: (error: unknown) => void
+  /** Told which command is being executed: where its frame lies, by index of `inbound` and position. */
+  readonly atHand?: { set(link: number, position: number): void; clear(): void }
+  /** Commands that ended workers before this one: they are refused, with the reason. */
+  readonly parked?: readonly ParkedPlace[]
   /** Of the first append less one: for tests of the numbers' end. */
   readonly appendNumber?: number
+}
+
+/** Where the frame of a command lies that is not to be executed. */
+export interface ParkedPlace {
+  /** Index of `inbound`. */
+  readonly link: number
+  readonly position: number
+  readonly reason: string
 }
 
 /**
@@ -78,12 +91,17 @@ export class Worker implements DutyCycle {
   readonly #ahead: (Slot | undefined)[] = []
   /** Kept, since a look whose result nobody keeps is not made. */
   protected seen = 0
+  readonly #atHand: NonNullable<WorkerOptions['atHand']>
+  /** Dropped once they are answered: their positions come again some day. */
+  #parked: readonly ParkedPlace[]
   #hasFailed = false
 
   constructor(options: WorkerOptions) {
     const { plant, journal, term, clock, limits } = options
     this.#options = options
     this.#journal = journal
+    this.#atHand = options.atHand ?? NOBODY_ASKS
+    this.#parked = options.parked ?? []
     this.#inbound = options.inbound.map((link, index) => new Inbound(link, index, limits.inFlightMax))
     const numbers = new EventNumbers(plant)
     const answerBytesMax = Math.min(...options.inbound.map((link) => link.answers.frameBytesMax))
@@ -363,7 +381,10 @@ export class Worker implements DutyCycle {
       return true
     }
     slot.lastUsedMs = nowMs
+    if (this.#parked.length > 0) this.#lookForParked(entry)
+    this.#atHand.set(entry.link, entry.startPosition)
     const executed = this.#executor.execute(slot, command, entry)
+    this.#atHand.clear()
     if (executed === 'done') {
       slot.isAwaited = false
       return true
@@ -378,6 +399,11 @@ export class Worker implements DutyCycle {
     this.#loader.loadSlot(slot)
     this.#reads.dropped(slot)
     return true
+  }
+
+  #lookForParked(entry: InFlight): void {
+    this.#parked = this.#parked.filter(({ link, position }) => !(this.#inbound[link] as Inbound).isReleased(position))
+    entry.parked = this.#parked.find(({ link, position }) => link === entry.link && position === entry.startPosition)?.reason
   }
 
   /** The first command to an entity that the log does not know. */
@@ -400,6 +426,8 @@ export class Worker implements DutyCycle {
     this.#options.onFatal(error)
   }
 }
+
+const NOBODY_ASKS: NonNullable<WorkerOptions['atHand']> = { set: () => undefined, clear: () => undefined }
 
 function fenced(term: number): MillraceError {
   return new MillraceError('ERR_WORKER_FENCED', {

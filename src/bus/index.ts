@@ -1,5 +1,6 @@
 export { type ChannelStat, channelStat, type EndStat } from './channel-stat.js'
 export { Consumer } from './consumer.js'
+export { frameAt } from './frame-at.js'
 export { FRAME_TOO_LARGE, frameBytes, INSUFFICIENT_CAPACITY, NO_FRAME } from './frame.js'
 export { FrameCursor } from './frame-cursor.js'
 export { type ChannelHeader, type ChannelRole, type ChannelOptions, createChannel, fenceChannel, type Holder } from './header.js'

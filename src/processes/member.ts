@@ -1,4 +1,5 @@
 import type { Child } from './child.js'
+import type { CommandPlace } from './command-at-hand.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ChildRole } from './process-role.js'
 import type { ProcessSlot, ProcessState } from './process-table.js'
@@ -84,6 +85,12 @@ export class Member {
       turnAgeMs: isWatched ? this.#heartbeat.turnAgeMs(nowMs) : null,
       uptimeMs: nowMs - this.bornMs,
     }
+  }
+
+  /** What it was executing when it ended by its own doing: not when somebody killed it from here, nor when the machine did not run it. Before `leave`. */
+  get fatalCommand(): CommandPlace | undefined {
+    const isOwnDoing = this.killAskedMs === undefined && (this.hang === undefined || this.hang.sign === 'turn')
+    return isOwnDoing ? this.#place.commandAtHand.read() : undefined
   }
 
   kill(): void {

@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.js'
 import { MillraceError } from '#base/errors.js'
+import { CommandAtHand } from './command-at-hand.js'
 import { COUNTERS_PER_SEAT_MAX, ProcessCounters } from './process-counters.js'
 import type { Role, Seat } from './process-role.js'
 
@@ -12,6 +13,7 @@ import type { Role, Seat } from './process-role.js'
  *                 i32 version, i32 role, i32 slot (-1: none), i32 pid, i32 state, u32 term, f64 start time
  *           +128  u32 pulse  written by the process's native thread
  *           +256  u32 turn   written by the process's event loop
+ *           +384  i32 gateway + 1, i32 position: of the command at hand, written by a worker (command-at-hand.ts)
  *    32896  seat 0           1,024 bytes each, one per place in the plant
  *           +0    i32 parked word, written by the holder and by who rings it
  *           +128  f64 counters, written by the holder
@@ -26,7 +28,7 @@ const PROCESS_COUNT = 64
 const SEAT_COUNT = 64
 const SEATS_AT = HEADER_BYTES + PROCESS_COUNT * PROCESS_BYTES
 const MAGIC = 0x4d4c5054
-const LAYOUT_VERSION = 1
+const LAYOUT_VERSION = 2
 
 const VERSION = 0
 const ROLE = 1
@@ -37,6 +39,7 @@ const TERM = 5
 const START_TIME = 24
 const PULSE = 128
 const TURN = 256
+const AT_HAND = 384
 const COUNTERS = 128
 
 const ROLES: readonly (Role | undefined)[] = [undefined, 'supervisor', 'journal', 'worker', 'gateway']
@@ -170,6 +173,7 @@ export class ProcessSlot {
   occupy(role: Role, pid: number, startTime: number): void {
     Atomics.store(this.#words, this.#base + PULSE / 4, 0)
     Atomics.store(this.#words, this.#base + TURN / 4, 0)
+    this.commandAtHand.clear()
     this.#write(() => {
       Atomics.store(this.#words, this.#base + ROLE, ROLES.indexOf(role))
       Atomics.store(this.#words, this.#base + SLOT, -1)
@@ -200,6 +204,11 @@ export class ProcessSlot {
 
   get turn(): number {
     return Atomics.load(this.#words, this.#base + TURN / 4) >>> 0
+  }
+
+  /** What the process writes, if it is a worker. */
+  get commandAtHand(): CommandAtHand {
+    return new CommandAtHand(this.#words, this.#base + AT_HAND / 4)
   }
 
   /** The process only, from its event loop: it is alive. */

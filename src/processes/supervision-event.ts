@@ -1,4 +1,5 @@
 import type { Ending } from './child.js'
+import type { CommandPlace } from './command-at-hand.js'
 import type { ReadyDetails } from './control-message.js'
 import type { ProcessState } from './process-table.js'
 import type { ChildRole, Role } from './process-role.js'
@@ -48,6 +49,8 @@ export type SupervisionFact =
       readonly pid: number
       readonly term: number | null
       readonly cause: DeathCause
+      /** Which command a worker was executing when it ended by its own doing; null: none, or it was killed. */
+      readonly fatalCommand: CommandPlace | null
     }
   | {
       readonly kind: 'ready'

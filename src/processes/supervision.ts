@@ -258,7 +258,7 @@ export class Supervision {
 
   #neverStarted(role: ChildRole, ending: Ending): void {
     this.#startBackOffs[role].failed(0)
-    this.#tell({ kind: 'died', role, slot: null, pid: 0, term: null, cause: ending })
+    this.#tell({ kind: 'died', role, slot: null, pid: 0, term: null, cause: ending, fatalCommand: null })
     this.#step()
   }
 
@@ -266,10 +266,11 @@ export class Supervision {
     const cause: DeathCause = member.hang === undefined ? ending : { kind: 'hang', ...member.hang }
     const wasLoaded = member.state !== 'starting'
     const seat = this.#seatOf(member)
+    const fatalCommand = member.fatalCommand ?? null
     member.leave()
     this.#members.delete(member)
     const { role, slot, pid, term } = member
-    this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause })
+    this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause, fatalCommand })
     if (this.isStopping) return
     if (seat !== undefined) {
       seat.died(member, cause)

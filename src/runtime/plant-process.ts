@@ -13,6 +13,7 @@ import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
 import { programEntry } from './package-root.js'
 import { PlantChannels } from './plant-channels.js'
+import { Parking } from './parking.js'
 import { importPlant } from './plant-module.js'
 import type { PlantSettings } from './plant-settings.js'
 import { bellPath } from './role-process.js'
@@ -43,7 +44,15 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const channels = new PlantChannels(planChannels(shape, sizes), plant.schemaHash)
   let shardCount = 0
 
+  const parking = new Parking({
+    plant,
+    dataDirectory,
+    deathsMax: config.workers.parkAfterDeaths,
+    onEvent: (event) => options.onEvent?.(event),
+  })
+
   const beforeStart = (runtimeDirectory: string) => {
+    parking.runtimeDirectory = runtimeDirectory
     channels.make(runtimeDirectory)
     makeBells(runtimeDirectory, shape)
     const settings: PlantSettings = {
@@ -80,11 +89,13 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     // The journal is ready before any other seat is given away.
     assign: (seat, term) => {
       mendChannels(channels, seat, term, options.onEvent)
-      return seat.role === 'journal' ? {} : { shardCount }
+      if (seat.role === 'journal') return {}
+      return seat.role === 'worker' ? { shardCount, parked: parking.of(seat.slot) } : { shardCount }
     },
     onEvent: (event) => {
       if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
       options.onEvent?.(event)
+      parking.take(event)
     },
     hasLogFiles: options.hasLogFiles,
     clock: systemClock,

@@ -5,7 +5,7 @@ import { type Assignment, plainErrorOf, type ReadyDetails } from '#processes/con
 import { type Lifeline, openLifeline } from '#processes/lifeline.js'
 import type { ChildRole } from '#processes/process-role.js'
 import { startBeating } from '#processes/beat.js'
-import type { ProcessTable } from '#processes/process-table.js'
+import type { ProcessSlot, ProcessTable } from '#processes/process-table.js'
 import { Bell, Mapping, ownProcess, RemoteBell } from '#shm/index.js'
 import { createLog, type Logger } from './log.js'
 import type { PlantSettings } from './plant-settings.js'
@@ -20,6 +20,8 @@ export interface SeatContext {
   readonly access: BusAccess
   readonly holder: SeatHolder
   readonly table: ProcessTable
+  /** The process's own in the table. */
+  readonly place: ProcessSlot
   readonly clock: Clock
   readonly log: Logger
   readonly lifeline: Lifeline
@@ -97,6 +99,7 @@ export async function runRole<L>(
         access: sharedBus(settings, beat.table),
         holder: { pid: self.pid, startTime: self.startTime, term: message.term, schemaHash: settings.schemaHash },
         table: beat.table,
+        place: beat.place,
         clock: systemClock,
         log,
         lifeline,

@@ -1,5 +1,5 @@
 import type { LoadReport } from '#actors/loader.js'
-import { Worker } from '#actors/worker.js'
+import { type ParkedPlace, Worker } from '#actors/worker.js'
 import type { RunningDutyCycle } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
 import { shardsOfSlot } from '#shards/placement.js'
@@ -26,6 +26,8 @@ export function runWorkerProcess(): Promise<void> {
       let cycle: RunningDutyCycle | undefined
       let firstLoad: LoadReport | undefined
       const worker = new Worker({
+        atHand: context.place.commandAtHand,
+        parked: context.assignment['parked'] as readonly ParkedPlace[],
         plant,
         shards: shardsOfSlot(slot, settings.shape.workers, shardCount),
         shardCount,

@@ -1,5 +1,5 @@
 import type { LoadReport } from '#actors/loader.js'
-import { Worker, type WorkerLimits } from '#actors/worker.js'
+import { Worker, type WorkerLimits, type WorkerOptions } from '#actors/worker.js'
 import { FakeClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { channelBytes, createChannel, type DutyCycle, NO_PEER } from '#bus/index.js'
@@ -178,7 +178,7 @@ export class PlantRig {
     this.#workers[slot] = undefined
   }
 
-  startWorker(slot = 0): void {
+  startWorker(slot = 0, more: Pick<WorkerOptions, 'atHand' | 'parked'> = {}): void {
     if (this.#workers[slot] !== undefined) return
     const term = ++this.#term
     const { shardCount } = this.#stored
@@ -186,6 +186,7 @@ export class PlantRig {
     const wired = wireWorker(this.#access, slot, this.#shape, this.#holder(term))
     this.#interleave(wired.journal)
     this.#workers[slot] = new Worker({
+      ...more,
       plant: this.model,
       shards: shardsOfSlot(slot, this.#shape.workers, shardCount),
       shardCount,

@@ -1,0 +1,83 @@
+import type { ParkedPlace } from '#actors/worker.js'
+import { systemClock } from '#base/clock.js'
+import { messageOf } from '#base/errors.js'
+import { channelStat, distance } from '#bus/index.js'
+import type { PlantModel } from '#entity/index.js'
+import type { SupervisionEvent } from '#processes/supervision-event.js'
+import { type FatalCommand, FatalCommands } from '#recovery/fatal-commands.js'
+import { Mapping } from '#shm/index.js'
+import { commandsName } from './channel-plan.js'
+import { commandAtPlace } from './command-at-place.js'
+import { packExact } from './exact-pack.js'
+import { ParkedCommands } from './parked-commands.js'
+import { channelPath } from './role-process.js'
+
+export interface ParkingOptions {
+  readonly plant: PlantModel
+  readonly dataDirectory: string
+  /** Workers that one command may end. */
+  readonly deathsMax: number
+  readonly onEvent: (event: SupervisionEvent) => void
+}
+
+/**
+ * Takes commands that end one worker after the other out of the way: names each, keeps it in its file, and only then has the next worker refuse it. A plant
+ * that dies in between executes it again, and keeps it under the same id.
+ */
+export class Parking {
+  runtimeDirectory = ''
+  readonly #options: ParkingOptions
+  readonly #fatal: FatalCommands
+  readonly #parked: ParkedCommands
+  readonly #reasons = new Map<FatalCommand, string>()
+
+  constructor(options: ParkingOptions) {
+    this.#options = options
+    this.#fatal = new FatalCommands(options.deathsMax)
+    this.#parked = new ParkedCommands(options.dataDirectory)
+  }
+
+  take(event: SupervisionEvent): void {
+    const command = this.#fatal.take(event)
+    if (command === undefined) return
+    try {
+      this.#keep(command)
+    } catch (error) {
+      this.#tell('ERR_PARKED', `a command that ends its worker could not be kept, and is refused all the same: ${messageOf(error)}`)
+    }
+  }
+
+  /** What the next worker in the slot must refuse. */
+  of(slot: number): readonly ParkedPlace[] {
+    this.#fatal.forget(slot, (command) => this.#isAnswered(command))
+    return this.#fatal.toPark(slot).map((command) => {
+      const { gateway, position, causes } = command
+      const reason = this.#reasons.get(command) ?? `executing it ended ${causes.length} workers`
+      return { link: gateway, position, reason }
+    })
+  }
+
+  #keep(command: FatalCommand): void {
+    const { slot, causes } = command
+    const placed = commandAtPlace(this.runtimeDirectory, this.#options.plant, slot, command)
+    if (placed === undefined) return
+    const { entity, command: name, data, source, sequence, at } = placed
+    const parkedAt = systemClock.nowMicros()
+    const kept = { parkedAt, entity, command: name, data, packed: packExact(data), source, sequence, at, worker: slot, causes }
+    const { id } = this.#parked.add(kept)
+    this.#reasons.set(command, `executing it ended ${causes.length} workers (${causes.join(', ')}); it is parked as ${id}`)
+    this.#tell('ERR_COMMAND_PARKED', `${name} to ${entity} ended ${causes.length} workers (${causes.join(', ')}) and is parked as ${id}`)
+  }
+
+  #isAnswered({ slot, gateway, position }: FatalCommand): boolean {
+    const mapping = Mapping.open(channelPath(this.runtimeDirectory, commandsName(gateway, slot)), { access: 'read' })
+    const { releasedPosition, capacityBytes } = channelStat(mapping.buffer)
+    mapping.close()
+    const ahead = distance(releasedPosition, position)
+    return ahead < 0 || ahead >= capacityBytes
+  }
+
+  #tell(code: string, message: string): void {
+    this.#options.onEvent({ at: systemClock.nowMicros(), kind: 'trouble', code, message })
+  }
+}

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PlantSession } from '#runtime/plant-session.js'
+import { PlantFolder } from '../apps/plant-folder.js'
+import { run } from '../apps/program-under-test.js'
+
+/** A press whose `decide` takes its process along at 666 degrees, as long as there is no file that says otherwise. */
+const FRAGILE = `import { existsSync } from 'node:fs'
+import { defineEntity, definePlant, f64 } from 'millrace'
+
+const Press = defineEntity({
+  name: 'press',
+  events: { Sampled: { temperature: f64('°C') } },
+  commands: { sample: { temperature: f64('°C') } },
+  initial: () => ({ count: 0 }),
+  decide: {
+    sample(_state, command, { emit }) {
+      if (command.temperature === 666 && !existsSync(new URL('mended', import.meta.url))) process.kill(process.pid, 'SIGKILL')
+      emit.Sampled(command)
+    },
+  },
+  apply: { Sampled: (state) => void state.count++ },
+})
+
+export default definePlant({ entities: [Press] })
+`
+
+describe('a command that takes its worker along, each time that it is executed', () => {
+  const folder = new PlantFolder(FRAGILE)
+  let session: PlantSession
+
+  const sample = (press: string, temperature: number, sequence: number) =>
+    run(folder, [
+      'send',
+      `press/${press}`,
+      'sample',
+      JSON.stringify({ temperature }),
+      '--source',
+      'plc',
+      '--sequence',
+      `${sequence}`,
+      '--json',
+    ])
+
+  beforeAll(async () => {
+    const env = { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1' }
+    session = await PlantSession.start({ dataDirectory: folder.data, plantFile: folder.plantFile, env })
+  })
+
+  afterAll(async () => {
+    await session.close()
+    folder.remove()
+  })
+
+  test('is parked with its name after the third, and its entity and the others go on', async () => {
+    await sample('a', 20, 1)
+
+    const fatal = await sample('a', 666, 2)
+    const after = [await sample('a', 21, 3), await sample('b', 22, 1)]
+    const { json } = await run(folder, ['status', '--parked', '--json'])
+
+    expect(fatal.code).toBe(1)
+    expect(fatal.json['error']).toMatch(/executing it ended 3 workers \(SIGKILL, SIGKILL, SIGKILL\); it is parked as [0-9a-f]{8}/)
+    expect(after.map((one) => one.json)).toMatchObject([
+      { ok: true, version: 3 },
+      { ok: true, version: 1 },
+    ])
+    expect(json['parked']).toMatchObject([
+      {
+        entity: 'press/a',
+        command: 'sample',
+        data: { temperature: 666 },
+        source: 'plc',
+        sequence: 2,
+        causes: ['SIGKILL', 'SIGKILL', 'SIGKILL'],
+      },
+    ])
+  })
+
+  test('is parked again when it is tried again and nothing has changed, done once it has, and can be forgotten', async () => {
+    const idOf = async () => ((await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string }[])[0]?.id as string
+    const first = await idOf()
+
+    const again = await run(folder, ['parked', 'retry', first, '--json'])
+    const parked = (await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string }[]
+    const second = parked.find(({ id }) => id !== first)?.id as string
+    const discarded = await run(folder, ['parked', 'discard', second, '--json'])
+    folder.write('mended', '')
+    const done = await run(folder, ['parked', 'retry', first, '--json'])
+
+    expect([again.code, again.json['error']]).toEqual([1, expect.stringContaining('it is parked as')])
+    expect(discarded.json).toEqual({ id: second, isDiscarded: true })
+    expect(done.json).toMatchObject({ ok: true })
+    expect((await run(folder, ['status', '--parked'])).stdout).toBe('No command is parked.\n')
+    expect((await run(folder, ['parked', 'retry', first])).stderr).toMatch(/no command is parked under that id/)
+  }, 60_000)
+})
