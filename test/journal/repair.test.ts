@@ -2,7 +2,7 @@ import { closeSync, cpSync, mkdtempSync, openSync, readSync, rmSync, writeSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type BlockHeader, readHeader } from '#journal/block-format.js'
+import { type BlockHeader, readHeader, withPreviousHash } from '#journal/block-format.js'
 import { FENCED_EVENT } from '#journal/fenced-block.js'
 import type { EntityHead, Journal, Row } from '#journal/journal.js'
 import { FileScan, type FoundBlock } from '#journal/lmdb/file-scan.js'
@@ -58,6 +58,21 @@ function damaged(base: number, at: (header: BlockHeader) => number): string {
   }
   closeSync(file)
   return directory
+}
+
+/** Puts something else of the same length in the place of every copy of a block. */
+function changeBlocks(directory: string, base: number, change: (bytes: Buffer) => Uint8Array): void {
+  const path = join(directory, 'log', SEGMENT, 'data.mdb')
+  const scan = new FileScan(path)
+  const found = scan.blocks().get(base) ?? []
+  scan.close()
+  const file = openSync(path, 'r+')
+  for (const block of found) {
+    const bytes = Buffer.alloc(block.bytes)
+    readSync(file, bytes, 0, block.bytes, block.offset)
+    writeSync(file, change(bytes), 0, block.bytes, block.offset)
+  }
+  closeSync(file)
 }
 
 const inValues = (header: BlockHeader) => (header.groups[0]?.offset ?? 0) + (header.groups[0]?.identityBytes ?? 0) + 20
@@ -124,6 +139,40 @@ describe('repair of a log with a damaged block', () => {
     await journal.close()
     const after = await collect(verifyFiles(directory))
     expect(after.filter(({ severity }) => severity === 'damaged')).toEqual([])
+  })
+})
+
+describe('a log that was repaired', () => {
+  test('has its fenced block named as damaged when that is hit again, and is repaired again', async () => {
+    const directory = damaged(SMALL, inValues)
+    const first = await repairLog(directory, { isDryRun: false })
+    await (await openLmdbJournal({ directory })).close()
+    changeBlocks(directory, SMALL, (bytes) => {
+      const at = inIdentity(readHeader(bytes))
+      bytes[at] = (bytes[at] as number) ^ 0x10
+      return bytes
+    })
+
+    const found = await collect(verifyFiles(directory))
+    const again = await repairLog(directory, { isDryRun: false })
+    const after = await collect(verifyFiles(directory))
+
+    expect(found).toContainEqual(expect.objectContaining({ severity: 'damaged', block: SMALL }))
+    expect(goneOf(again.gone).sort()).toEqual(goneOf(first.gone).sort())
+    expect(after.filter(({ severity }) => severity === 'damaged')).toEqual([])
+  })
+})
+
+describe('repair of a log in which whole blocks do not continue each other', () => {
+  test('says that it cannot help, and changes nothing', async () => {
+    const directory = join(root, `copy-${count++}`)
+    cpSync(original, directory, { recursive: true })
+    changeBlocks(directory, SMALL, (bytes) => withPreviousHash(bytes, new Uint8Array(32).fill(7)))
+
+    const done = await repairLog(directory, { isDryRun: false })
+
+    expect(done).toMatchObject({ rewritten: [], gone: [] })
+    expect(done.beyond).toContainEqual(expect.objectContaining({ block: SMALL, what: expect.stringContaining('chain is broken') }))
   })
 })
 
