@@ -16,7 +16,7 @@ const REPAIR_WITHIN_MS = 3_600_000
 
 /**
  * Looks what repair would do and, when `confirm` says so, does it, in a process of its own while the data directory is held: no plant runs meanwhile. The answer is
- * what was planned, and whether it was done. Throws ERR_PLANT_RUNNING, ERR_NO_JOURNAL and what reading the log throws.
+ * what was planned, and whether it was done. Throws ERR_PLANT_RUNNING, ERR_NO_JOURNAL, ERR_DISK_FULL and ERR_REPAIR_DISK: after these it may be called again.
  */
 export async function repairDataDirectory(
   dataDirectory: string,
