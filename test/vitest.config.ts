@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const WHOLE = ['apps', 'bench', 'faults', 'packaging', 'processes'].map((folder) => `test/${folder}/**/*.test.ts`)
 
 /** A soak takes as long as it takes. */
-const patienceMs = process.env['MILLRACE_SOAK'] === '1' ? 0 : 300_000
+const patienceMs = process.env['MILLRACE_SOAK'] === '1' ? 0 : 600_000
 
 export default defineConfig({
   root,

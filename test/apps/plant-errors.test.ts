@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { runCliHere } from './cli/run-cli.js'
 import { COUNTER, PlantFolder } from './plant-folder.js'
 import { run, startPlant, until } from './program-under-test.js'
 
@@ -194,7 +195,7 @@ describe('a question asked wrongly', () => {
     [['demo', '--sabotage', 'spill'], /no such sabotage.*lose, duplicate, reorder/],
     [['ingest', 'csv', 'file.csv'], /there is no --map/],
   ])('ends with 2 and says what is wrong: %j', async (words, said) => {
-    const { code, stdout, stderr } = await run(folder, words)
+    const { code, stdout, stderr } = await runCliHere([...words, '--data', folder.data])
 
     expect(stderr).toMatch(said)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../apps/cli/commands.js'
-import { runCli } from './run-cli.js'
+import { runCli, runCliHere } from './run-cli.js'
 
 describe('the command line without a command', () => {
   test('lists every command and asks for one', async () => {
@@ -24,7 +24,7 @@ describe('every command', () => {
   test.each(COMMANDS.map((command) => [command.name, command] as const))(
     '%s has help with an example and a body',
     async (name, command) => {
-      const help = await runCli([...name.split(' '), '--help'])
+      const help = await runCliHere([...name.split(' '), '--help'])
       const body = await command.load()
 
       expect(help.code).toBe(0)
@@ -54,7 +54,7 @@ describe('a question asked wrongly', () => {
     [['publish', 'mqtt', 'mqtt://a', '--topic', 'a', '--entity', 'press'], 'not an entity id'],
     [['log', 'export', '--out', 'a.foo'], 'the name does not say which format --out=a.foo'],
   ])('ends with 2 and one line: %j', async (words, message) => {
-    const { code, stdout, stderr } = await runCli(words)
+    const { code, stdout, stderr } = await runCliHere(words)
 
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^millrace: .*\n$/)

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { COMMANDS, GROUPS } from '../../../apps/cli/commands.js'
+import { runProgram } from '../../../apps/cli/program.js'
 
 const MAIN = fileURLToPath(new URL('../../../dist/apps/cli/main.js', import.meta.url))
 
@@ -27,4 +29,25 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
     child.once('error', reject)
     child.once('close', (code, signal) => resolve({ code: code ?? (signal === 'SIGINT' ? 130 : 143), stdout, stderr }))
   })
+}
+
+/** Runs the command line in this process, which is no terminal: for what is said before a command begins its work. One at a time. */
+export async function runCliHere(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+  const said = { stdout: '', stderr: '' }
+  const restore = (['stdout', 'stderr'] as const).map((name) => {
+    const stream = process[name]
+    const write = stream.write
+    stream.write = (piece: string | Uint8Array) => {
+      said[name] += typeof piece === 'string' ? piece : Buffer.from(piece).toString()
+      return true
+    }
+    return () => void (stream.write = write)
+  })
+  try {
+    const { NO_COLOR: _color, DEBUG: _debug, ...inherited } = process.env
+    const code = await runProgram(words, { commands: COMMANDS, groups: GROUPS, env: { ...inherited, ...env } })
+    return { code, ...said }
+  } finally {
+    for (const one of restore) one()
+  }
 }
