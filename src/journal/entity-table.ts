@@ -194,6 +194,22 @@ export class EntityTable {
     }
   }
 
+  /** How many entities of a shard have a number. */
+  countOf(shard: number): number {
+    return (this.#byNumber[shard] as number[]).length
+  }
+
+  /** Version, writer term and append number of the newest durable row; 0 without one. */
+  version(index: number): number {
+    return this.#rows[index * ROW_WORDS + VERSION] as number
+  }
+  term(index: number): number {
+    return this.#rows[index * ROW_WORDS + TERM] as number
+  }
+  appendNumber(index: number): number {
+    return this.#rows[index * ROW_WORDS + APPEND_NUMBER] as number
+  }
+
   /** Durable heads of a shard in order of their numbers. */
   *heads(shard: number): Generator<EntityHead> {
     const own = this.#byNumber[shard]

@@ -38,7 +38,7 @@ export class HeadsCheckpoint {
     this.#isWanted = true
   }
 
-  /** To be called after each append: saves a few shards when it is time, never more at once than a few milliseconds' worth. */
+  /** To be called after each append: saves a few shards when it is time, never so many at once that appends would notice. */
   async step(): Promise<void> {
     const { endPosition } = this.#state
     if (this.#shard < 0) {
@@ -77,7 +77,8 @@ export class HeadsCheckpoint {
   }
 }
 
-const ENTITIES_PER_STEP = 16_384
+/** Some hundred microseconds. */
+const ENTITIES_PER_STEP = 4096
 const MARKS_KEY: Key = Uint8Array.of(KIND_MARKS)
 const BASE_MARKS_KEY: Key = Uint8Array.of(KIND_BASE_MARKS)
 
@@ -142,19 +143,22 @@ function readable(load: () => number): number {
 
 function encodeHeads(state: LogState, shard: number, out: ByteWriter): { bytes: Uint8Array; count: number } {
   const { entities } = state
-  const heads = [...entities.heads(shard)]
+  // Those that are on their way to their first row come last, as numbers are given in the order in which rows are stored.
+  let count = entities.countOf(shard)
+  while (count > 0 && entities.version(entities.at(shard, count - 1)) === 0) count--
   out.u64(state.endPosition)
-  out.varint(heads.length)
-  heads.forEach((head, number) => {
-    assert(head.number === number, 'every entity of a settled log has a row')
-    const name = entities.nameBytes(entities.at(shard, head.number))
-    out.varint(head.version)
-    out.varint(head.term)
-    out.varint(head.appendNumber)
+  out.varint(count)
+  for (let number = 0; number < count; number++) {
+    const index = entities.at(shard, number)
+    const name = entities.nameBytes(index)
+    assert(entities.version(index) > 0, 'every entity of a settled log has a row')
+    out.varint(entities.version(index))
+    out.varint(entities.term(index))
+    out.varint(entities.appendNumber(index))
     out.varint(name.length)
     out.copy(name)
-  })
-  return { bytes: new Uint8Array(out.written()), count: heads.length }
+  }
+  return { bytes: new Uint8Array(out.written()), count }
 }
 
 function encodeMarks(state: LogState, out: ByteWriter): Uint8Array {
