@@ -1,3 +1,4 @@
+import { CODE_COMMANDS } from './code-commands.js'
 import type { Command, Groups } from './command.js'
 import { LOG_COMMANDS } from './log-commands.js'
 import { READING_COMMANDS } from './reading-commands.js'
@@ -175,6 +176,7 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import('./drill.js')).runDrill,
   },
   ...LOG_COMMANDS,
+  ...CODE_COMMANDS,
   {
     name: 'bus stat',
     summary: 'Show the channels of a running plant: depth, rates, refusals, waiting, taps',
@@ -262,5 +264,6 @@ export const GROUPS: Groups = {
   subscription: 'Look after those who read the log',
   parked: 'Look after commands that are not executed any more',
   log: 'Look after the log',
+  code: "Look after the plant's code",
   bus: 'Look into the shared-memory bus',
 }

@@ -10,6 +10,7 @@ import { type MqttTarget, startMqttTarget } from '#targets/mqtt-target.js'
 import type { Options, Run } from './command.js'
 import { mqttOptionsOf } from './mqtt-options.js'
 import { noteAbsence } from './note-absence.js'
+import { noteUnknownEvents } from './note-events.js'
 import { numberOption, positionOption, usageError } from './number-option.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, listOption, textOption } from './place.js'
@@ -27,6 +28,7 @@ export const runPublishMqtt: Run = async ([url = ''], options, output) => {
   const seconds = numberOption(options, 'seconds', 1)
   requireLog(data)
   await noteAbsence(data, output)
+  await noteUnknownEvents(data, listOption(options, 'event'), output)
   const stop = new AbortController()
   onInterrupt(() => stop.abort())
   const feed = () => new ControlFeed({ dataDirectory: data, mayReadAlone: false })

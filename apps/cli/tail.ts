@@ -11,6 +11,7 @@ import { numberOption, positionOption } from './number-option.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, listOption, textOption } from './place.js'
 import { noteAbsence } from './note-absence.js'
+import { noteUnknownEvents } from './note-events.js'
 import { rowLine } from './row-line.js'
 import { INTERRUPTED, onInterrupt } from './signals.js'
 
@@ -28,6 +29,7 @@ export const runTail: Run = async (_args, options, output) => {
   onInterrupt(() => stop.abort())
   requireLog(data)
   if (name !== undefined) await noteAbsence(data, output)
+  await noteUnknownEvents(data, listOption(options, 'event'), output)
   const feed = new ControlFeed({ dataDirectory: data, mayReadAlone: name === undefined })
   try {
     if (from === undefined && name === undefined) {

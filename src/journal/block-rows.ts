@@ -45,9 +45,7 @@ export function* rowRunsOf(block: Uint8Array, names: BlockNames, filter: RowFilt
   const groups: GroupFilter = { rankMin, rankMax, ...(entity === undefined ? {} : { entity: entity.number }) }
   const eventNames = typeof filter.event === 'string' ? [filter.event] : filter.event
   const wanted =
-    eventNames === undefined
-      ? undefined
-      : new Set(names.eventTypes.filter((type) => eventNames.includes(type.event)).map((type) => type.number))
+    eventNames === undefined ? undefined : new Set(names.eventTypes.filter((type) => isAmong(eventNames, type)).map((type) => type.number))
   const eventOf = new Map(names.eventTypes.map((type) => [type.number, type.event]))
   let last = -1
   for (const { shard } of replay.header.shards) {
@@ -75,6 +73,11 @@ export function* rowRunsOf(block: Uint8Array, names: BlockNames, filter: RowFilt
     replay.forEachRow(shard, take, groups)
     yield { rows, lookedCount }
   }
+}
+
+/** By the event's name alone, or as `press.Sampled`. */
+function isAmong(eventNames: readonly string[], { entity, event }: EventType): boolean {
+  return eventNames.includes(event) || eventNames.includes(`${entity}.${event}`)
 }
 
 function toRow(row: ReplayRow, entity: EntityId, event: string | undefined): Row {

@@ -9,7 +9,7 @@ export interface RowRange {
   /** First position beyond; to the end of the log when left out. */
   readonly to?: number
   readonly entity?: EntityId
-  /** Event name, or several. Receipts have none. */
+  /** Event name such as `Sampled` or `press.Sampled`, or several. Receipts have none. */
   readonly event?: string | readonly string[]
   /** Which entities, where it is not one. */
   readonly entities?: (entity: EntityId) => boolean

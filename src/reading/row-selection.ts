@@ -5,7 +5,7 @@ import type { Row, RowRange } from '#journal/index.js'
 export interface RowSelection {
   /** An entity, a pattern with `*` such as `press/*`, or several of these. */
   readonly entity?: string | readonly string[]
-  /** An event name, or several. */
+  /** An event name such as `Sampled` or `press.Sampled`, or several. */
   readonly event?: string | readonly string[]
   /** Also rows of commands that stored no event, unless events are named. */
   readonly receipts?: boolean

@@ -30,6 +30,7 @@ describe('reading rows', () => {
     expect(await read({ from: 0, entity: 'press/b' })).toEqual(ofB)
     expect(await read({ from: 3, entity: 'press/b', event: 'AlarmRaised' })).toEqual(ofB.slice(1))
     expect(await read({ from: 0, event: 'Sampled' })).toEqual(all.filter((row) => row.event === 'Sampled'))
+    expect(await read({ from: 0, event: ['press.Sampled', 'pump.AlarmRaised'] })).toEqual(all.filter((row) => row.event === 'Sampled'))
     expect(await read({ from: 0, shards: new Set([shardOfId('press/a', journal.shardCount)]) })).toEqual(ofShard)
     expect([await read({ from: 9 }), await read({ from: 0, entity: 'press/unknown' }), await read({ from: 0, event: 'Unheard' })]).toEqual([
       [],

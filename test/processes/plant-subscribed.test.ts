@@ -189,6 +189,14 @@ describe('the log of a plant, read from another process', () => {
     expect(shown.stdout).toMatch(new RegExp(`^live +${end.toLocaleString('en-US')} +0 +\\S+ +paused$`, 'm'))
   })
 
+  test('tells who waits for an event that nobody has heard of which there are', async () => {
+    const tail = new ProgramUnderTest(['tail', '-n', '1', '--event', 'Smapled', 'press.Sampled', '--data', data], { cwd: directory })
+
+    expect(await tail.ended).toBe(0)
+    expect(tail.stderr).toMatch(/^the log has no event Smapled yet; it has press\.Sampled\b/)
+    expect(tail.stdout).toMatch(/^\d+ +press\/press-\d+ .* Sampled /)
+  })
+
   test('has a list of those who read it, who can be reset and forgotten', async () => {
     const command = async (...words: string[]) => {
       const program = new ProgramUnderTest(['subscription', ...words, '--data', data], { cwd: directory })
