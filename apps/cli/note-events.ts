@@ -22,7 +22,9 @@ export async function noteUnknownEvents(dataDirectory: string, events: readonly 
 /** Undefined when the journal does not answer now. */
 async function eventTypesOf(dataDirectory: string): Promise<readonly EventType[] | undefined> {
   try {
-    return unpackExact((await callControl(dataPaths(dataDirectory).journalSocket, 'eventTypes', {}, JOURNAL_WITHIN_MS)) as string)
+    return unpackExact<readonly EventType[]>(
+      (await callControl(dataPaths(dataDirectory).journalSocket, 'eventTypes', {}, JOURNAL_WITHIN_MS)) as string,
+    )
   } catch (error) {
     if (isMillraceError(error)) return undefined
     throw error
