@@ -1,8 +1,10 @@
-import { inspect } from 'node:util'
 import { encodeCanonical } from './canonical.js'
 import { decodeCanonical } from './canonical-reader.js'
+import { ChangedWorld, type World } from './changed-world.js'
 import type { AnyEntity, EntityEvent } from './entity.js'
 import { compileEntity, type EntityModel, presentEvent } from './entity-model.js'
+import { reverseProperties } from './state-copy.js'
+import { type StateDifference, stateDifferences } from './state-difference.js'
 
 export type PurityReport =
   | { readonly isPure: true; readonly eventCount: number }
@@ -44,73 +46,52 @@ export function checkPurity(entity: AnyEntity, events: readonly EntityEvent[]): 
       condition,
       index,
       event: index < 0 ? 'initial' : (events[index] as EntityEvent).event,
-      ...firstDifference('state', ...states),
+      ...(stateDifferences(...states, 1)[0] as StateDifference),
     }
   }
   return { isPure: true, eventCount: events.length }
 }
 
 interface Change {
-  /** Changes a global and returns what puts it back. */
-  readonly world?: () => () => void
+  readonly world?: World
+  /** Changes the environment and returns what puts it back. */
+  readonly environment?: () => () => void
   /** Makes the state that the next event is applied to from the one before it. */
   readonly state?: (state: unknown) => unknown
 }
 
 const CONDITIONS: Readonly<Record<string, Change>> = {
   'folded a second time': {},
-  'at another time': { world: shiftClock },
-  'with the least random numbers': { world: () => fixRandom(0) },
-  'with the greatest random numbers': { world: () => fixRandom(1 - Number.EPSILON / 2) },
-  'in another time zone': { world: changeTimeZone },
-  'with properties created in the opposite order': { state: (state) => reverseProperties(state, new Map()) },
+  'at another time': { world: { clock: 'ahead' } },
+  'with the least random numbers': { world: { random: 'least' } },
+  'with the greatest random numbers': { world: { random: 'greatest' } },
+  'in another time zone': { environment: changeTimeZone },
+  'with properties created in the opposite order': { state: (state) => reverseProperties(state) },
   'with the state written down and read back': { state: (state) => decodeCanonical(encodeCanonical(state)) },
 }
 
 /** The canonical bytes of the state before the first and after each event. */
 function foldUnder(model: EntityModel, events: readonly EntityEvent[], change: Change): Uint8Array[] {
-  const putBack = change.world?.()
+  const world = new ChangedWorld(change.world ?? {})
+  const putBack = change.environment?.()
   try {
-    let state = model.initial()
-    const states = [encodeCanonical(state)]
-    for (const event of events) {
-      const [index, data] = presentEvent(model, event)
-      state = change.state === undefined ? state : change.state(state)
-      model.apply(state, index, data)
-      states.push(encodeCanonical(state))
-    }
-    return states
+    return world.during(() => foldAll(model, events, change))
   } finally {
     putBack?.()
+    world.putBack()
   }
 }
 
-const SHIFT_MS = 400 * 86_400_000 + 3_723_004
-
-function shiftClock(): () => void {
-  const { Date: RealDate } = globalThis
-  const shifted = new Proxy(RealDate, {
-    construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [RealDate.now() + SHIFT_MS] : args, newTarget),
-    apply: () => new RealDate(RealDate.now() + SHIFT_MS).toString(),
-    get: (target, key, receiver) => (key === 'now' ? () => RealDate.now() + SHIFT_MS : Reflect.get(target, key, receiver)),
-  })
-  globalThis.Date = shifted
-  // An own property that hides the one of the prototype.
-  const begun = performance.now()
-  Object.defineProperty(performance, 'now', { value: () => begun + SHIFT_MS, configurable: true })
-  return () => {
-    globalThis.Date = RealDate
-    Reflect.deleteProperty(performance, 'now')
+function foldAll(model: EntityModel, events: readonly EntityEvent[], change: Change): Uint8Array[] {
+  let state = model.initial()
+  const states = [encodeCanonical(state)]
+  for (const event of events) {
+    const [index, data] = presentEvent(model, event)
+    state = change.state === undefined ? state : change.state(state)
+    model.apply(state, index, data)
+    states.push(encodeCanonical(state))
   }
-}
-
-/** Both ends of the range, so that any threshold shows at one of them. */
-function fixRandom(value: number): () => void {
-  const { random } = Math
-  Math.random = () => value
-  return () => {
-    Math.random = random
-  }
+  return states
 }
 
 function changeTimeZone(): () => void {
@@ -121,57 +102,4 @@ function changeTimeZone(): () => void {
     if (zone === undefined) delete process.env.TZ
     else process.env.TZ = zone
   }
-}
-
-/**
- * A deep copy of a state whose objects have their properties in the opposite order. Map and Set keep theirs: there it is part of the value.
- * What was shared stays shared.
- */
-function reverseProperties(value: unknown, copies: Map<object, object>): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  const known = copies.get(value)
-  if (known !== undefined) return known
-  const copy = emptyCopy(value)
-  copies.set(value, copy)
-  if (Array.isArray(value)) for (const one of value) (copy as unknown[]).push(reverseProperties(one, copies))
-  else if (value instanceof Map) {
-    for (const [key, one] of value) (copy as Map<unknown, unknown>).set(reverseProperties(key, copies), reverseProperties(one, copies))
-  } else if (value instanceof Set) for (const one of value) (copy as Set<unknown>).add(reverseProperties(one, copies))
-  else if (!(value instanceof Date || value instanceof Uint8Array)) {
-    for (const [key, one] of Object.entries(value).reverse()) (copy as Record<string, unknown>)[key] = reverseProperties(one, copies)
-  }
-  return copy
-}
-
-function emptyCopy(value: object): object {
-  if (Array.isArray(value)) return []
-  if (value instanceof Map) return new Map()
-  if (value instanceof Set) return new Set()
-  if (value instanceof Date) return new Date(value.getTime())
-  return value instanceof Uint8Array ? new Uint8Array(value) : Object.create(Object.getPrototypeOf(value))
-}
-
-const SHOWN = { depth: 4, breakLength: 100 }
-
-type Difference = { readonly path: string; readonly expected: string; readonly got: string }
-
-function firstDifference(path: string, expected: unknown, got: unknown): Difference {
-  if (isRecord(expected) && isRecord(got)) {
-    const keys = [...new Set([...Object.keys(expected), ...Object.keys(got)])].sort()
-    const key = keys.find((one) => isDifferent(expected[one], got[one]))
-    if (key !== undefined) return firstDifference(Array.isArray(expected) ? `${path}[${key}]` : `${path}.${key}`, expected[key], got[key])
-  }
-  return { path, expected: inspect(expected, SHOWN), got: inspect(got, SHOWN) }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !(value instanceof Map || value instanceof Set || value instanceof Date || value instanceof Uint8Array)
-  )
-}
-
-function isDifferent(one: unknown, other: unknown): boolean {
-  return Buffer.compare(encodeCanonical(one), encodeCanonical(other)) !== 0
 }

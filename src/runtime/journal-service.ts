@@ -6,6 +6,7 @@ import { blockMethods } from './block-service.js'
 import { packExact } from './exact-pack.js'
 import { queryItems } from './query-service.js'
 import { segmentMethods } from './segment-service.js'
+import { snapshotMethods } from './snapshot-service.js'
 import { subscriptionMethods } from './subscription-service.js'
 import { verifyItems } from './verify-service.js'
 
@@ -26,6 +27,7 @@ export function journalMethods(journal: Journal): Readonly<Record<string, Contro
     ...segmentMethods(journal),
     ...blockMethods(journal),
     ...backupMethods(journal),
+    ...snapshotMethods(journal),
     summary: (): JournalSummary => summarise(journal),
     query: (args: unknown, signal: AbortSignal) => queryItems(journal, args as LogQuery, signal),
     snapshot(args: unknown) {
