@@ -59,7 +59,7 @@ export const BUS_THROUGHPUT_FULL: BusThroughputOptions = {
 export const BUS_THROUGHPUT_SMOKE: BusThroughputOptions = {
   ...ROWS,
   rounds: 1,
-  segments: 20,
+  segments: 10,
   segmentFramesMax: 16_384,
   segmentBytesMax: 8 * 2 ** 20,
   allocationFrames: 131_072,
