@@ -8,7 +8,7 @@ import { openSegmentFile } from '#journal/segments/segment-file.js'
 import { type Row, readRows } from '#journal/index.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { ProgramUnderTest, run, startPlant } from '../apps/program-under-test.js'
+import { ProgramUnderTest, run } from '../apps/program-under-test.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
 
@@ -136,14 +136,18 @@ describe('log repair of a plant in whose sealed file a bit is wrong', () => {
   test('leaves a log that a plant starts on: an entity that lost rows says so, another works', async () => {
     const hit = gone.entities[0]?.entity as string
     const other = before.find(({ entity }) => gone.entities.every((one) => one.entity !== entity))?.entity as string
-    const { up } = await startPlant(folder)
-    const refused = await run(folder, ['send', hit, 'count', '{"n":1}', '--json'])
-    const taken = await run(folder, ['send', other, 'count', '{"n":1}', '--json'])
-    up.kill('SIGTERM')
-    await up.ended
+    const plant = await openPlant({ entities: [Counter], data: folder.data })
+    const nameOf = (entity: string) => entity.slice('counter/'.length)
 
-    expect(JSON.stringify(refused.json)).toContain('ROWS_FENCED')
-    expect(taken).toMatchObject({ code: 0, json: { ok: true, reply: { count: (COUNTS + ENTITIES) / ENTITIES + 1 } } })
+    const refused = await plant
+      .entity(Counter, nameOf(hit))
+      .count({ n: 1 })
+      .catch((error) => error)
+    const taken = await plant.entity(Counter, nameOf(other)).count({ n: 1 })
+    await plant.close()
+
+    expect(String(refused)).toContain('ROWS_FENCED')
+    expect(taken).toMatchObject({ ok: true, reply: { count: (COUNTS + ENTITIES) / ENTITIES + 1 } })
   })
 })
 
