@@ -186,7 +186,7 @@ describe('a backup', () => {
     const onProgress = () => interrupted.abort(new Error('enough'))
 
     await expect(backupLog({ ...options(), signal: interrupted.signal, onProgress })).rejects.toThrow('enough')
-    await expect(restoreLog({ backup, dataDirectory: join(folder, 'restored') })).rejects.toMatchObject({ code: 'ERR_BACKUP_DAMAGED' })
+    await expect(restoreLog({ backup, dataDirectory: join(folder, 'restored') })).rejects.toMatchObject({ code: 'ERR_NO_BACKUP' })
     expect(readdirSync(backup).sort()).toEqual(['.millrace-backup', 'backup.lock'])
     await backupLog(options())
     const list = readFileSync(join(backup, 'backup.json'), 'utf8')
