@@ -130,7 +130,7 @@ async function check(name, args) {
 /** The only tool here that npm does not bring: without it a developer is told, CI fails. */
 async function clangFormat(args) {
   const sources = filesBelow('native', (path) => /^native\/[^/]+\.(cc|h)$/.test(path)).concat(
-    filesBelow('bench', (path) => path.endsWith('.c')),
+    filesBelow('bench', (path) => /\.[ch]$/.test(path)),
   )
   if (sources.length === 0) return 0
   try {

@@ -36,6 +36,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "disk-room.h"
+
 enum {
   CREATE = 1,
   MAKE_DIRECTORY,
@@ -59,12 +61,6 @@ struct entry {
   uint64_t id;
   uint32_t name_bytes;
   uint32_t other_name_bytes;
-};
-
-/* Lengths of all files together, kept by the processes on the disk, and how long they may be, set from outside. */
-struct room {
-  int64_t used;
-  int64_t limit;
 };
 
 #define FILES_MAX 65536
@@ -95,7 +91,6 @@ static const char* acks;
 static const char* fail_path;
 static int is_late;
 static int log_file = -1;
-static struct room* room;
 static uint64_t next_id;
 static struct undo* undone;
 static uint64_t late;
@@ -119,13 +114,7 @@ static void start(void) {
   const char* log_path = getenv("MILLRACE_DISK_LOG");
   if (log_path != NULL)
     log_file = (int)syscall(SYS_openat, AT_FDCWD, log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  const char* room_path = getenv("MILLRACE_DISK_ROOM");
-  if (room_path != NULL) {
-    int file = (int)syscall(SYS_openat, AT_FDCWD, room_path, O_RDWR | O_CLOEXEC, 0);
-    void* mapped = file < 0 ? MAP_FAILED : mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (mapped == MAP_FAILED) abort();
-    room = mapped;
-  }
+  map_room(getenv("MILLRACE_DISK_ROOM"));
 }
 
 /* The path relative to the root, or NULL when it lies elsewhere. */
@@ -156,32 +145,6 @@ static uint64_t record(struct entry entry, const char* name, const char* other, 
   };
   put(pieces, 4);
   return entry.id;
-}
-
-static off_t bytes_of(int file) {
-  struct stat found;
-  return fstat(file, &found) == 0 ? found.st_size : 0;
-}
-
-/* Takes room for so many bytes more, or gives it back for fewer; -1 when there is too little. */
-static int take_room(off_t more) {
-  if (room == NULL || more == 0) return 0;
-  int64_t used = __atomic_add_fetch(&room->used, more, __ATOMIC_SEQ_CST);
-  if (more < 0 || used <= __atomic_load_n(&room->limit, __ATOMIC_SEQ_CST)) return 0;
-  __atomic_sub_fetch(&room->used, more, __ATOMIC_SEQ_CST);
-  errno = ENOSPC;
-  return -1;
-}
-
-static int64_t room_left(void) {
-  int64_t left = __atomic_load_n(&room->limit, __ATOMIC_SEQ_CST) - __atomic_load_n(&room->used, __ATOMIC_SEQ_CST);
-  return left < 0 ? 0 : left;
-}
-
-/* What removing a name gives back: the length of a file that has no other. */
-static off_t bytes_at(const char* path) {
-  struct stat found;
-  return lstat(path, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 ? found.st_size : 0;
 }
 
 /* A descriptor may have been closed past the C library, and given to something else. */
@@ -305,11 +268,6 @@ static int fails(void) {
   if (left > 0) return 0;
   syscall(SYS_unlinkat, AT_FDCWD, fail_path, 0);
   return 1;
-}
-
-static off_t growth(int file, off_t end) {
-  off_t more = end - bytes_of(file);
-  return more > 0 ? more : 0;
 }
 
 static ssize_t written(int file, const struct iovec* pieces, int count, off_t offset) {

@@ -35,6 +35,8 @@ describe('the tarball', () => {
         'native/install.mjs',
         'bench/reference/ping-pong.c',
         'bench/reference/ring.c',
+        'bench/reference/recorded-disk.c',
+        'bench/reference/disk-room.h',
         'docs/bus.md',
         'LICENSE',
         'CHANGELOG.md',

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { vi } from 'vitest'
 import { COMMANDS, GROUPS } from '../../../apps/cli/commands.js'
 import { runProgram } from '../../../apps/cli/program.js'
 
@@ -34,20 +35,17 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
 /** Runs the command line in this process, which is no terminal: for what is said before a command begins its work. One at a time. */
 export async function runCliHere(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
   const said = { stdout: '', stderr: '' }
-  const restore = (['stdout', 'stderr'] as const).map((name) => {
-    const stream = process[name]
-    const write = stream.write
-    stream.write = (piece: string | Uint8Array) => {
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((piece) => {
       said[name] += typeof piece === 'string' ? piece : Buffer.from(piece).toString()
       return true
-    }
-    return () => void (stream.write = write)
-  })
+    }),
+  )
   try {
     const { NO_COLOR: _color, DEBUG: _debug, ...inherited } = process.env
     const code = await runProgram(words, { commands: COMMANDS, groups: GROUPS, env: { ...inherited, ...env } })
     return { code, ...said }
   } finally {
-    for (const one of restore) one()
+    for (const spy of spies) spy.mockRestore()
   }
 }
