@@ -73,7 +73,7 @@ describe('the journal of a plant that is stopped', () => {
 })
 
 describe('readers of a log that are killed in the middle', () => {
-  test('hold neither a slot nor room: a hundred of them leave no trace', async () => {
+  test('hold neither a slot nor room: a writer opens the log, and a hundred more read it beside that', async () => {
     const directory = join(root, 'log')
     await (await openLmdbJournal({ directory })).close()
     for (let count = 0; count < 3; count++) {
