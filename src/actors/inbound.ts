@@ -1,7 +1,8 @@
 import { type Consumer, distance, FrameCursor, type Producer } from '#bus/index.js'
 import { assert } from '#base/assert.js'
 import { ANSWER_FRAME, ANSWER_HEADER_BYTES, writeAnswer } from '#entity/answer-frame.js'
-import { COMMAND_FRAME, CommandReader } from '#entity/command-frame.js'
+import { COMMAND_FRAME, CommandReader, whyNotCommand } from '#entity/command-frame.js'
+import type { PlantModel } from '#entity/index.js'
 import { InFlight, InFlightQueue } from './in-flight.js'
 
 /** The worker's end of the two channels of one gateway. */
@@ -60,7 +61,7 @@ export class Inbound {
     for (let index = 0; index < count; index++) {
       const offset = commands.next()
       if (offset < 0) return index
-      assert(commands.type === COMMAND_FRAME, 'the commands channel carries commands only')
+      if (commands.type !== COMMAND_FRAME) throw commands.giveUp('a frame in it is no command', { type: commands.type })
       const entry = this.entries[index] as InFlight
       entry.takeBack()
       entry.link = this.#index
@@ -87,6 +88,17 @@ export class Inbound {
     const offset = this.#cursor.next(entry.endPosition)
     assert(offset >= 0, 'a frame that is not released can be read again')
     return this.#reader.at(offset)
+  }
+
+  /** Gives the channel up, and throws ERR_CHANNEL_CORRUPT, where one of the commands read and not released is none that a door can have written. */
+  checkCommands(plant: PlantModel): void {
+    const commands = this.#commands
+    this.#cursor.seek(commands.releasedPosition)
+    for (let offset = 0; offset >= 0; ) {
+      offset = this.#cursor.next(commands.readPosition)
+      const why = offset < 0 ? undefined : whyNotCommand(commands.bytes, offset, this.#cursor.length, plant)
+      if (why !== undefined) throw commands.giveUp('a command in it makes no sense', { position: this.#cursor.startPosition, why })
+    }
   }
 
   /** Whether `complete` would find something to do. */

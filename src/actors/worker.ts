@@ -1,3 +1,4 @@
+import { assert } from '#base/assert.js'
 import type { Clock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
@@ -159,8 +160,14 @@ export class Worker implements DutyCycle {
     work += this.#complete()
     if (this.#hasFailed) return work
     const nowMs = this.#options.clock.monotonicMs()
-    work += this.#takeReady(nowMs)
-    if (this.#backlog.readyCount === 0) work += this.#takeNew(nowMs)
+    try {
+      work += this.#takeReady(nowMs)
+      if (this.#backlog.readyCount === 0) work += this.#takeNew(nowMs)
+    } catch (error) {
+      // A frame that is no command costs its channel, which is made anew; else one worker after the other would end over it.
+      for (const link of this.#inbound) link.checkCommands(this.#options.plant)
+      throw error
+    }
     work += this.#passivation.sweep(nowMs, this.#released)
     this.#journal.appends.publish()
     return work
@@ -409,6 +416,7 @@ export class Worker implements DutyCycle {
   /** The first command to an entity that the log does not know. */
   #create(command: CommandReader, shard: number): Slot {
     const id = command.bytes.slice(command.entityOffset, command.entityOffset + command.entityBytes)
+    assert(hash32(id) === command.entityHash, 'a command is filed under the hash of its entity')
     const { model } = this.#options.plant.commands[command.commandNumber] as PlantModel['commands'][number]
     const slot = this.#slots.add(new TextDecoder().decode(id), id, command.entityHash, shard, model)
     slot.status = 'live'

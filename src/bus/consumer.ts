@@ -1,7 +1,8 @@
 import { assert } from '#base/assert.js'
+import type { MillraceError } from '#base/errors.js'
 import * as frame from './frame.js'
 import { FrameWalk } from './frame-walk.js'
-import { attach, giveUpHeader } from './header.js'
+import { attach, giveUp, giveUpHeader } from './header.js'
 import * as layout from './layout.js'
 import * as peers from './peer.js'
 import * as positions from './position.js'
@@ -118,6 +119,11 @@ export class Consumer extends FrameWalk {
   /** Term of whoever produces now; it changes when that process is replaced, and what the former one owed will not come. */
   get producerTerm(): number {
     return Atomics.load(this.words, layout.END_WORD.producer + layout.TERM)
+  }
+
+  /** Gives the channel up, since a frame in it makes no sense to whoever reads it; the error to throw. It is made anew, and what was in it comes again. */
+  giveUp(fact: string, values: Readonly<Record<string, unknown>>): MillraceError {
+    return giveUp(this.words, this.name, fact, values)
   }
 
   #checkRelease(position: number): void {

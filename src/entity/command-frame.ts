@@ -1,3 +1,9 @@
+import { messageOf } from '#base/errors.js'
+import { hash32 } from '#base/hash.js'
+import { parseEntityId } from '#base/ids.js'
+import { decodePayload } from '#schema/index.js'
+import type { PlantModel } from './plant-model.js'
+
 /**
  * A command on its way from a door to the worker that owns its entity, as it lies in a bus frame. Little-endian, offsets in bytes from the
  * start of the payload:
@@ -167,5 +173,27 @@ export class CommandReader {
   }
   get payloadBytes(): number {
     return this.view.getUint32(this.#offset + 48, true)
+  }
+}
+
+/**
+ * Why no door can have written the command frame at `offset`; undefined for a good one. Decodes all of it: asked when a worker cannot go on, to tell
+ * whether the frame is why.
+ */
+export function whyNotCommand(bytes: Uint8Array, offset: number, length: number, plant: Pick<PlantModel, 'commands'>): string | undefined {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    if (length < COMMAND_HEADER_BYTES) return 'it is shorter than its header'
+    const command = new CommandReader(bytes, view).at(offset)
+    if (command.payloadOffset + command.payloadBytes !== offset + length) return 'its parts do not fill it'
+    const id = bytes.slice(command.entityOffset, command.entityOffset + command.entityBytes)
+    const { type } = parseEntityId(new TextDecoder('utf-8', { fatal: true }).decode(id))
+    if (hash32(id) !== command.entityHash) return 'its hash is not that of its entity'
+    const known = plant.commands[command.commandNumber]
+    if (known === undefined || known.model.name !== type) return 'its entity has no such command'
+    decodePayload(known.model.commandCodec(known.commandIndex), bytes.slice(command.payloadOffset, offset + length))
+    return undefined
+  } catch (error) {
+    return messageOf(error)
   }
 }

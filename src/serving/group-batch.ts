@@ -1,4 +1,7 @@
+import { type MillraceError, messageOf } from '#base/errors.js'
 import { unpack } from '#base/pack.js'
+import type { Consumer } from '#bus/index.js'
+import { type AppendRules, whyNotAppend } from '#journal/append-check.js'
 import type { AppendAnswer, AppendBatch } from '#journal/journal.js'
 import { LinkBatch } from './link-batch.js'
 import type { ServedLink } from './served-link.js'
@@ -49,6 +52,20 @@ export class GroupBatch implements AppendBatch {
     return frames
   }
 
+  /**
+   * After it could not be stored: gives those channels up that brought a frame which no worker can have written, and answers the error of the first. Its
+   * workers send again what was in them. Undefined when all frames are good.
+   */
+  giveUpMalformed(rules: AppendRules): MillraceError | undefined {
+    let found: MillraceError | undefined
+    for (let index = 0; index < this.count; index++) {
+      const { appends } = (this.parts[this.memory[index] as number] as LinkBatch).link
+      const why = whyNotAppend(appends, this.offsets[index] as number, this.lengths[index] as number, rules)
+      if (why !== undefined) found ??= appends.giveUp('an append in it makes no sense', { why })
+    }
+    return found
+  }
+
   #collectFrom(index: number): number {
     const part = (this.parts[index] as LinkBatch).clear()
     const { appends, slot } = part.link
@@ -67,11 +84,20 @@ export class GroupBatch implements AppendBatch {
         this.slots[this.count] = slot
         this.count++
       } else if (appends.type === LOAD_FRAME) {
-        part.loads.push(unpack<LoadRequest>(appends.bytes.slice(offset, offset + appends.length)))
+        part.loads.push(loadIn(appends, offset))
       } else if (appends.type === SNAPSHOT_FRAME) {
         part.takeSnapshot(offset, this.offsets)
       }
     }
     return frames
+  }
+}
+
+/** Gives the channel up where there is no request. */
+function loadIn(appends: Consumer, offset: number): LoadRequest {
+  try {
+    return unpack<LoadRequest>(appends.bytes.slice(offset, offset + appends.length))
+  } catch (error) {
+    throw appends.giveUp('a request in it cannot be read', { position: appends.startPosition, why: messageOf(error) })
   }
 }

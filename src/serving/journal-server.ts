@@ -183,7 +183,10 @@ export class JournalServer implements DutyCycle {
   }
 
   #refused(group: GroupBatch, error: unknown): void {
-    if (!isMillraceError(error, 'ERR_JOURNAL_FULL')) return this.#fail(error)
+    if (!isMillraceError(error, 'ERR_JOURNAL_FULL')) {
+      const { eventTypes: types, shardCount } = this.#journal
+      return this.#fail(isMillraceError(error) ? error : (group.giveUpMalformed({ types, shardCount }) ?? error))
+    }
     this.#noRoomCount++
     group.isRefused = true
     if (!this.#isOutOfRoom) this.#options.onRoom?.(error)
