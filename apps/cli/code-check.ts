@@ -1,3 +1,4 @@
+import { isMillraceError, MillraceError } from '#base/errors.js'
 import { checkCode, type CodeReport } from '#runtime/code-check.js'
 import type { CodeProblem } from '#runtime/code-problem.js'
 import { JournalAccess } from '#runtime/journal-access.js'
@@ -9,7 +10,7 @@ import { dataDirectoryOf, textOption } from './place.js'
 /** Folds the log with the plant's own code under changed conditions; exit code 1 when a state depends on more than its events, naming the first that shows it. */
 export const runCodeCheck: Run = async ([file], options, output) => {
   const dataDirectory = dataDirectoryOf(options)
-  const plantFile = plantFileOf({ dataDirectory, plantFile: file })
+  const plantFile = plantFileIn(dataDirectory, file)
   const asked = textOption(options, 'entity')
   const entity = asked === undefined || /[*/]/.test(asked) ? asked : `${asked}/*`
   const access = await JournalAccess.open(dataDirectory)
@@ -21,7 +22,7 @@ export const runCodeCheck: Run = async ([file], options, output) => {
       plantFile,
       entity,
       onProgress: (done, total) => {
-        progress ??= output.progress(total, 'events')
+        progress ??= output.progress(total, 'rows', { isRated: true })
         progress.update(done)
       },
     })
@@ -32,6 +33,22 @@ export const runCodeCheck: Run = async ([file], options, output) => {
   } finally {
     progress?.stop()
     await access.close()
+  }
+}
+
+/** Throws ERR_NO_PLANT. */
+function plantFileIn(dataDirectory: string, file: string | undefined): string {
+  try {
+    return plantFileOf({ dataDirectory, plantFile: file })
+  } catch (error) {
+    if (!isMillraceError(error, 'ERR_NO_PLANT')) throw error
+    throw new MillraceError('ERR_NO_PLANT', {
+      fact: file === undefined ? 'no plant that is still there has run on this data directory' : 'the plant module is not there',
+      action: 'operator',
+      values: { data: dataDirectory, ...error.values },
+      next: 'name the plant module, as in millrace code check plant.js',
+      cause: error,
+    })
   }
 }
 

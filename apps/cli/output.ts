@@ -1,5 +1,5 @@
 import { isMillraceError, messageOf } from '#base/errors.js'
-import { openProgress, type Progress } from './progress.js'
+import { openProgress, type Progress, type ProgressOptions } from './progress.js'
 
 export interface OutputOptions {
   readonly isJson: boolean
@@ -83,8 +83,8 @@ export class Output {
    * A bar on stderr over `total` units of `unit`: shown only on a terminal, and only once the work has taken a second. Call `stop` before
    * the result is printed. An unknown total is 0.
    */
-  progress(total: number, unit: string): Progress {
-    this.#progress = openProgress(total, unit)
+  progress(total: number, unit: string, options: ProgressOptions = {}): Progress {
+    this.#progress = openProgress(total, unit, options)
     return this.#progress
   }
 

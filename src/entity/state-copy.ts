@@ -15,6 +15,12 @@ function copy(value: unknown, copies: Map<object, object> | undefined, isReverse
   if (typeof value !== 'object' || value === null) return value
   const known = copies?.get(value)
   if (known !== undefined) return known
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype) {
+    const made = {}
+    copies?.set(value, made)
+    return copyProperties(value, made, copies, isReversed)
+  }
   const made = emptyCopy(value)
   copies?.set(value, made)
   if (Array.isArray(value)) for (const one of value) (made as unknown[]).push(copy(one, copies, isReversed))
@@ -25,14 +31,15 @@ function copy(value: unknown, copies: Map<object, object> | undefined, isReverse
   return made
 }
 
-function copyProperties(value: object, made: object, copies: Map<object, object> | undefined, isReversed: boolean): void {
+function copyProperties(value: object, made: object, copies: Map<object, object> | undefined, isReversed: boolean): object {
   const keys = Object.keys(value)
-  if (isReversed) keys.reverse()
-  for (const key of keys) {
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[isReversed ? keys.length - 1 - index : index] as string
     const one = copy((value as Record<string, unknown>)[key], copies, isReversed)
     if (key === '__proto__') Object.defineProperty(made, key, { value: one, writable: true, enumerable: true, configurable: true })
     else (made as Record<string, unknown>)[key] = one
   }
+  return made
 }
 
 function emptyCopy(value: object): object {
@@ -41,6 +48,5 @@ function emptyCopy(value: object): object {
   if (value instanceof Set) return new Set()
   if (value instanceof Date) return new Date(value.getTime())
   if (value instanceof Uint8Array) return new Uint8Array(value)
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype ? {} : Object.create(prototype as object | null)
+  return Object.create(Object.getPrototypeOf(value) as object | null) as object
 }

@@ -14,6 +14,7 @@ import {
   StoredEvents,
 } from '#entity/index.js'
 import { copyState, reverseProperties } from '#entity/state-copy.js'
+import { chainDigests, digestState, takeDigestCost } from '#entity/state-digest.js'
 import { RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type EventType, FENCED_EVENT, type ReplayRow } from '#journal/index.js'
 import type { KeptState } from './snapshot-service.js'
@@ -74,8 +75,9 @@ interface Slot {
   readonly model: EntityModel
   state: unknown
   version: number
-  /** CRC-32 over the canonical encodings of all states that were looked at: once it is another one, it stays another one. */
+  /** Of all states that were looked at, and of the latest of them. */
   digest: number
+  latest: number
   /** Events since the last look, and after how many the next one is due. */
   unlooked: number
   lookEvery: number
@@ -85,8 +87,8 @@ interface Slot {
   readonly kept: { readonly version: number; readonly crc: number; readonly byteCount: number }[]
 }
 
-/** A state of at most so many bytes is looked at after each event; larger ones so much more rarely that the cost stays the same. */
-const BYTES_PER_LOOK = 2048
+/** A state of at most so many values is looked at after each event; larger ones so much more rarely that the cost stays the same. */
+const COST_PER_LOOK = 256
 /** Of the states of one block, which the thorough fold keeps. */
 const TRAIL_BYTES_MAX = 64 << 20
 const NOT_WANTED = 'not wanted'
@@ -142,8 +144,11 @@ export class CheckFold {
 
   /** The canonical encoding of a first state. */
   initial(type: string): Uint8Array | undefined {
-    const model = this.#options.plant.model(type)
-    return model === undefined ? undefined : this.#options.world.during(() => encodeCanonical(model.initial()))
+    const { plant, world } = this.#options
+    const model = plant.model(type)
+    if (model === undefined) return undefined
+    world.restart()
+    return world.during(() => encodeCanonical(model.initial()))
   }
 
   /** Per row of the wanted shards, as `walkRows` counts them, the digest of its entity after it; 0 where nothing was looked at. */
@@ -175,7 +180,7 @@ export class CheckFold {
       for (const slots of this.#slots) {
         for (const slot of slots ?? []) {
           if (typeof slot !== 'object' || slot.isStopped || slot.unlooked === 0) continue
-          late.push([slot.id, slot.version, this.#look(slot, undefined) === undefined ? 0 : slot.digest])
+          late.push([slot.id, slot.version, this.#look(slot, undefined) ? slot.digest : 0])
         }
       }
     })
@@ -198,21 +203,22 @@ export class CheckFold {
     if (row.version <= slot.version) return 0
     slot.version = row.version
     slot.base = undefined
-    const looked = row.typeNumber === RECEIPT_TYPE ? undefined : this.#apply(slot, row)
-    if (looked === undefined && this.#options.isThorough && !slot.isStopped) this.#keepTrail(slot.version, encodeCanonical(slot.state))
-    this.#compareKept(slot, looked)
-    return looked === undefined ? 0 : slot.digest || 1
+    const isLooked = row.typeNumber !== RECEIPT_TYPE && this.#apply(slot, row)
+    if (slot.isStopped) return 0
+    if (this.#options.isThorough) this.#keepTrail(slot)
+    this.#compareKept(slot)
+    return isLooked ? slot.digest || 1 : 0
   }
 
-  /** The encoding of the state behind the event, if it was looked at. */
-  #apply(slot: Slot, row: ReplayRow): Uint8Array | undefined {
-    const { types, world, copies, isThorough } = this.#options
+  /** Whether the state behind the event was looked at. */
+  #apply(slot: Slot, row: ReplayRow): boolean {
+    const { types, world, copies } = this.#options
     const event = types[row.typeNumber - 1]?.event
     const stored = this.#events.of(row.typeNumber)
     if (event === FENCED_EVENT) {
       slot.isStopped = true
       this.counts.fenced++
-      return undefined
+      return false
     }
     if (stored === undefined || stored.model !== slot.model) {
       return this.#stop('unreadable', slot, event, 'the plant cannot read this event')
@@ -231,41 +237,39 @@ export class CheckFold {
       slot.isCounted = true
       this.counts.entities++
     }
-    if (!isDue) return undefined
-    const bytes = this.#look(slot, event)
-    if (bytes === undefined) return undefined
-    if (isThorough) this.#keepTrail(slot.version, bytes)
-    for (const [index, kind] of copies.entries()) this.#compareCopy(slot, kind, copied[index], stored, row, bytes)
-    return bytes
+    if (!isDue || !this.#look(slot, event)) return false
+    for (const [index, kind] of copies.entries()) this.#compareCopy(slot, kind, copied[index], stored, row)
+    return true
   }
 
-  #look(slot: Slot, event: string | undefined): Uint8Array | undefined {
+  /** False when it is no plain data. */
+  #look(slot: Slot, event: string | undefined): boolean {
     try {
-      const bytes = encodeCanonical(slot.state)
-      slot.digest = crc32(bytes, slot.digest)
-      slot.unlooked = 0
-      slot.lookEvery = this.#options.isThorough ? 1 : 1 + Math.floor(bytes.length / BYTES_PER_LOOK)
-      return bytes
+      slot.digest = chainDigests(slot.digest, (slot.latest = digestOf(slot.state)))
     } catch (error) {
       return this.#stop('not-plain', slot, event, messageOf(error))
     }
+    const cost = takeDigestCost()
+    slot.unlooked = 0
+    slot.lookEvery = this.#options.isThorough ? 1 : 1 + Math.floor(cost / COST_PER_LOOK)
+    return true
   }
 
   /** Applies the event to the copy, too. Where that comes to something else, so does the digest. */
-  #compareCopy(slot: Slot, kind: CopyKind, copy: unknown, stored: StoredEvent, row: ReplayRow, expected: Uint8Array): void {
+  #compareCopy(slot: Slot, kind: CopyKind, copy: unknown, stored: StoredEvent, row: ReplayRow): void {
     let got: Uint8Array | string
     this.#options.world.restart()
     try {
-      if (isReversing(kind)) applyStored(this.#reversedEvent(row.typeNumber, stored), copy, reverseProperties(row.data()))
+      if (isReversing(kind)) applyStored(this.#reversedEvent(row.typeNumber, stored), copy, reverseProperties(row.data(), false))
       else applyStored(stored, copy, row.data())
+      if (digestOf(copy) === slot.latest) return
       got = encodeCanonical(copy)
-      if (Buffer.compare(got, expected) === 0) return
     } catch (error) {
       got = `it threw: ${messageOf(error)}`
     }
     const { copyDifferences } = this
     // A thorough fold tells what each copy came to, and what the state itself came to apart from that.
-    if (!this.#options.isThorough) slot.digest = crc32(typeof got === 'string' ? Buffer.from(got) : got, slot.digest)
+    if (!this.#options.isThorough) slot.digest = chainDigests(slot.digest, crc32(typeof got === 'string' ? Buffer.from(got) : got))
     if (!copyDifferences.some((one) => one.copy === kind)) copyDifferences.push({ copy: kind, version: slot.version, got })
   }
 
@@ -277,17 +281,18 @@ export class CheckFold {
     })
   }
 
-  #compareKept(slot: Slot, looked: Uint8Array | undefined): void {
+  #compareKept(slot: Slot): void {
     const kept = slot.kept.find(({ version }) => version === slot.version)
-    if (kept === undefined || slot.isStopped) return
+    if (kept === undefined) return
     this.counts.snapshots++
     try {
-      const bytes = looked ?? encodeCanonical(slot.state)
+      const bytes = encodeCanonical(slot.state)
       if (bytes.length === kept.byteCount && crc32(bytes) === kept.crc) return
     } catch {
+      // The next look names it.
       return
     }
-    this.#fault('snapshot', slot, slot.version, undefined, 'it holds another state than the events come to')
+    this.#fault('snapshot', slot, slot.version, undefined, 'the snapshot holds another state than its events come to')
   }
 
   /** Where rows are missing: from the base snapshot that stands for them. */
@@ -317,14 +322,17 @@ export class CheckFold {
     if (id === undefined || !this.#options.wants(id)) return NOT_WANTED
     const model = this.#options.plant.model(id.slice(0, id.indexOf('/')))
     if (model === undefined) return UNKNOWN_TYPE
-    const state = this.#options.world.during(() => model.initial())
-    const digest = crc32(encodeCanonical(state))
+    const { world } = this.#options
+    world.restart()
+    const state = world.during(() => model.initial())
+    const digest = digestOf(state)
     return {
       id,
       model,
       state,
       version: 0,
       digest,
+      latest: digest,
       unlooked: 0,
       lookEvery: 1,
       isStopped: false,
@@ -334,15 +342,17 @@ export class CheckFold {
     }
   }
 
-  #keepTrail(version: number, bytes: Uint8Array): void {
+  #keepTrail({ version, state }: Slot): void {
+    const bytes = encodeCanonical(state)
     this.#trailBytes += bytes.length
     if (this.#trailBytes <= TRAIL_BYTES_MAX) this.#trail.set(version, bytes)
   }
 
-  #stop(kind: FoldFault['kind'], slot: Slot, event: string | undefined, message: string): undefined {
+  #stop(kind: FoldFault['kind'], slot: Slot, event: string | undefined, message: string): false {
     slot.isStopped = true
     slot.state = undefined
     this.#fault(kind, slot, slot.version, event, message)
+    return false
   }
 
   #fault(kind: FoldFault['kind'], slot: Slot, version: number, event: string | undefined, message: string): void {
@@ -363,6 +373,11 @@ export function walkRows(
     last = shard
     replay.forEachRow(shard, (row) => each(row, index++))
   }
+}
+
+/** Throws ERR_STATE_NOT_PLAIN. */
+function digestOf(state: unknown): number {
+  return digestState(state) ?? crc32(encodeCanonical(state))
 }
 
 function isReversing(kind: CopyKind): boolean {

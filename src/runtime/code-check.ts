@@ -112,7 +112,7 @@ class CodeCheck {
       other.begin({ ...begin, copies: ['order and snapshot'], isComparing: false }),
     ])
     this.folds.begin(new Set(shards))
-    for await (const states of snapshotTexts(access.socket, shards)) {
+    for await (const states of snapshotTexts(access.socket, { shards, entity })) {
       const [faults] = await Promise.all([usual.keep(states), other.keep(states)])
       this.folds.takeFaults(faults, faults)
     }

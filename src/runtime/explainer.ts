@@ -1,9 +1,8 @@
 import type { EntityId } from '#base/ids.js'
 import { decodeSnapshot, encodeCanonical, PlantModel } from '#entity/index.js'
-import type { EventType } from '#journal/index.js'
-import { BlockReplay } from '#journal/index.js'
+import { BlockReplay, type EventType } from '#journal/index.js'
 import { readBlocks } from './block-service.js'
-import { type FoldFault, walkRows } from './check-fold.js'
+import { type CopyKind, type FoldFault, walkRows } from './check-fold.js'
 import { packExact } from './exact-pack.js'
 import { causesOf, type Condition, CONDITIONS, COPIES, OTHER_PLACE, PLACES, USUAL_PLACE } from './fold-conditions.js'
 import { FoldProcess, piecesOf } from './fold-process.js'
@@ -144,10 +143,9 @@ class EntityFold {
 
   async begin(): Promise<void> {
     const { types, endPosition } = this.#context
-    for (const [name, process] of this.#processes) {
-      const copies = name === USUAL ? COPIES : name === TOGETHER ? (['order and snapshot'] as const) : []
-      await process.begin({ types: packExact(types), entity: this.#entity, copies, isThorough: true, isComparing: false, to: endPosition })
-    }
+    const begin = { types: packExact(types), entity: this.#entity, isThorough: true, isComparing: false, to: endPosition }
+    const copiesOf = (name: Name): readonly CopyKind[] => (name === USUAL ? COPIES : name === TOGETHER ? ['order and snapshot'] : [])
+    await Promise.all([...this.#processes].map(([name, process]) => process.begin({ ...begin, copies: copiesOf(name) })))
   }
 
   /** What is found in each block, up to the one with this version. Ask about it before the next. */
@@ -162,16 +160,16 @@ class EntityFold {
         this.#number = first
         const base = await access.base(this.#entity)
         const states: KeptState[] = base === undefined ? [] : [{ ...base, shard, number: first, isBase: true }]
-        for (const process of processes) {
-          await process.names(shard, first, names)
-          await process.keep(packExact(states))
-        }
+        const packed = packExact(states)
+        await Promise.all(processes.flatMap((process) => [process.names(shard, first, names), process.keep(packed)]))
       }
       if (item.kind !== 'block') continue
       const pieces = piecesOf(item.bytes)
-      const answers = new Map<Name, BlockAnswer>()
-      for (const [name, process] of this.#processes) answers.set(name, await process.block(pieces, item.entry.segment))
-      yield await this.#compare(new BlockReplay(item.bytes, this.#context.types, item.entry.segment), answers)
+      const { segment } = item.entry
+      const answers = new Map<Name, BlockAnswer>(
+        await Promise.all([...this.#processes].map(async ([name, process]) => [name, await process.block(pieces, segment)] as const)),
+      )
+      yield await this.#compare(new BlockReplay(item.bytes, this.#context.types, segment), answers)
       if ([...this.#events.keys()].some((version) => version >= versionMax)) return
     }
   }

@@ -41,7 +41,7 @@ export const CONDITIONS: readonly Condition[] = [...(Object.keys(PLACES) as Cond
 export const REMARKS: Readonly<Record<Condition, { readonly on: string; readonly advice: string }>> = {
   clock: {
     on: 'the clock',
-    advice: 'take the time from the event: decide has it as `at`, not from a clock, and can emit it in a time() field',
+    advice: 'take the time from the event, not from the clock: decide knows it as `at` and can emit it in a time() field',
   },
   'random numbers': {
     on: 'random numbers',

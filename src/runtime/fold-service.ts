@@ -1,13 +1,12 @@
 import { ChangedWorld, type World } from '#entity/changed-world.js'
 import { PlantModel } from '#entity/index.js'
 import type { EventType } from '#journal/index.js'
-import { entityFilterOf } from '#journal/query/entity-filter.js'
 import type { EntityId } from '#base/ids.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { CheckFold, type CheckFoldOptions, type CopyDifference, type FoldCounts, type FoldFault } from './check-fold.js'
 import { unpackExact } from './exact-pack.js'
 import { importPlant } from './plant-module.js'
-import type { KeptState } from './snapshot-service.js'
+import { entityTest, type KeptState } from './snapshot-service.js'
 
 /** What a process that folds is told before it loads the plant. */
 export interface FoldArgument {
@@ -57,7 +56,7 @@ export async function foldMethods({ plantFile, world: wanted }: FoldArgument): P
         plant,
         world,
         types: unpackExact<readonly EventType[]>(types),
-        wants: wantsOf(entity),
+        wants: entityTest(entity),
         shards: shards === undefined ? undefined : new Set(shards),
       })
       pieces = []
@@ -87,12 +86,6 @@ export async function foldMethods({ plantFile, world: wanted }: FoldArgument): P
         typeof got === 'string' ? { copy, version, thrown: got } : { copy, version, state: base64(got) as string },
       ),
   }
-}
-
-function wantsOf(entity: string | undefined): (id: EntityId) => boolean {
-  const filter = entityFilterOf(entity, () => undefined)
-  if (filter.kind === 'all') return () => true
-  return filter.kind === 'pattern' ? (id) => filter.pattern.test(id) : (id) => id === entity
 }
 
 function base64(bytes: Uint8Array | undefined): string | null {

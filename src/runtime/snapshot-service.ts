@@ -1,5 +1,6 @@
 import type { EntityId } from '#base/ids.js'
 import type { EntityHead, Journal, Snapshot } from '#journal/index.js'
+import { entityFilterOf } from '#journal/query/entity-filter.js'
 import { streamControl } from '#processes/control-client.js'
 import type { ControlMethod } from '#processes/control-socket.js'
 import { packExact } from './exact-pack.js'
@@ -15,6 +16,12 @@ export interface KeptState {
   readonly bytes: Uint8Array
 }
 
+/** Of which shards; and of one entity or of those that match a pattern, where not of all. */
+export interface SnapshotsQuery {
+  readonly shards: readonly number[]
+  readonly entity?: string | undefined
+}
+
 const BYTES_PER_ITEM = 1 << 20
 /** Entities looked at between two items, each of which waits for its turn. */
 const ENTITIES_PER_ITEM = 64
@@ -23,12 +30,14 @@ const ENTITIES_PER_ITEM = 64
 export function snapshotMethods(journal: Journal): Readonly<Record<string, ControlMethod>> {
   return {
     async *snapshots(args: unknown): AsyncGenerator<string> {
-      for (const shard of (args as { readonly shards: readonly number[] }).shards) {
+      const { shards, entity } = args as SnapshotsQuery
+      const wants = entityTest(entity)
+      for (const shard of shards) {
         let items: KeptState[] = []
         let byteCount = 0
         let lookedCount = 0
         for (const head of journal.heads(shard)) {
-          for (const item of statesOf(journal, head)) {
+          for (const item of wants(head.entity) ? statesOf(journal, head) : []) {
             items.push(item)
             byteCount += item.bytes.length
           }
@@ -44,8 +53,8 @@ export function snapshotMethods(journal: Journal): Readonly<Record<string, Contr
 }
 
 /** The other end of the socket: KeptStates as exact-pack.ts has them. */
-export async function* snapshotTexts(socket: string, shards: readonly number[]): AsyncGenerator<string> {
-  for await (const item of streamControl(socket, 'snapshots', { shards }, { aheadMax: 2 })) yield item as string
+export async function* snapshotTexts(socket: string, query: SnapshotsQuery): AsyncGenerator<string> {
+  for await (const item of streamControl(socket, 'snapshots', query, { aheadMax: 2 })) yield item as string
 }
 
 function* statesOf(journal: Journal, { entity, shard, number }: EntityHead): Generator<KeptState> {
@@ -60,4 +69,11 @@ function* statesOf(journal: Journal, { entity, shard, number }: EntityHead): Gen
 
 function kept({ entity, version, bytes }: Snapshot, shard: number, number: number, isBase: boolean): KeptState {
   return { shard, number, entity, version, isBase, bytes }
+}
+
+/** Whether an id is the one asked for, or matches the pattern. Throws ERR_ENTITY_ID for what is neither. */
+export function entityTest(entity: string | undefined): (id: EntityId) => boolean {
+  const filter = entityFilterOf(entity, () => undefined)
+  if (filter.kind === 'all') return () => true
+  return filter.kind === 'pattern' ? (id) => filter.pattern.test(id) : (id) => id === entity
 }

@@ -34,7 +34,7 @@ describe('code check of a plant with an entity type for each thing that a state 
 
     const report = json as unknown as CodeReport
     expect(code).toBe(1)
-    expect(report).toMatchObject({ ok: false, entities: 26, conditions: expect.arrayContaining(['clock', 'locale']) })
+    expect(report).toMatchObject({ ok: false, entities: 28, conditions: expect.arrayContaining(['clock', 'locale']) })
     const found = report.problems.map(({ type, kind, entity, version, event, conditions }) => [
       type,
       kind,
@@ -47,6 +47,7 @@ describe('code check of a plant with an entity type for each thing that a state 
       ['amended', 'snapshot', 'amended/a', 3, null, ''],
       ['clock', 'differs', 'clock/a', FIRST_ODD, 'Odd', 'clock'],
       ['elapsed', 'differs', 'elapsed/a', FIRST_ODD, 'Odd', 'clock'],
+      ['first', 'differs', 'first/a', 0, 'initial', 'clock'],
       ['locale', 'differs', 'locale/a', FIRST_ODD, 'Odd', 'locale'],
       ['order', 'differs', 'order/a', FIRST_ODD, 'Odd', 'property order'],
       ['outside', 'differs', 'outside/a', FIRST_ODD, 'Odd', 'repetition'],

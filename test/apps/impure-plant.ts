@@ -23,6 +23,7 @@ const applies = {
   process: (state) => void (state.seen = process.pid),
   throws: (state) => void (state.seen = 'stored'),
   amended: (state, event) => void (state.seen = event.n),
+  first: (state, event) => void (state.seen = event.n),
 }
 
 const entities = Object.entries(applies).map(([name, Odd]) =>
@@ -30,7 +31,7 @@ const entities = Object.entries(applies).map(([name, Odd]) =>
     name,
     events: { Even: { n: i32() }, Odd: { n: i32(), code: label(), more: json() } },
     commands: { count: { n: i32() } },
-    initial: () => ({ count: 0, seen: null }),
+    initial: () => ({ count: 0, seen: name === 'first' ? Date.now() : null }),
     snapshotEvery: 3,
     decide: {
       count(_state, { n }, { emit }) {
