@@ -41,6 +41,7 @@ export const configSchema = z.strictObject({
   processes: z.strictObject({
     pulseMs: duration('ms', 1, 60_000),
     pulseLimitMs: duration('ms', 10, 600_000),
+    longTurnMs: duration('ms', 10, 600_000),
     turnLimitMs: duration('ms', 10, 600_000),
     backoffMs: duration('ms', 0, 600_000),
     backoffMsMax: duration('ms', 0, 3_600_000),
