@@ -342,8 +342,17 @@ export class Executor {
       entry.outcome = this.#outcome
     }
     const every = Math.min(this.#snapshotEvery, slot.model.snapshotEvery)
-    if (slot.version - slot.snapshotVersion >= every && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
+    const rows = slot.version - slot.snapshotVersion
+    if (rows * 2 > every && rows >= rowsToSnapshot(slot, every) && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
   }
+}
+
+/**
+ * How many rows an entity gets before its next snapshot. The first one comes up to half of them early, each entity's at another version: those of devices that
+ * report in turns would all be due within one round, and would hold the commands up behind them.
+ */
+function rowsToSnapshot({ snapshotVersion, hash }: Slot, every: number): number {
+  return snapshotVersion > 0 ? every : every - (hash % (Math.floor(every / 2) + 1))
 }
 
 /** Copies whole words: up to three bytes more than `length`, where those behind are written later. Both places are whole words from the ends of their frames. */
