@@ -25,9 +25,9 @@ import type { KeptState } from './snapshot-service.js'
  */
 export type CopyKind = 'repetition' | 'property order' | 'snapshot' | 'order and snapshot'
 
-/** What went wrong in the fold itself, and where. Of `snapshot` alone the fold goes on. */
+/** What went wrong in the fold itself, and where. The fold of the entity goes on only where it is about a snapshot. */
 export interface FoldFault {
-  readonly kind: 'throws' | 'not-plain' | 'unreadable' | 'rows-missing' | 'snapshot'
+  readonly kind: 'throws' | 'not-plain' | 'unreadable' | 'rows-missing' | 'snapshot' | 'snapshot-damaged'
   readonly entity: EntityId
   readonly version: number
   /** Undefined for what is not about an event. */
@@ -91,6 +91,9 @@ interface Slot {
 const COST_PER_LOOK = 256
 /** Of the states of one block, which the thorough fold keeps. */
 const TRAIL_BYTES_MAX = 64 << 20
+/** Of one block, and how much of what each says: they travel together. */
+const FAULTS_MAX = 1000
+const MESSAGE_CHARACTERS_MAX = 500
 const NOT_WANTED = 'not wanted'
 const UNKNOWN_TYPE = 'unknown type'
 
@@ -137,7 +140,7 @@ export class CheckFold {
         const encoded = encodeCanonical(decoded.state)
         slot.kept.push({ version, crc: crc32(encoded), byteCount: encoded.length })
       } else if (decoded.kind === 'mismatch') this.counts.snapshotsPassedOver++
-      else this.#fault('snapshot', slot, version, undefined, `it cannot be read, ${decoded.reason}`)
+      else this.#fault('snapshot-damaged', slot, version, undefined, `a snapshot cannot be read, ${decoded.reason}`)
     }
     return this.#faults
   }
@@ -244,6 +247,7 @@ export class CheckFold {
 
   /** False when it is no plain data. */
   #look(slot: Slot, event: string | undefined): boolean {
+    takeDigestCost()
     try {
       slot.digest = chainDigests(slot.digest, (slot.latest = digestOf(slot.state)))
     } catch (error) {
@@ -292,7 +296,7 @@ export class CheckFold {
       // The next look names it.
       return
     }
-    this.#fault('snapshot', slot, slot.version, undefined, 'the snapshot holds another state than its events come to')
+    this.#fault('snapshot', slot, slot.version, undefined, 'a snapshot holds another state than its events come to')
   }
 
   /** Where rows are missing: from the base snapshot that stands for them. */
@@ -356,7 +360,8 @@ export class CheckFold {
   }
 
   #fault(kind: FoldFault['kind'], slot: Slot, version: number, event: string | undefined, message: string): void {
-    this.#faults.push({ kind, entity: slot.id, version, event, message })
+    if (this.#faults.length >= FAULTS_MAX) return
+    this.#faults.push({ kind, entity: slot.id, version, event, message: message.slice(0, MESSAGE_CHARACTERS_MAX) })
   }
 }
 

@@ -43,6 +43,7 @@ const NEXT: Readonly<Record<FoldFault['kind'], string>> = {
   'not-plain': 'keep plain data in the state: no snapshot can be made of it',
   unreadable: 'start the plant once: it names what does not fit, and what to declare',
   'rows-missing': 'run millrace log verify on the data directory',
+  'snapshot-damaged': 'replay passes it over; run millrace log verify on the data directory',
   snapshot:
     'when apply was changed, raise stateVersion, so that snapshots are made anew; otherwise the state depends on more than its events',
 }
@@ -67,7 +68,12 @@ export async function describeProblems(folds: TwoFolds, context: ProblemContext)
 async function describeDifference(difference: FirstDifference, explainer: Explainer): Promise<CodeProblem> {
   const { type, entity, entities } = difference
   const { version, event, conditions, expected, got } = await explainer.explain(difference)
-  const fields = fieldsOf(expected, got)
+  const isSeenAlone = expected !== undefined || got !== undefined
+  const together = isSeenAlone
+    ? ['several things together']
+    : ['something that shows only beside other entities, as a variable outside of it']
+  const on = conditions.length === 0 ? together : conditions.map((one) => REMARKS[one].on)
+  const advice = conditions.length === 0 ? ['let apply look at state and event alone'] : conditions.map((one) => REMARKS[one].advice)
   return {
     kind: 'differs',
     type,
@@ -75,10 +81,10 @@ async function describeDifference(difference: FirstDifference, explainer: Explai
     version,
     event,
     conditions,
-    fields,
-    message: `its state depends on ${conditions.length === 0 ? 'several things together' : conditions.map((one) => REMARKS[one].on).join(' and on ')}`,
+    fields: fieldsOf(expected, got),
+    message: `its state depends on ${on.join(' and on ')}`,
     entities,
-    next: conditions.length === 0 ? 'let apply look at state and event alone' : conditions.map((one) => REMARKS[one].advice).join('; '),
+    next: advice.join('; '),
   }
 }
 

@@ -67,14 +67,13 @@ export class TwoFolds {
     const single = this.takeFaults(one.faults, two.faults)
     if (one.digests === two.digests && single.length === 0) return
     const [first, second] = [digestsOf(one), digestsOf(two)]
+    const ofOne = new Set(single.map(({ entity, version }) => `${version} ${entity}`))
     const replay = new BlockReplay(bytes, this.#types, segment)
     walkRows(replay, this.#shards, (row, index) => {
       const entity = this.#names[row.shard]?.[row.entityNumber]
       if (entity === undefined) return
-      const isDifferent = first[index] !== second[index]
-      if (isDifferent || single.some((fault) => fault.entity === entity && fault.version === row.version)) {
-        this.#differ(entity, row.version, row.position)
-      }
+      const isDifferent = first[index] !== second[index] || (ofOne.size > 0 && ofOne.has(`${row.version} ${entity}`))
+      if (isDifferent) this.#differ(entity, row.version, row.position)
     })
   }
 
@@ -93,7 +92,7 @@ export class TwoFolds {
     const ofBoth = new Set(two.map(keyOf))
     const single: FoldFault[] = []
     for (const fault of one) {
-      if (fault.kind === 'snapshot' || ofBoth.delete(keyOf(fault))) this.#takeFault(fault)
+      if (isOfSnapshot(fault) || ofBoth.delete(keyOf(fault))) this.#takeFault(fault)
       else single.push(fault)
     }
     return [...single, ...two.filter((fault) => ofBoth.has(keyOf(fault)))]
@@ -116,6 +115,11 @@ export class TwoFolds {
     known.entities.add(entity)
     if (position < known.position) Object.assign(known, { entity, version, position })
   }
+}
+
+/** Only one of the two looks at snapshots. */
+function isOfSnapshot({ kind }: FoldFault): boolean {
+  return kind === 'snapshot' || kind === 'snapshot-damaged'
 }
 
 export function digestsOf({ digests }: BlockAnswer): Uint32Array {

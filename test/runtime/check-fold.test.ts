@@ -25,6 +25,16 @@ describe('a state that is large', () => {
   })
 })
 
+describe('a state that is so large that its copies count', () => {
+  test('is looked at as often where copies are made as where none are', async () => {
+    const Middling = tally({ initial: () => ({ total: 0, list: Array.from({ length: 200 }, () => 0) }) })
+    await store(Middling, [1, 2, 3, 4])
+    const folds = compare(await foldOf(Middling), await foldOf(Middling, { copies: ['order and snapshot'] }))
+
+    expect(folds.isSame).toBe(true)
+  })
+})
+
 describe('an entity whose first rows are gone', () => {
   const Tally = tally({})
   const content = { state: { total: 3 }, outcomes: undefined, latestAt: 0 }
@@ -125,15 +135,22 @@ interface Kept {
   readonly bytes: Uint8Array
 }
 
+interface Parts {
+  readonly from?: number
+  readonly base?: Kept
+  readonly snapshot?: Kept
+  readonly copies?: CheckFoldOptions['copies']
+}
+
 /** Folds the log of the plant from a position on. */
-async function foldOf(entity: AnyEntity, parts: { readonly from?: number; readonly base?: Kept; readonly snapshot?: Kept } = {}) {
+async function foldOf(entity: AnyEntity, parts: Parts = {}) {
   const { journal } = plant
-  const { from = 0, base, snapshot } = parts
+  const { from = 0, base, snapshot, copies = [] } = parts
   const options: CheckFoldOptions = {
     plant: new PlantModel([entity]),
     types: journal.eventTypes,
     world: new ChangedWorld({}),
-    copies: [],
+    copies,
     isThorough: from > 0 || snapshot !== undefined,
     wants: () => true,
     to: journal.endPosition,
