@@ -3,26 +3,23 @@ import { FakeClock } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { channelBytes, Consumer, createChannel, type DutyCycle, NO_PEER, Producer } from '#bus/index.js'
-import { type EntityModel, PlantHash, PlantModel } from '#entity/index.js'
+import { type EntityModel, PlantHash } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { HttpCommands } from '#ingest/http-commands.js'
 import { HTTP_LIMITS } from '#ingest/http-limits.js'
 import { type Journal, readRows, type Row } from '#journal/index.js'
-import { openLmdbJournal } from '#journal/lmdb/index.js'
-import { unsealedName } from '#journal/segments/opening-plan.js'
-import { registerSchemas } from '#journal/register-schemas.js'
 import { TermCounter } from '#processes/term-counter.js'
 import { answersName, appendsName, bulkName, commandsName, rejectionsName } from '#runtime/channel-plan.js'
 import { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import type { Prng } from '#base/prng.js'
-import { SimulatedDisk } from './disk.js'
+import type { SimulatedDisk } from './disk.js'
 import { ForeignWriter } from './foreign-writer.js'
 import { SimulatedProcess } from './process.js'
 import { useDisk } from './simulated-fs.js'
 import { killEnvironments, type Stage, stepEnvironment } from './simulated-lmdb.js'
-import { Tally } from './tally.js'
+import { DATA, diskOfPlant, type EnvironmentName, ENVIRONMENTS, MODEL, openSimulatedLog, SHARDS } from './simulated-log.js'
 
 export interface PlantConfig {
   readonly workers: number
@@ -51,21 +48,19 @@ export interface Gateway {
 
 export type Role = 'journal' | 'worker' | 'gateway'
 
-interface Seat<T> {
+/** A place for a process. */
+export interface Seat {
+  readonly role: Role
+  readonly slot: number
+}
+
+interface Taken<T> {
   readonly process: SimulatedProcess
   readonly it: T
 }
 
-const DATA = '/plant'
-const JOURNAL = `${DATA}/journal`
-const SHARDS = 4
-const ENVIRONMENTS = { log: `${JOURNAL}/log/`, catalog: `${JOURNAL}/catalog` } as const
-export type EnvironmentName = keyof typeof ENVIRONMENTS
-
 const HTTP_BODY_BYTES_MAX = 65_536
-
-export const MODEL = new PlantModel([Tally])
-let image: SimulatedDisk | undefined
+const LIVE_HASH_ROUNDS_MAX = 200
 
 /**
  * A plant whose processes are objects: real doors, workers, journal server and log over real rings, terms from the real counter; below them a simulated
@@ -78,16 +73,16 @@ export class SimulatedPlant {
   readonly #disk: SimulatedDisk
   readonly #meanwhile: (process: SimulatedProcess) => void
   readonly #memories = new Map<string, ArrayBuffer>()
-  readonly #workers: (Seat<Worker> | undefined)[]
+  readonly #workers: (Taken<Worker> | undefined)[]
   readonly #gateways: (Gateway | undefined)[]
-  #journal: (Seat<JournalServer> & { readonly log: Journal }) | undefined
+  #journal: (Taken<JournalServer> & { readonly log: Journal }) | undefined
   #foreign: ForeignWriter | undefined
   #terms: TermCounter | undefined
+  #failure: Violation | undefined
 
   /** With `meanwhile` others get their turns in the middle of a process's own. */
   static async open(config: PlantConfig, meanwhile: (process: SimulatedProcess) => void): Promise<SimulatedPlant> {
-    image ??= await emptyPlant()
-    const plant = new SimulatedPlant(config, image.clone(), meanwhile)
+    const plant = new SimulatedPlant(config, await diskOfPlant(), meanwhile)
     useDisk(plant.#disk)
     await plant.up()
     return plant
@@ -103,10 +98,6 @@ export class SimulatedPlant {
 
   get log(): Journal {
     return (this.#journal as { log: Journal }).log
-  }
-
-  get isJournalUp(): boolean {
-    return this.#journal !== undefined
   }
 
   worker(slot: number): Worker | undefined {
@@ -153,9 +144,9 @@ export class SimulatedPlant {
     this.#disk.freeBytes = isThere ? 2 ** 40 : 0
   }
 
-  kill(role: Role, slot = 0): boolean {
+  kill(role: Role, slot = 0): void {
     const process = this.#processOf(role, slot)
-    if (process === undefined) return false
+    if (process === undefined) return
     process.isDead = true
     if (role === 'worker') this.#workers[slot] = undefined
     else if (role === 'gateway') this.#gateways[slot] = undefined
@@ -163,7 +154,6 @@ export class SimulatedPlant {
       this.#journal = undefined
       killEnvironments()
     }
-    return true
   }
 
   /** False when there is one. */
@@ -175,18 +165,22 @@ export class SimulatedPlant {
     return true
   }
 
-  /** One duty cycle; false when there is nobody to have it, or when it is having one. */
-  turn(role: Role, slot = 0): boolean {
+  /** One duty cycle, unless there is nobody to have it or it is having one. */
+  turn(role: Role, slot = 0): void {
     const process = this.#processOf(role, slot)
-    if (process === undefined || process.isRunning) return false
-    const duty: DutyCycle | undefined =
-      role === 'worker' ? this.#workers[slot]?.it : role === 'gateway' ? this.#gateways[slot]?.door : this.#journal?.it
+    if (process === undefined || process.isRunning) return
+    const duty = this.#dutyOf(role, slot)
     if (role === 'journal') this.#foreign?.listen()
     this.#run(process, () => void duty?.doWork())
-    return true
   }
 
-  /** Whatever else a process does. */
+  /** Whether it would go on by itself if it were about to park. */
+  hasWork(role: Role, slot: number): boolean {
+    if (role === 'journal') this.#foreign?.listen()
+    return this.#dutyOf(role, slot)?.hasWork() === true
+  }
+
+  /** What it throws is a violation: none of its code may. */
   #run(process: SimulatedProcess, work: () => void): void {
     try {
       process.run(work)
@@ -205,11 +199,16 @@ export class SimulatedPlant {
 
   /** One step of the disk for the transaction under way. */
   stepDisk(environment: EnvironmentName): Stage | undefined {
-    return stepEnvironment(this.#environment(environment))
+    return stepEnvironment(ENVIRONMENTS[environment])
   }
 
   interfere(entity: EntityId, id: number): void {
     if (this.#journal !== undefined) this.#foreign?.interfere(entity, this.#journal.log.head(entity), id)
+  }
+
+  /** Throws why a process has given up, if one has. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   get isIdle(): boolean {
@@ -228,21 +227,22 @@ export class SimulatedPlant {
     const live = new PlantHash()
     for (const seat of this.#workers) {
       let isDone = false
-      const hash = (seat as Seat<Worker>).it.stateHash().finally(() => (isDone = true))
-      for (let round = 0; round < 200 && !isDone; round++) await turns()
+      const hash = (seat as Taken<Worker>).it.stateHash().finally(() => (isDone = true))
+      for (let round = 0; round < LIVE_HASH_ROUNDS_MAX && !isDone; round++) await turns()
       if (!isDone) throw new Violation('the states cannot be read')
       live.merge(await hash)
     }
     return live.hex()
   }
 
-  #environment(name: EnvironmentName): string {
-    return name === 'catalog' ? ENVIRONMENTS.catalog : `${ENVIRONMENTS.log}${FIRST_SEGMENT}`
-  }
-
   #processOf(role: Role, slot: number): SimulatedProcess | undefined {
     if (role === 'worker') return this.#workers[slot]?.process
     return role === 'gateway' ? this.#gateways[slot]?.process : this.#journal?.process
+  }
+
+  #dutyOf(role: Role, slot: number): DutyCycle | undefined {
+    if (role === 'worker') return this.#workers[slot]?.it
+    return role === 'gateway' ? this.#gateways[slot]?.door : this.#journal?.it
   }
 
   #process(name: string): SimulatedProcess {
@@ -255,16 +255,10 @@ export class SimulatedPlant {
     }
   }
 
-  /** Thrown by whoever drives the plant, between two steps. */
-  check(): void {
-    if (this.#failure !== undefined) throw this.#failure
-  }
-  #failure: Violation | undefined
-
   async #startJournal(): Promise<void> {
     const { workers, framesMax, headsEveryRows } = this.config
     const process = this.#process('journal')
-    const log = await openLog(this.clock, this.#disk, headsEveryRows)
+    const log = await openSimulatedLog(process.clock(this.clock), this.#disk, headsEveryRows)
     const end = this.#end(this.#term())
     const links = Array.from({ length: workers + 1 }, (_, slot) => ({
       slot,
@@ -275,7 +269,7 @@ export class SimulatedPlant {
     const it = new JournalServer({
       journal: log,
       links,
-      clock: this.clock,
+      clock: process.clock(this.clock),
       framesMax,
       bytesMax: 65_536,
       onFatal: this.#fatal(process),
@@ -305,7 +299,7 @@ export class SimulatedPlant {
       term,
       inbound,
       journal,
-      clock: this.clock,
+      clock: process.clock(this.clock),
       limits,
       onLoaded: () => {},
       wake: () => {},
@@ -322,8 +316,9 @@ export class SimulatedPlant {
       commands: process.producer(new Producer(this.#memory(commandsName(slot, worker)), end)),
       answers: process.consumer(new Consumer(this.#memory(answersName(worker, slot)), end)),
     }))
-    const door = new BusDoor({ plant: MODEL, channels, shardCount: SHARDS, term, clock: this.clock, wake: () => {} })
-    const http = new HttpCommands({ door, clock: this.clock, bodyBytesMax: HTTP_BODY_BYTES_MAX, ratePerSecond: 0, limits: HTTP_LIMITS })
+    const clock = process.clock(this.clock)
+    const door = new BusDoor({ plant: MODEL, channels, shardCount: SHARDS, term, clock, wake: () => {} })
+    const http = new HttpCommands({ door, clock, bodyBytesMax: HTTP_BODY_BYTES_MAX, ratePerSecond: 0, limits: HTTP_LIMITS })
     this.#gateways[slot] = { process, door, http }
   }
 
@@ -357,36 +352,4 @@ export class SimulatedPlant {
   #end(term: number) {
     return { pid: 1, startTime: 0, term, schemaHash: MODEL.schemaHash, peer: NO_PEER }
   }
-}
-
-const FIRST_SEGMENT = unsealedName(0)
-
-function openLog(clock: FakeClock, disk: SimulatedDisk, headsEveryRows: number): Promise<Journal> {
-  return openLmdbJournal({
-    directory: JOURNAL,
-    clock,
-    shardCount: SHARDS,
-    reserveBytes: 0,
-    freeBytes: () => disk.freeBytes,
-    segmentAgeMs: Number.POSITIVE_INFINITY,
-    recentAppends: 1024,
-    headsEveryRows,
-  })
-}
-
-/** The disk of a plant that was opened once and closed: a log with its event types and no rows, and a term counter. */
-async function emptyPlant(): Promise<SimulatedDisk> {
-  const disk = new SimulatedDisk()
-  useDisk(disk)
-  const log = await openLog(new FakeClock(), disk, 1)
-  let isDone = false
-  const registered = registerSchemas(log, MODEL.schemas).then(() => (isDone = true))
-  while (!isDone) {
-    stepEnvironment(ENVIRONMENTS.catalog)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  await registered
-  TermCounter.openSync(DATA, true).reserve()
-  killEnvironments()
-  return disk
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '#base/clock.js'
 import type { Consumer, Producer } from '#bus/index.js'
 
 /** Ends the duty cycle of a process that was killed within it. */
@@ -37,10 +38,28 @@ export class SimulatedProcess {
     }
   }
 
+  /** A clock that rings for nobody who is dead. */
+  clock(clock: Clock): Clock {
+    return {
+      nowMicros: () => clock.nowMicros(),
+      monotonicMs: () => clock.monotonicMs(),
+      after: (delayMs, callback) =>
+        clock.after(delayMs, () => {
+          if (!this.isDead) callback()
+        }),
+    }
+  }
+
   producer(end: Producer): Producer {
+    const tryClaim = end.tryClaim.bind(end)
     const publish = end.publish.bind(end)
     const releasedPosition = end.releasedPosition.bind(end)
     const hasRoom = end.hasRoom.bind(end)
+    // Nobody else sees a claim, so nothing can come before it; but the dead write nothing.
+    end.tryClaim = (payloadBytes, type) => {
+      if (this.isDead) throw new Killed()
+      return tryClaim(payloadBytes, type)
+    }
     end.publish = () => {
       this.at()
       publish()

@@ -13,6 +13,8 @@ export interface Rule {
   /** What holds with the rule. */
   readonly says: string
   readonly patches: readonly Patch[]
+  /** Of a schedule in which its absence shows. */
+  readonly seed: number
 }
 
 const CONSUMER = 'src/bus/consumer.ts'
@@ -29,6 +31,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '1',
     says: 'a successor reads on from the released position',
+    seed: 1,
     patches: [
       {
         file: CONSUMER,
@@ -41,16 +44,19 @@ export const RULES: readonly Rule[] = [
   {
     id: '2',
     says: 'a journal that opens a log syncs it before it counts, serves or releases what it finds there',
+    seed: 449,
     patches: [{ file: 'src/journal/lmdb/environment.ts', find: 'syncFile(file)', replace: 'void 0' }],
   },
   {
     id: '2b',
     says: 'the journal releases only after the fsync',
+    seed: 1,
     patches: [{ file: 'src/journal/lmdb/segment.ts', find: 'await Promise.all([durable, ', replace: 'await Promise.all([void durable, ' }],
   },
   {
     id: '3',
     says: 'a release waits until the conflict answers before it have found room',
+    seed: 81,
     patches: [
       {
         file: SERVER,
@@ -62,6 +68,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '4',
     says: 'a worker loads the release word before it drains the answers',
+    seed: 320,
     patches: [
       {
         file: WORKER,
@@ -73,21 +80,25 @@ export const RULES: readonly Rule[] = [
   {
     id: '5',
     says: "a duplicate's answer waits for the durable version that it derives from",
+    seed: 80,
     patches: [{ file: EXECUTOR, find: 'entry.waitPosition = slot.waitPosition', replace: 'entry.waitPosition = -Infinity' }],
   },
   {
     id: '5b',
     says: 'an answer waits for the durable version that it derives from',
+    seed: 104,
     patches: [{ file: INBOUND, find: 'while (queue.isFirstDurable(released))', replace: 'while (queue.isFirstDurable(Infinity))' }],
   },
   {
     id: '5c',
     says: 'a read waits for the durable version that it derives from',
+    seed: 615,
     patches: [{ file: WORKER, find: 'isDurable: (waitPosition) => waitPosition <= this.#released', replace: 'isDurable: () => true' }],
   },
   {
     id: '5d',
     says: 'the answer is published before the inbound release',
+    seed: 479,
     patches: [
       { file: INBOUND, find: 'this.#answers.publish()', replace: 'void 0' },
       { file: INBOUND, find: 'this.#commands.release(end)', replace: '(this.#commands.release(end), this.#answers.publish())' },
@@ -96,6 +107,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '5e',
     says: 'a snapshot is of durable rows',
+    seed: 72,
     patches: [
       { file: 'src/serving/snapshot-keeper.ts', find: '!isSurelyStored && !this.#isOfNewestRow(snapshot)', replace: 'false' },
       { file: SERVER, find: 'rejectedIndexes.has(appendIndex)', replace: 'false' },
@@ -104,11 +116,19 @@ export const RULES: readonly Rule[] = [
   {
     id: '7',
     says: 'terms are durable before they are given out',
+    seed: 99,
     patches: [{ file: 'src/processes/durable-file.ts', find: 'fsyncSync(directory)', replace: 'void directory' }],
+  },
+  {
+    id: '7b',
+    says: 'the file of the terms is whole before it takes its name',
+    seed: 1,
+    patches: [{ file: 'src/processes/durable-file.ts', find: 'fsyncSync(file)', replace: 'void file' }],
   },
   {
     id: '8',
     says: 'an append names the writer of the row that it builds on',
+    seed: 25,
     patches: [
       {
         file: ENTITIES,
@@ -120,6 +140,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '9',
     says: 'a frame at or below the mark is skipped only when its own row is there',
+    seed: 442,
     patches: [
       {
         file: APPEND_PATH,
@@ -131,16 +152,25 @@ export const RULES: readonly Rule[] = [
   {
     id: '10',
     says: 'a command that comes a second time is known by its outcome',
+    seed: 1,
     patches: [{ file: EXECUTOR, find: 'slot.outcomes?.lookup(source, command.sequence)', replace: 'undefined' }],
   },
   {
     id: '10b',
-    says: 'an append is taken only at the version that it expects',
-    patches: [{ file: ENTITIES, find: 'rows[row + NEXT_VERSION] === version', replace: 'version >= 0' }],
+    says: 'an append is taken only on the row that it names',
+    seed: 12,
+    patches: [
+      {
+        file: ENTITIES,
+        find: 'rows[row + NEXT_VERSION] === version && rows[row + NEXT_TERM] === term && rows[row + NEXT_NUMBER] === appendNumber',
+        replace: 'version + term + appendNumber >= 0',
+      },
+    ],
   },
   {
     id: '12',
     says: 'a door that refused a command takes no later one before it',
+    seed: 591,
     patches: [
       { file: DOOR, find: 'if (channel.blockedBytes > 0)', replace: 'if (channel.blockedBytes < 0)' },
       { file: DOOR, find: 'if (lane.refusedAt === this.#roomCount)', replace: 'if (lane.refusedAt === -2)' },
@@ -149,6 +179,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '12b',
     says: 'an HTTP door that refused a request takes none of its source that was under way with it',
+    seed: 344,
     patches: [
       { file: 'src/ingest/source-order.ts', find: 'awaited === undefined || sequence <= awaited.from', replace: 'sequence !== undefined' },
     ],
@@ -156,6 +187,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '13',
     says: 'a door has no more commands of a source and an entity in flight than outcomes are remembered',
+    seed: 111,
     patches: [
       { file: 'src/ingest/door.ts', find: 'IN_FLIGHT_PER_SOURCE_ENTITY_MAX = 16', replace: 'IN_FLIGHT_PER_SOURCE_ENTITY_MAX = 1024' },
     ],
@@ -163,6 +195,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '14',
     says: 'outcomes are in every snapshot',
+    seed: 1,
     patches: [
       { file: 'src/entity/snapshot.ts', find: '(content.outcomes ?? new Outcomes()).toPlain()', replace: 'new Outcomes().toPlain()' },
     ],
@@ -170,7 +203,9 @@ export const RULES: readonly Rule[] = [
   {
     id: '19',
     says: 'on a conflict the worker drops the state of the shard and loads it again',
+    seed: 25,
     patches: [
+      { file: WORKER, find: 'if (!dropped.has(slot.shard))', replace: 'if (dropped.size > 0)' },
       { file: WORKER, find: 'this.#loader.loadShards([...dropped])', replace: 'for (const shard of dropped) this.#backlog.open(shard)' },
     ],
   },
@@ -182,7 +217,7 @@ export const NOT_YET: Readonly<Record<string, string>> = {
   '16': 'entities do not send each other messages yet, so there is no outbox that could be full',
 }
 
-/** Undefined for what cannot be left out. */
-export function patchesOf(id: string): readonly Patch[] | undefined {
-  return RULES.find((rule) => rule.id === id)?.patches
+/** None for what is no rule. */
+export function patchesOf(id: string): readonly Patch[] {
+  return RULES.find((rule) => rule.id === id)?.patches ?? []
 }

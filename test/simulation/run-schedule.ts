@@ -3,21 +3,24 @@ import { Prng } from '#base/prng.js'
 import { StateFold } from '#runtime/replay-hash.js'
 import { CsvDevice } from './csv-device.js'
 import type { Device, DeviceWorld } from './device.js'
+import { describeStep } from './describe-step.js'
+import { EagerDevice } from './eager-device.js'
 import { HttpDevice } from './http-device.js'
 import { Ledger } from './ledger.js'
 import { MqttDevice } from './mqtt-device.js'
 import { PlainDevice } from './plain-device.js'
-import { MODEL, type Role, SimulatedPlant, Violation } from './plant.js'
+import { type Role, type Seat, SimulatedPlant, Violation } from './plant.js'
 import type { SimulatedProcess } from './process.js'
-import { DEVICE_KINDS, describeStep, ENTITIES, type Meanwhile, type Schedule, type Step } from './schedule.js'
+import { DEVICE_KINDS, ENTITIES, type Meanwhile, type Schedule, type Step } from './schedule.js'
+import { MODEL } from './simulated-log.js'
 import type { TallyState } from './tally.js'
 
 /** Rounds in which a plant without faults must have answered everything. */
 const ROUNDS_MAX = 600
 const DISK_STEPS_PER_ROUND = 64
-const JOURNAL_TURNS_PER_ROUND = 5
+const PASSES_PER_ROUND_MAX = 32
 const ROUND_MS = 50
-const LAST_ASKED = 8
+const LAST_ASKED = 4
 
 /** Runs a schedule, lets the plant come to rest, loses its power and looks again. Answers what went wrong, or undefined. */
 export async function runSchedule(schedule: Schedule, note?: (what: string) => void): Promise<string | undefined> {
@@ -35,13 +38,17 @@ class Run {
   readonly #note: (what: string) => void
   readonly #ledger = new Ledger()
   readonly #devices: Device[] = []
+  readonly #seats: readonly Seat[]
   #openPlant: SimulatedPlant | undefined
+  #isInterfered = false
   /** Of the turns on the stack: how often each has looked at shared memory, and what comes in between. */
   readonly #turns: { looks: number; next: number; readonly meanwhile: readonly Meanwhile[] }[] = []
 
   constructor(schedule: Schedule, note: (what: string) => void = () => {}) {
     this.#schedule = schedule
     this.#note = note
+    const { workers, gateways } = schedule.config
+    this.#seats = [{ role: 'journal', slot: 0 }, ...seatsOf('worker', workers), ...seatsOf('gateway', gateways)]
   }
 
   get #plant(): SimulatedPlant {
@@ -59,8 +66,10 @@ class Run {
     }
     this.#note('     no more faults: everybody goes on until all is answered')
     await this.#settle()
-    this.#lookAtAll()
-    await this.#settle()
+    if (this.#isInterfered) {
+      this.#lookAtAll()
+      await this.#settle()
+    }
     const rows = await this.#audit()
     this.#note('     the power is lost once more, and the plant is started again')
     this.#plant.losePower(new Prng(rows))
@@ -77,6 +86,7 @@ class Run {
     const name = `device-${index}`
     const kind = DEVICE_KINDS[index]
     if (kind === 'plain') return new PlainDevice(world, name, gateway)
+    if (kind === 'eager') return new EagerDevice(world, name, gateway)
     if (kind === 'mqtt') return new MqttDevice(world, name, gateway)
     if (kind === 'csv') return new CsvDevice(world, name, gateway)
     return new HttpDevice(world, name, gateway, kind === 'http')
@@ -139,7 +149,10 @@ class Run {
     } else if (step.do === 'disk') {
       for (let count = step.count; count > 0; count--) if (plant.stepDisk(step.environment) === undefined) break
     } else if (step.do === 'kill') plant.kill(step.role, step.slot)
-    else if (step.do === 'interfere') plant.interfere(step.entity, 1_000_000 + this.#ledger.sent.length)
+    else if (step.do === 'interfere') {
+      this.#isInterfered = true
+      plant.interfere(step.entity, 1_000_000 + this.#ledger.sent.length)
+    }
   }
 
   /** A process is about to look at what others share with it. */
@@ -185,30 +198,29 @@ class Run {
     for (const device of this.#devices) for (const sent of device.sent.slice(-LAST_ASKED)) device.askAgain(sent)
   }
 
+  /** Whoever says that it has work has turns until nobody does, as processes that park have; then the disk finishes what it has, and devices send what they can. */
   async #round(): Promise<void> {
-    const { gateways, workers } = this.#schedule.config
-    for (let slot = 0; slot < gateways; slot++) this.#now({ do: 'turn', role: 'gateway', slot })
-    for (let slot = 0; slot < workers; slot++) this.#now({ do: 'turn', role: 'worker', slot })
-    this.#now({ do: 'turn', role: 'journal', slot: 0 })
-    await breathe()
-    for (const environment of ['log', 'catalog'] as const) this.#now({ do: 'disk', environment, count: DISK_STEPS_PER_ROUND })
-    // What a load streams comes message by message.
-    for (let count = JOURNAL_TURNS_PER_ROUND; count > 0; count--) {
-      await breathe()
-      this.#now({ do: 'turn', role: 'journal', slot: 0 })
+    for (let pass = 0; pass < PASSES_PER_ROUND_MAX; pass++) {
+      let isBusy = false
+      for (const { role, slot } of this.#seats) {
+        if (!this.#plant.hasWork(role, slot)) continue
+        isBusy = true
+        this.#now({ do: 'turn', role, slot })
+      }
+      await nextTurn()
+      if (!isBusy) break
     }
-    for (const device of this.#devices) device.pump()
+    for (const environment of ['log', 'catalog'] as const) this.#now({ do: 'disk', environment, count: DISK_STEPS_PER_ROUND })
     await breathe()
+    for (const device of this.#devices) device.pump()
+    await nextTurn()
     this.#plant.check()
   }
 
   async #settle(): Promise<void> {
     const plant = this.#plant
     plant.setRoom(true)
-    for (const role of ['journal', 'worker', 'gateway'] as const) {
-      const count = role === 'journal' ? 1 : this.#schedule.config[`${role}s`]
-      for (let slot = 0; slot < count; slot++) await this.#start(role, slot)
-    }
+    for (const { role, slot } of this.#seats) await this.#start(role, slot)
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (plant.isIdle && this.#devices.every((device) => device.isSettled)) return
       await this.#round()
@@ -236,8 +248,16 @@ class Run {
   }
 }
 
+function seatsOf(role: Role, count: number): Seat[] {
+  return Array.from({ length: count }, (_, slot) => ({ role, slot }))
+}
+
 /** Lets all promises come in that wait for nothing but each other. */
 async function breathe(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-  await new Promise((resolve) => setImmediate(resolve))
+  await nextTurn()
+  await nextTurn()
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

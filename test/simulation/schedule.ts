@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import { Prng } from '#base/prng.js'
-import type { EnvironmentName, PlantConfig, Role } from './plant.js'
+import type { PlantConfig, Role } from './plant.js'
+import type { EnvironmentName } from './simulated-log.js'
 import type { TallyCommand } from './tally.js'
 
 /** What happens next. Steps that make no sense when their turn comes do nothing, so that any of them can be left out of a schedule. */
@@ -30,7 +31,7 @@ export interface Meanwhile {
   readonly step: Step
 }
 
-export const DEVICE_KINDS = ['plain', 'plain', 'http', 'http without numbers', 'mqtt', 'csv'] as const
+export const DEVICE_KINDS = ['plain', 'eager', 'http', 'http without numbers', 'mqtt', 'csv'] as const
 
 /** All that a schedule may name. */
 export const ENTITIES: readonly EntityId[] = ['tally/a', 'tally/b', 'tally/c', 'tally/d']
@@ -56,14 +57,14 @@ export function scheduleOf(seed: number): Schedule {
     conflicts: random.pick([0, 0, 30, 80]),
     deaths: random.pick([4, 15, 40]),
     power: random.pick([0, 4, 12]),
-    bursts: random.below(6),
+    bursts: random.below(3),
   }
   const entityCount = 1 + random.below(4)
   const length = 12 + random.below(48)
   const devices = Array.from({ length: 1 + random.below(3) }, () => random.below(DEVICE_KINDS.length))
   const steps: Step[] = []
   const world: World = { config, mood, entityCount, devices }
-  while (steps.length < length) steps.push(...(random.below(24) === 0 ? deathInMidWrite(random, world) : [stepOf(random, world)]))
+  while (steps.length < length) steps.push(...(random.below(16) === 0 ? episodeOf(random, world) : [stepOf(random, world)]))
   return { config, steps }
 }
 
@@ -74,24 +75,60 @@ interface World {
   readonly devices: readonly number[]
 }
 
-/** A command is on its way to the disk when somebody dies; his successor goes on with it, and then the power may be lost. */
-function deathInMidWrite(random: Prng, world: World): Step[] {
+/**
+ * What takes many steps to come about, and steps by themselves seldom add up to: a command comes as far as some place between its device and the disk, perhaps together
+ * with a foreign append, and then its device connects elsewhere, somebody dies, or the power is lost, and those who are left go on.
+ */
+function episodeOf(random: Prng, world: World): Step[] {
   const { config, mood } = world
-  const worker = (): Step => ({ do: 'turn', role: 'worker', slot: random.below(config.workers) })
-  const gateway = (): Step => ({ do: 'turn', role: 'gateway', slot: random.below(config.gateways) })
+  const { send, device, entity } = sendOfOne(random, world)
+  const isConflict = random.below(100) < mood.conflicts
+  const gateway = device % config.gateways
+  const steps: Step[] = [send, { do: 'turn', role: 'gateway', slot: gateway }]
+  const workers = Array.from({ length: config.workers }, (_, slot): Step => ({ do: 'turn', role: 'worker', slot }))
   const journal: Step = { do: 'turn', role: 'journal', slot: 0 }
-  const died = seatOf(random, config)
+  if (isConflict) steps.push({ do: 'interfere', entity })
+  steps.push(...workers)
+  if (random.below(3) === 0) steps.push(...elsewhere(device, (gateway + 1) % config.gateways, workers))
+  steps.push(journal, { do: 'disk', environment: 'log', count: random.pick([1, 2, 3, 4, 4, 4]) })
+  if (random.below(2) === 0) {
+    const died = random.pick([{ role: 'journal', slot: 0 }, seatOf(random, config)] as const)
+    steps.push({ ...died, do: 'kill' }, { ...died, do: 'start' }, journal)
+  }
+  for (const worker of workers)
+    steps.push(random.below(3) === 0 ? worker : withMeanwhile(worker, random.below(random.pick([6, 16])), journal))
+  steps.push(journal, { do: 'disk', environment: 'log', count: 4 }, journal)
+  if (random.below(2) === 0) steps.push(...workers, sendOfOne(random, world, device, entity).send)
+  for (const worker of workers) steps.push(withMeanwhile(worker, random.below(16), { do: 'turn', role: 'gateway', slot: gateway }))
+  steps.push({ do: 'turn', role: 'gateway', slot: gateway })
+  if (random.below(16) >= mood.power) return steps
+  return [...steps.slice(0, 4 + random.below(steps.length)), { do: 'lose power', seed: random.below(1 << 30) }]
+}
+
+function elsewhere(device: number, gateway: number, workers: readonly Step[]): Step[] {
   return [
-    sendOf(random, world),
-    gateway(),
-    worker(),
-    journal,
-    { do: 'disk', environment: 'log', count: 1 + random.below(4) },
-    { ...died, do: 'kill' },
-    { ...died, do: 'start' },
-    ...[journal, journal, worker(), worker(), gateway()],
-    ...(random.below(12) < mood.power ? [{ do: 'lose power', seed: random.below(1 << 30) } as const] : []),
+    { do: 'reconnect', device, gateway },
+    { do: 'turn', role: 'gateway', slot: gateway },
+    ...workers,
+    ...workers,
+    { do: 'turn', role: 'gateway', slot: gateway },
   ]
+}
+
+function withMeanwhile(step: Step, at: number, other: Step): Step {
+  return step.do === 'turn' ? { ...step, meanwhile: [{ at, step: other }] } : step
+}
+
+interface Sending {
+  readonly send: Step
+  readonly device: number
+  readonly entity: EntityId
+}
+
+function sendOfOne(random: Prng, world: World, device = random.pick(world.devices), entity = entityOf(random, world)): Sending {
+  const count = world.mood.bursts === 0 ? random.pick([1, 20]) : random.pick([1, 2, 3])
+  const drafts = Array.from({ length: count }, () => ({ entity, command: random.pick(['add', 'pair', 'refuse'] as const) }))
+  return { send: { do: 'send', device, drafts }, device, entity }
 }
 
 function configOf(random: Prng): PlantConfig {
@@ -105,8 +142,8 @@ function configOf(random: Prng): PlantConfig {
     framesMax: random.pick([1, 3, 256]),
     headsEveryRows: random.pick([1, 8, 1000]),
     limits: {
-      liveEntitiesMax: random.pick([1, 2, 1000, 1000]),
-      passivateAfterMs: random.pick([20, 500, 1_000_000_000]),
+      liveEntitiesMax: random.pick([1, 2, 1000, 1000, 1000]),
+      passivateAfterMs: random.pick([20, 500, 1_000_000_000, 1_000_000_000]),
       snapshotEvery: random.pick([1, 3, 3, 1_000_000]),
       commandsPerTurn: random.pick([2, 8, 64]),
       inFlightMax: random.pick([4, 32, 128]),
@@ -168,7 +205,7 @@ function meanwhileOf(random: Prng, world: World, depth: number, own: { readonly 
 
 function sendOf(random: Prng, world: World): Step {
   const device = random.pick(world.devices)
-  const count = world.mood.bursts === 0 ? random.pick([1, 2, 20]) : random.pick([1, 1, 2, 3])
+  const count = world.mood.bursts === 0 ? random.pick([1, 2, 2, 20]) : random.pick([1, 1, 2, 3])
   const isOfOne = random.below(2) === 0
   const entity = entityOf(random, world)
   const drafts = Array.from({ length: count }, () => ({
@@ -194,52 +231,4 @@ function seatOf(random: Prng, config: PlantConfig): { readonly role: Role; reado
 
 function entityOf(random: Prng, { entityCount }: World): EntityId {
   return ENTITIES[random.below(entityCount)] as EntityId
-}
-
-/** For a person to read. */
-export function describeStep(step: Step): string {
-  switch (step.do) {
-    case 'turn': {
-      const during = (step.meanwhile ?? []).map(
-        ({ at, step: other }) => `before its ${nth(at + 1)} look at shared memory: ${describeStep(other)}`,
-      )
-      return `${nameOf(step)} has a turn${during.length === 0 ? '' : ` (${during.join('; ')})`}`
-    }
-    case 'disk':
-      return `the disk does ${step.count} steps of writing the ${step.environment}`
-    case 'kill':
-      return `${nameOf(step)} is killed`
-    case 'start':
-      return `${nameOf(step)} is started if there is none`
-    case 'send':
-      return `device ${step.device} (${DEVICE_KINDS[step.device]}) sends ${step.drafts.map(({ entity, command }) => `${command} to ${entity}`).join(', ')}`
-    case 'pump':
-      return `device ${step.device} (${DEVICE_KINDS[step.device]}) sends what it can`
-    case 'ask again':
-      return `device ${step.device} (${DEVICE_KINDS[step.device]}) sends an answered command again`
-    case 'reconnect':
-      return `device ${step.device} (${DEVICE_KINDS[step.device]}) loses its connection and connects to gateway ${step.gateway}`
-    case 'read':
-      return `${step.entity} is read at worker ${step.worker}`
-    case 'interfere':
-      return `a foreign writer appends to ${step.entity}`
-    case 'room':
-      return step.isThere ? 'the disk has room' : 'the disk has no room'
-    case 'time':
-      return `${step.ms} ms pass`
-    case 'round':
-      return `everybody has ${step.count === 1 ? 'a turn' : `${step.count} turns`}, and the disk finishes what it has`
-    case 'replace all':
-      return 'every process is killed, and the plant is started again'
-    case 'lose power':
-      return 'the power is lost, and the plant is started again'
-  }
-}
-
-function nameOf({ role, slot }: { readonly role: Role; readonly slot: number }): string {
-  return role === 'journal' ? 'the journal' : `${role} ${slot}`
-}
-
-function nth(number: number): string {
-  return `${number}${number === 1 ? 'st' : number === 2 ? 'nd' : number === 3 ? 'rd' : 'th'}`
 }
