@@ -1,3 +1,4 @@
+import { FAULT_KINDS } from '#drills/fault.js'
 import { CODE_COMMANDS } from './code-commands.js'
 import type { Command, Groups } from './command.js'
 import { LOG_COMMANDS } from './log-commands.js'
@@ -58,6 +59,7 @@ export const COMMANDS: readonly Command[] = [
       ['--seconds <n>', 'how long they send'],
       ['--seed <n>', 'of the simulation'],
       ['--data <dir>', 'keep the data here instead of throwing it away'],
+      ['--html <file>', 'write the report as a page, too'],
       ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate or reorder'],
     ],
     examples: [
@@ -160,17 +162,24 @@ export const COMMANDS: readonly Command[] = [
   ...SUBSCRIPTION_COMMANDS,
   {
     name: 'drill',
-    summary: 'Kill processes of a plant under load, again and again, and report',
+    summary: 'Break a plant under load, again and again, and report what came of it',
     options: [
-      ['--kill <roles>', 'worker, journal, gateway or supervisor; several with commas take turns', 'worker'],
-      ['--times <n>', 'how many kills'],
+      ['--kill <roles>', 'worker (default), journal, gateway or supervisor; several with commas take turns'],
+      ['--scenario <kinds>', `instead: all, or some of ${FAULT_KINDS.join(', ')}`],
+      ['--times <n>', 'how many faults'],
+      ['--chaos', 'instead: all kinds of faults in turns, mixed by the seed'],
+      ['--minutes <n>', 'how long a chaos lasts (default 2)'],
       ['--machines <n>', 'how many simulated machines send'],
-      ['--seed <n>', 'of the simulation'],
-      ['--data <dir>', 'keep the data here instead of throwing it away'],
+      ['--seed <n>', 'of the machines and of the faults'],
+      ['--data <dir>', 'keep data and reports here instead of throwing them away, and compare with the last run'],
+      ['--html <file>', 'write the report as a page, too'],
+      ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate or reorder'],
     ],
     examples: [
       ['drill --kill worker --times 20', 'twenty dead workers'],
       ['drill --kill worker,journal,gateway,supervisor --times 8 --json', 'each in turn, for a program'],
+      ['drill --scenario full-disk,flood --times 4', 'two of each'],
+      ['drill --chaos --minutes 10 --seed 7 --data ./drills --html report.html', 'everything at once, as a page'],
     ],
     hasJson: true,
     load: async () => (await import('./drill.js')).runDrill,

@@ -1,20 +1,22 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { isSabotage, SABOTAGES } from '#drills/sabotage.js'
+import type { Fault } from '#drills/fault.js'
+import { seatName } from '#processes/process-role.js'
 import { packageRoot } from '#runtime/package-root.js'
 import type { Run } from './command.js'
 import { drillPlant } from './drill-plant.js'
-import { LiveLine, printReport } from './drill-output.js'
-import { numberOption, usageError } from './number-option.js'
+import { finishRun, LiveLine } from './drill-output.js'
+import { numberOption } from './number-option.js'
 import { textOption } from './place.js'
+import { sabotageOption } from './sabotage-option.js'
 
 const MACHINES = 1000
 const RUN_MS = 20_000
 
 /** A thousand simulated machines for twenty seconds, while a worker, the journal and the gateway are killed; ends with a report. */
 export const runDemo: Run = async (_args, options, output) => {
-  const sabotage = textOption(options, 'sabotage')
-  if (sabotage !== undefined && !isSabotage(sabotage)) throw usageError('no such sabotage', { sabotage }, `one of ${SABOTAGES.join(', ')}`)
+  const sabotage = sabotageOption(options)
+  const dataDirectory = textOption(options, 'data')
   const machines = numberOption(options, 'machines', 1) ?? MACHINES
   const runMs = (numberOption(options, 'seconds', 1) ?? RUN_MS / 1000) * 1000
   const live = new LiveLine(output)
@@ -23,14 +25,12 @@ export const runDemo: Run = async (_args, options, output) => {
   live.say(`bus round trip: ${busRttNs === undefined ? 'not measured (it needs two cores)' : `${Math.round(busRttNs)} ns`}`)
   live.say('starting supervisor, journal, two workers and the gateway, a process each, and a spare of each kind …')
   const result = await drillPlant({
-    dataDirectory: textOption(options, 'data'),
+    dataDirectory,
     machines,
     seed: numberOption(options, 'seed') ?? 1,
-    faults: [
-      { role: 'worker', slot: 0, atMs: runMs * 0.25 },
-      { role: 'journal', slot: 0, atMs: runMs * 0.5 },
-      { role: 'gateway', slot: 0, atMs: runMs * 0.75 },
-    ],
+    faults: (['worker', 'journal', 'gateway'] as const).map(
+      (role, index): Fault => ({ kind: 'kill', seat: { role, slot: 0 }, atMs: (runMs * (index + 1)) / 4, forMs: 0 }),
+    ),
     runMs,
     sabotage,
     onReady: async (session) => {
@@ -39,16 +39,15 @@ export const runDemo: Run = async (_args, options, output) => {
       live.say(`${machines} machines begin to send`)
     },
     onProgress: (progress) => live.show(progress),
-    onFault: ({ role, slot }, recovery) => {
-      if (recovery === undefined) live.say(`kill -9 ${role}/${slot}`)
-      else
-        live.say(
-          `${role}/${slot} is back after ${recovery.rtoMs.toFixed(1)} ms, ${recovery.entities} entities from ${recovery.events} events`,
-        )
+    onFault: ({ seat }, outcome) => {
+      if (outcome === undefined) live.say(`kill -9 ${seatName(seat)}`)
+      for (const { process, rtoMs, entities, events } of outcome?.recoveries ?? [])
+        live.say(`${process} is back after ${rtoMs.toFixed(1)} ms, ${entities} entities from ${events} events`)
     },
   })
   live.close()
-  return printReport({ ...result.report, ...(busRttNs === undefined ? {} : { busRttNs }) }, result, output)
+  const report = { ...result.report, ...(busRttNs === undefined ? {} : { busRttNs }) }
+  return finishRun(report, result, { name: 'demo', machines, dataDirectory, htmlFile: textOption(options, 'html') }, output)
 }
 
 /** In processes of its own; undefined where it cannot be measured. */

@@ -1,6 +1,15 @@
+import { writeFileSync } from 'node:fs'
+import { systemClock } from '#base/clock.js'
+import { compareReports, describeChanges } from '#drills/compare-reports.js'
+import { DrillHistory } from '#drills/drill-history.js'
 import type { DrillProgress, DrillResult } from '#drills/drill-run.js'
+import type { Fault } from '#drills/fault.js'
+import type { FaultOutcome } from '#drills/fault-executor.js'
+import { renderReportPage } from '#drills/report-page.js'
+import { seatName } from '#processes/process-role.js'
 import { renderReport } from '#recovery/render-report.js'
 import { isClean, type PlantReport } from '#recovery/report.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import type { Output } from './output.js'
 
 /** Seconds between two lines where stderr is no terminal. */
@@ -44,13 +53,46 @@ export class LiveLine {
   }
 }
 
-/** Prints the report and answers the exit code: 1 when anything is wrong. */
-export function printReport(report: PlantReport, result: DrillResult, output: Output): number {
+/** What came of a fault, in one line. */
+export function describeOutcome({ kind, seat, forMs, during }: Fault, { recoveries, skipped }: FaultOutcome): string {
+  const what = during === undefined ? kind : `${kind} + ${during.kind} ${seatName(during.seat)}`
+  const whom = `${what} ${seatName(seat)}${forMs === 0 ? '' : ` for ${forMs} ms`}`
+  if (skipped !== undefined) return `${whom}: skipped, ${skipped}`
+  if (recoveries.length === 0) return `${whom}: nobody had to be replaced`
+  return `${whom}: ${recoveries.map(({ process, rtoMs }) => `${process} back after ${rtoMs.toFixed(1)} ms`).join(', ')}`
+}
+
+export interface RunPlace {
+  /** What was run, such as `chaos`: runs are compared with the last of the same name and number of machines. */
+  readonly name: string
+  readonly machines: number
+  /** Undefined: a temporary one, of which nothing is kept. */
+  readonly dataDirectory: string | undefined
+  /** Where the page goes. */
+  readonly htmlFile: string | undefined
+}
+
+/**
+ * Prints the report, writes its page, keeps it among the drills of the data directory and says what has changed since the last one there. Answers the exit
+ * code: 1 when anything is wrong.
+ */
+export function finishRun(report: PlantReport, result: DrillResult, place: RunPlace, output: Output): number {
   if (output.isJson) output.json(report)
   else {
     output.line(renderReport(report))
     for (const example of result.examples) output.line(output.tone('red', `  ${example}`))
     if (result.invented > 0) output.line(output.tone('red', `WRONG: ${result.invented} commands in the log that nobody sent`))
   }
+  if (place.htmlFile !== undefined) writeFileSync(place.htmlFile, renderReportPage(report))
+  if (place.dataDirectory !== undefined) compareWithLast(report, place.dataDirectory, place, output)
   return isClean(report) && result.invented === 0 ? 0 : 1
+}
+
+function compareWithLast(report: PlantReport, dataDirectory: string, { name, machines }: RunPlace, output: Output): void {
+  const history = new DrillHistory(dataPaths(dataDirectory).drills)
+  const last = history.last(name, machines)
+  history.add({ at: systemClock.nowMicros(), name, machines, report })
+  if (output.isJson) return
+  if (last === undefined) output.line(`the first run of ${name} here: the next one is compared with it`)
+  else for (const line of describeChanges(compareReports(last.report, report), last)) output.line(line)
 }

@@ -1,11 +1,13 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { DeviceFleet } from '#drills/device-fleet.js'
-import { type DrillOptions, type DrillResult, type Fault, runDrill } from '#drills/drill-run.js'
+import { DiskPressure } from '#drills/disk-pressure.js'
+import { type DrillOptions, type DrillResult, runDrill } from '#drills/drill-run.js'
+import type { Fault } from '#drills/fault.js'
 import { Ledger } from '#drills/ledger.js'
 import type { Sabotage } from '#drills/sabotage.js'
 import { PlantModel } from '#entity/index.js'
@@ -14,10 +16,10 @@ import { Machine } from '#plant/machine.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
-import { SessionUnderTest } from '#runtime/session-under-test.js'
+import { reserveOf, SessionUnderTest } from '#runtime/session-under-test.js'
 
 export interface DrillPlantOptions {
-  /** Kept; without it a temporary one is used and removed. Must hold no log yet. */
+  /** Kept; without it a temporary one is used and removed. Must hold no log but of earlier drills. */
   readonly dataDirectory?: string | undefined
   readonly machines: number
   readonly seed: number
@@ -29,50 +31,80 @@ export interface DrillPlantOptions {
   readonly onFault?: DrillOptions['onFault']
 }
 
-const WORKERS = 2
+/** Of the plant that demo and drill start. */
+export const DRILL_WORKERS = 2
 
 /** Runs simulated machines against a plant of its own, breaks it as planned, and checks it from outside. */
 export async function drillPlant(options: DrillPlantOptions): Promise<DrillResult> {
-  if (options.dataDirectory !== undefined) refuseLog(options.dataDirectory)
   const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'millrace-drill-'))
-  const session = await PlantSession.start({
-    dataDirectory,
-    plantFile: fileURLToPath(new URL('./demo-plant.js', import.meta.url)),
-    env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: String(WORKERS) },
-  })
+  const hasLog = existsSync(dataPaths(dataDirectory).journal)
+  if (hasLog && !existsSync(dataPaths(dataDirectory).drills)) throw foreignLog(dataDirectory)
+  mkdirSync(dataPaths(dataDirectory).drills, { recursive: true, mode: 0o700 })
+  const disk = options.faults.some(fillsDisk) ? DiskPressure.open(dataDirectory) : 'the drill was not to fill it'
   try {
-    await options.onReady?.(session)
-    const door = await connectDoor(session.dataDirectory)
-    try {
-      const ledger = new Ledger()
-      const script = new PlantSimulator({ machines: options.machines, seed: options.seed, startMicros: systemClock.nowMicros() })
-      const fleet = new DeviceFleet({ door, script, ledger, clock: systemClock, sabotage: options.sabotage })
-      return await runDrill({
-        plant: new SessionUnderTest(session, new PlantModel([Machine]), WORKERS),
-        fleet,
-        ledger,
-        clock: systemClock,
-        faults: options.faults,
-        runMs: options.runMs,
-        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-        ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
-      })
-    } finally {
-      await door.close()
-    }
+    return await drillOn(dataDirectory, disk, hasLog, options)
   } finally {
-    await session.close()
+    if (typeof disk !== 'string') disk.remove()
     if (options.dataDirectory === undefined) rmSync(dataDirectory, { recursive: true, force: true })
   }
 }
 
-/** The devices of every drill have the same names and count from 1: an earlier drill's commands would be taken for theirs. */
-function refuseLog(dataDirectory: string): void {
-  if (!existsSync(dataPaths(dataDirectory).journal)) return
-  throw new MillraceError('ERR_DRILL_DIRECTORY', {
-    fact: 'there is a log in this data directory already',
+async function drillOn(
+  dataDirectory: string,
+  disk: DiskPressure | string,
+  hasLog: boolean,
+  { machines, seed, faults, runMs, sabotage, onReady, onProgress, onFault }: DrillPlantOptions,
+): Promise<DrillResult> {
+  const session = await PlantSession.start({
+    dataDirectory,
+    plantFile: fileURLToPath(new URL('./demo-plant.js', import.meta.url)),
+    env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: String(DRILL_WORKERS), ...reserveOf(disk) },
+  })
+  try {
+    await onReady?.(session)
+    const plant = await SessionUnderTest.open({ session, plant: new PlantModel([Machine]), workers: DRILL_WORKERS, disk })
+    const door = await connectDoor(session.dataDirectory)
+    try {
+      const ledger = new Ledger()
+      const startMicros = systemClock.nowMicros()
+      const fleet = new DeviceFleet({
+        door,
+        script: new PlantSimulator({ machines, seed, startMicros }),
+        flood: new PlantSimulator({ machines, seed: `${seed}/flood`, startMicros }).advanceTo(Number.MAX_SAFE_INTEGER),
+        ledger,
+        clock: systemClock,
+        sabotage,
+        ...(hasLog ? { run: String(startMicros) } : {}),
+      })
+      return await runDrill({
+        plant,
+        fleet,
+        ledger,
+        clock: systemClock,
+        faults,
+        runMs,
+        ...(onProgress === undefined ? {} : { onProgress }),
+        ...(onFault === undefined ? {} : { onFault }),
+      })
+    } finally {
+      await plant.close()
+      await door.close()
+    }
+  } finally {
+    await session.close()
+  }
+}
+
+function fillsDisk({ kind, during }: Fault): boolean {
+  return kind === 'full-disk' || (during !== undefined && fillsDisk(during))
+}
+
+/** The machines of a drill would be taken for those of a plant that somebody needs. */
+function foreignLog(dataDirectory: string): MillraceError {
+  return new MillraceError('ERR_DRILL_DIRECTORY', {
+    fact: 'there is a log in this data directory already, and not of a drill',
     action: 'operator',
     values: { data: dataDirectory },
-    next: 'name a new directory with --data',
+    next: 'name a new directory with --data, or one of an earlier drill',
   })
 }

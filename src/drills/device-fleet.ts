@@ -1,3 +1,4 @@
+import { assert } from '#base/assert.js'
 import type { Clock } from '#base/clock.js'
 import type { EntityId } from '#base/ids.js'
 import type { Door, IngestCommand } from '#ingest/door.js'
@@ -20,6 +21,8 @@ export interface DeviceScript {
 
 /** Devices stop being polled above so many commands that the door has not taken: their own buffers are full, as a device's would be. */
 const BUFFERED_MAX = 100_000
+/** While there is a flood, devices hold so many commands that the door has not taken, which is more than it takes between two steps. */
+const FLOOD_BUFFERED = 5000
 /** The command of the run, counted from 1, at which sabotage strikes: the plant is under way by then. A run that does not get there proves nothing. */
 export const SABOTAGED_COMMAND = 500
 
@@ -42,7 +45,11 @@ export class DeviceFleet {
   readonly #buffer: Buffered[] = []
   /** Ledger numbers of commands that were recorded before they go out. */
   readonly #numbers = new Map<DeviceCommand, number>()
+  /** What the devices say in a flood, without end. */
+  readonly #flood: Iterator<DeviceCommand> | undefined
+  readonly #run: string
   #head = 0
+  #isFlooding = false
   #isWaitingForRoom = false
   #sabotage: Sabotage | undefined
   #heldBack: DeviceCommand | undefined
@@ -58,18 +65,29 @@ export class DeviceFleet {
     readonly script: DeviceScript
     readonly ledger: Ledger
     readonly clock: Clock
+    /** Of a flood: what the devices say as fast as they are let, without end. */
+    readonly flood?: Iterator<DeviceCommand>
+    /** Tells the numbering of these devices from that of others with the same names, which sent to the same plant before. */
+    readonly run?: string
     readonly sabotage?: Sabotage | undefined
   }) {
     this.#door = options.door
     this.#script = options.script
     this.#ledger = options.ledger
     this.#clock = options.clock
+    this.#flood = options.flood
+    this.#run = options.run === undefined ? '' : `${options.run}:`
     this.#sabotage = options.sabotage
   }
 
   /** Commands that devices hold because the door had no room. */
   get bufferedCount(): number {
     return this.#buffer.length - this.#head
+  }
+
+  /** Commands whose devices were told that they are durable. */
+  get ackedCount(): number {
+    return this.#ledger.acked
   }
 
   /** Offers that the door answered with `full`. */
@@ -99,8 +117,19 @@ export class DeviceFleet {
 
   /** Lets the devices send what is due by now. */
   step(nowMicros: number): void {
+    if (this.#isFlooding) this.#pour(nowMicros)
     if (this.bufferedCount < BUFFERED_MAX) for (const command of this.#script.advanceTo(nowMicros)) this.#take(command)
     this.#offerBuffered()
+  }
+
+  /** From the next step on, until `endFlood`, the devices send more than the door takes. */
+  beginFlood(): void {
+    assert(this.#flood !== undefined, 'a fleet floods with commands that it was given')
+    this.#isFlooding = true
+  }
+
+  endFlood(): void {
+    this.#isFlooding = false
   }
 
   /** Devices make nothing new; what is buffered goes out. */
@@ -109,6 +138,14 @@ export class DeviceFleet {
     this.#heldBack = undefined
     if (held !== undefined) this.#enqueue(held)
     this.#offerBuffered()
+  }
+
+  #pour(nowMicros: number): void {
+    while (this.bufferedCount < FLOOD_BUFFERED) {
+      const next = this.#flood?.next()
+      if (next === undefined || next.done === true) return
+      this.#take({ ...next.value, at: nowMicros })
+    }
   }
 
   #take(device: DeviceCommand): void {
@@ -161,7 +198,7 @@ export class DeviceFleet {
     this.#sequences.set(device.entity, sequence)
     const number = this.#numbers.get(device) ?? this.#ledger.recordSent(device.entity, device.at)
     this.#numbers.delete(device)
-    const command = { ...device, source: `device:${device.entity}`, sequence, number }
+    const command = { ...device, source: `device:${this.#run}${device.entity}`, sequence, number }
     this.#buffer.push({ command, dueMs: this.#clock.monotonicMs() })
   }
 

@@ -1,27 +1,15 @@
 import type { Clock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
-import type { Role } from '#processes/process-role.js'
-import { percentile, type PlantReport, type Recovery, rtoOf, type StateHashes } from '#recovery/report.js'
+import { healthOf } from '#recovery/health.js'
+import { percentile, type PlantReport, rtoOf } from '#recovery/report.js'
+import { AckTimeline } from './ack-timeline.js'
 import { type DeviceFleet, SABOTAGED_COMMAND } from './device-fleet.js'
-import type { Ledger, LoggedCommand } from './ledger.js'
+import type { Fault } from './fault.js'
+import { FaultExecutor, type FaultOutcome } from './fault-executor.js'
+import { IncidentLog } from './incident-log.js'
+import type { Ledger } from './ledger.js'
+import type { PlantUnderTest } from './plant-under-test.js'
 import type { Sabotage } from './sabotage.js'
-
-/** The plant as a drill sees it: something to break, and something to look into afterwards. */
-export interface PlantUnderTest {
-  /** SIGKILLs the holder of the seat. Resolves with its recovery once the seat works again. */
-  breakAndRecover(role: Role, slot: number): Promise<Recovery>
-  /** The rows that end commands, in global order. */
-  log(): AsyncIterable<LoggedCommand>
-  stateHashes(): Promise<StateHashes>
-  size(): Promise<{ readonly rows: number; readonly bytes: number }>
-}
-
-export interface Fault {
-  readonly role: Role
-  readonly slot: number
-  /** Since the start of the run, milliseconds; undefined: as soon as the one before is recovered and the plant has run a moment. */
-  readonly atMs?: number
-}
 
 export interface DrillOptions {
   readonly plant: PlantUnderTest
@@ -32,7 +20,8 @@ export interface DrillOptions {
   /** How long the devices send at least, milliseconds. */
   readonly runMs: number
   readonly onProgress?: (progress: DrillProgress) => void
-  readonly onFault?: (fault: Fault, recovery: Recovery | undefined) => void
+  /** When a fault begins, and when it is over. */
+  readonly onFault?: (fault: Fault, outcome: FaultOutcome | undefined) => void
 }
 
 export interface DrillProgress {
@@ -57,7 +46,7 @@ export interface DrillResult {
 
 const STEP_MS = 10
 const PROGRESS_EVERY_MS = 500
-/** The plant runs so long under load between two faults. */
+/** The plant runs so long under load between two faults that say nothing else. */
 const CALM_MS = 600
 const SETTLE_WITHIN_MS = 30_000
 
@@ -67,40 +56,27 @@ const SETTLE_WITHIN_MS = 30_000
  * for the sabotage asked for: a check that had nothing to find must not look like one that found nothing.
  */
 export async function runDrill(options: DrillOptions): Promise<DrillResult> {
-  const { plant, fleet, ledger, clock, faults } = options
+  const { plant, fleet, ledger, clock } = options
   const startMs = clock.monotonicMs()
   const elapsedMs = () => clock.monotonicMs() - startMs
-  const recoveries: Recovery[] = []
+  const acks = new AckTimeline(clock)
+  ledger.onAck((micros) => acks.record(micros))
   const ackMicros: number[] = []
   const progress = new ProgressMeter(options, ackMicros, startMs)
-  const waiting = [...faults]
-  let breaking: Promise<void> | undefined
-  let failure: Error | undefined
-  let calmFromMs = 0
-
-  while (failure === undefined && (elapsedMs() < options.runMs || waiting.length > 0 || breaking !== undefined)) {
-    fleet.step(clock.nowMicros())
-    if (fleet.failure !== undefined) throw failedCommand(fleet.failure)
-    progress.look()
-    const next = waiting[0]
-    if (breaking === undefined && next !== undefined && elapsedMs() >= (next.atMs ?? calmFromMs + CALM_MS)) {
-      waiting.shift()
-      options.onFault?.(next, undefined)
-      breaking = plant.breakAndRecover(next.role, next.slot).then(
-        (recovery) => {
-          recoveries.push(recovery)
-          options.onFault?.(next, recovery)
-          calmFromMs = elapsedMs()
-          breaking = undefined
-        },
-        (error: unknown) => {
-          failure = error as Error
-        },
-      )
+  const executor = new FaultExecutor({ plant, fleet, clock })
+  const breaker = new Breaker(options, executor, elapsedMs)
+  try {
+    while (breaker.failure === undefined && (elapsedMs() < options.runMs || breaker.isBusy)) {
+      fleet.step(clock.nowMicros())
+      if (fleet.failure !== undefined) throw failedCommand(fleet.failure)
+      progress.look()
+      breaker.look()
+      await pause(clock, STEP_MS)
     }
-    await pause(clock, STEP_MS)
+  } finally {
+    executor.close()
   }
-  if (failure !== undefined) throw failure
+  if (breaker.failure !== undefined) throw breaker.failure
   if (fleet.openSabotage !== undefined) throw tooShort(fleet.openSabotage, ledger.sent)
   const sendingMs = elapsedMs()
   const ackedWhileSending = ledger.acked
@@ -127,13 +103,66 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     duplicated: verdict.duplicated,
     outOfOrder: verdict.outOfOrder,
     stateHash,
-    recoveries,
-    rtoMs: rtoOf(recoveries),
+    recoveries: executor.recoveries,
+    rtoMs: rtoOf(executor.recoveries),
     ackMs: { p50: percentile(sorted, 0.5) / 1000, p99: percentile(sorted, 0.99) / 1000 },
     eventsPerSecond: ackedWhileSending / (sendingMs / 1000),
     ...(rows === 0 ? {} : { bytesPerEvent: bytes / rows }),
+    faults: breaker.log.counts(),
+    incidents: breaker.log.incidents(acks),
   }
-  return { report, invented: verdict.invented, examples: verdict.examples, refused: fleet.refusedCount }
+  const { invented, examples } = verdict
+  return { report: { ...report, health: healthOf(report) }, invented, examples, refused: fleet.refusedCount }
+}
+
+/** Does one fault after the other, each when its turn has come. */
+class Breaker {
+  readonly log: IncidentLog
+  failure: Error | undefined
+  readonly #options: DrillOptions
+  readonly #executor: FaultExecutor
+  readonly #elapsedMs: () => number
+  readonly #waiting: Fault[]
+  #isBreaking = false
+  #calmFromMs = 0
+
+  constructor(options: DrillOptions, executor: FaultExecutor, elapsedMs: () => number) {
+    this.#options = options
+    this.#executor = executor
+    this.#elapsedMs = elapsedMs
+    this.#waiting = [...options.faults]
+    this.log = new IncidentLog(options.faults)
+  }
+
+  /** A fault is under way, or one must come yet. */
+  get isBusy(): boolean {
+    const next = this.#waiting[0]
+    return this.#isBreaking || (next !== undefined && next.isOptional !== true)
+  }
+
+  look(): void {
+    const next = this.#waiting[0]
+    if (this.#isBreaking || next === undefined) return
+    if (this.#elapsedMs() < (next.atMs ?? this.#calmFromMs + (next.calmMs ?? CALM_MS))) return
+    this.#waiting.shift()
+    void this.#break(next)
+  }
+
+  async #break(fault: Fault): Promise<void> {
+    const { onFault } = this.#options
+    this.#isBreaking = true
+    onFault?.(fault, undefined)
+    const atMs = this.#elapsedMs()
+    try {
+      const outcome = await this.#executor.carryOut(fault)
+      this.log.add(fault, atMs, this.#elapsedMs(), outcome)
+      onFault?.(fault, outcome)
+    } catch (error) {
+      this.failure = error as Error
+    }
+    this.#calmFromMs = this.#elapsedMs()
+    this.#isBreaking = false
+  }
 }
 
 /** Collects acknowledgement times and tells about the last interval. */
@@ -210,6 +239,6 @@ function tooShort(sabotage: Sabotage, sent: number): MillraceError {
     fact: 'the run was too short for its sabotage, so that the check had nothing to find',
     action: 'operator',
     values: { sabotage, sent, strikesAt: SABOTAGED_COMMAND },
-    next: 'let more machines send for longer: --machines, --seconds',
+    next: 'let more machines send for longer: --machines, --seconds, --minutes',
   })
 }

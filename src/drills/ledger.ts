@@ -31,6 +31,7 @@ const EXAMPLES_MAX = 10
 export class Ledger {
   readonly #entities = new Map<string, EntityPage>()
   readonly #ackMicros: number[] = []
+  #onAck: ((micros: number) => void) | undefined
   #sent = 0
   #acked = 0
 
@@ -45,6 +46,11 @@ export class Ledger {
   /** Commands sent and not yet acknowledged. */
   get openCount(): number {
     return this.#sent - this.#acked
+  }
+
+  /** Tells each acknowledgement from now on, with the microseconds that it took. One listener at a time. */
+  onAck(listener: (micros: number) => void): void {
+    this.#onAck = listener
   }
 
   /** Acknowledgement times since the last call, in microseconds. */
@@ -66,6 +72,7 @@ export class Ledger {
     if (page?.acknowledge(number) !== true) return
     this.#acked++
     this.#ackMicros.push(micros)
+    this.#onAck?.(micros)
   }
 
   /** Holds the log against the book. */
@@ -117,30 +124,41 @@ interface EntityFinding {
   latest: number
 }
 
-/** The commands of one entity in sending order. */
+/** The commands of one entity in sending order, a few bytes each: an hour of drills sends some ten million. */
 class EntityPage {
   readonly #ats: number[] = []
-  readonly #numbers = new Map<number, number>()
-  readonly #acknowledged = new Set<number>()
+  /** Only of an entity whose times do not ascend: those of devices do. */
+  #numbers: Map<number, number> | undefined
+  readonly #isAcknowledged: boolean[] = []
 
   add(at: number): number {
-    const number = this.#ats.push(at) - 1
-    this.#numbers.set(at, number)
-    return number
+    if (at < (this.#ats.at(-1) ?? at)) this.#numbers ??= new Map(this.#ats.map((earlier, number) => [earlier, number]))
+    this.#numbers?.set(at, this.#ats.length)
+    this.#isAcknowledged.push(false)
+    return this.#ats.push(at) - 1
   }
 
   find(at: number): number | undefined {
-    return this.#numbers.get(at)
+    if (this.#numbers !== undefined) return this.#numbers.get(at)
+    let low = 0
+    let high = this.#ats.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#ats[middle] as number) < at) low = middle + 1
+      else high = middle
+    }
+    return this.#ats[low] === at ? low : undefined
   }
 
   /** False when it was acknowledged before. */
   acknowledge(number: number): boolean {
-    if (this.#acknowledged.has(number)) return false
-    this.#acknowledged.add(number)
+    if (this.#isAcknowledged[number] !== false) return false
+    this.#isAcknowledged[number] = true
     return true
   }
 
   *acknowledgedBut(seen: ReadonlySet<number> | undefined): Generator<number> {
-    for (const number of this.#acknowledged) if (seen?.has(number) !== true) yield this.#ats[number] as number
+    for (const [number, isAcknowledged] of this.#isAcknowledged.entries())
+      if (isAcknowledged && seen?.has(number) !== true) yield this.#ats[number] as number
   }
 }

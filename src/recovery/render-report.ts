@@ -19,7 +19,8 @@ export function renderReport(report: PlantReport): string {
   ]
   const verdict =
     wrong.length === 0 ? ['clean: nothing acknowledged is missing, doubled or out of order'] : wrong.map((what) => `WRONG: ${what}`)
-  return [...facts(rows), '', ...recoveryLines(report), '', ...verdict, ''].join('\n')
+  const health = report.health === undefined ? [] : [`health: ${report.health}`]
+  return [...facts(rows), '', ...faultLines(report), ...recoveryLines(report), '', ...verdict, ...health, ''].join('\n')
 }
 
 function facts(rows: readonly Row[]): string[] {
@@ -28,6 +29,15 @@ function facts(rows: readonly Row[]): string[] {
   return rows.map(
     ([label, value, remark]) => `${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)}${remark === undefined ? '' : `  ${remark}`}`,
   )
+}
+
+/** One line for each kind, with how it was done: some have a stand-in. */
+function faultLines({ faults = [] }: PlantReport): string[] {
+  if (faults.length === 0) return []
+  const rows = faults.map(({ kind, count, skipped }) => [kind, '', String(count), String(skipped)])
+  const lines = table([['fault', '', 'done', 'skipped'], ...rows])
+  const remarks = faults.map(({ how, reasons }) => [how, ...reasons.map((reason) => `skipped: ${reason}`)].join('; '))
+  return [...lines.map((line, index) => (index === 0 ? line : `${line}  ${remarks[index - 1]}`)), '']
 }
 
 /** One line for each recovery while they are few; beyond that one per seat and cause with the percentiles, since twenty kills say the same thing. */

@@ -1,9 +1,25 @@
 import { z } from 'zod'
+import { HEALTHS } from './health.js'
 import type { PlantReport } from './report.js'
 
 const count = z.int().min(0)
 const milliseconds = z.number().min(0)
 const stateHash = z.string().regex(/^[0-9a-f]{64}$/)
+
+const latencies = z.array(milliseconds.nullable())
+
+const incident = z.strictObject({
+  kind: z.string(),
+  process: z.string().describe('The seat that it hit first, such as worker/0.'),
+  atMs: milliseconds.describe('Since the start of the run.'),
+  endMs: milliseconds.describe('All seats worked again and the devices had been told of a new durable command.'),
+  quietMs: milliseconds.describe('The longest time between two acknowledgements meanwhile.'),
+  replaced: count.describe('Processes that were replaced meanwhile.'),
+  timeline: z
+    .strictObject({ fromMs: milliseconds, bucketMs: milliseconds, acked: z.array(count), ackP50Ms: latencies, ackP99Ms: latencies })
+    .optional()
+    .describe('Acknowledgements around it; a bucket without any has null.'),
+})
 
 /** Checks a report that comes from outside: a file, another process. config/report.schema.json is this as JSON Schema. */
 export const reportSchema = z
@@ -32,6 +48,20 @@ export const reportSchema = z
     eventsPerSecond: z.number().min(0),
     busRttNs: z.number().min(0).optional().describe('Median round trip of a frame over the bus, in nanoseconds.'),
     bytesPerEvent: z.number().min(0).optional().describe('Bytes on disk for one stored event.'),
+    faults: z
+      .array(
+        z.strictObject({
+          kind: z.string().describe('Such as kill, full-disk, journal-in-recovery.'),
+          count: count.describe('How often it was carried out.'),
+          skipped: count.describe('How often it could not be carried out.'),
+          reasons: z.array(z.string()).describe('Why it was skipped, each reason once.'),
+          how: z.string().describe('What was really done: some faults have a stand-in.'),
+        }),
+      )
+      .optional()
+      .describe('What was done to the plant, by kind.'),
+    incidents: z.array(incident).optional().describe('Each time that it was done, in order.'),
+    health: z.enum(HEALTHS).optional(),
   })
   .meta({
     title: 'Report of a Millrace plant',
@@ -40,8 +70,7 @@ export const reportSchema = z
 
 /** The report as it is, or a ZodError that names each field that is wrong. */
 export function parseReport(value: unknown): PlantReport {
-  const { busRttNs, bytesPerEvent, ...rest } = reportSchema.parse(value)
-  return { ...rest, ...(busRttNs === undefined ? {} : { busRttNs }), ...(bytesPerEvent === undefined ? {} : { bytesPerEvent }) }
+  return reportSchema.parse(value) as PlantReport
 }
 
 /** JSON Schema (draft 2020-12) of the report. */

@@ -1,3 +1,5 @@
+import type { Health } from './health.js'
+
 /**
  * What a run of a plant came to, in one shape everywhere: demo, drill, chaos. Plain JSON; its schema is config/report.schema.json. Times are
  * milliseconds unless the name says otherwise; percentiles of nothing are 0, and the list they come from is then empty.
@@ -24,6 +26,47 @@ export interface PlantReport {
   readonly busRttNs?: number
   /** Bytes on disk for one stored event, where it was measured. */
   readonly bytesPerEvent?: number
+  /** What was done to the plant, by kind, where that was planned: a drill. */
+  readonly faults?: readonly FaultCount[]
+  /** Each time that it was done, in order. */
+  readonly incidents?: readonly Incident[]
+  readonly health?: Health
+}
+
+/** Of one kind of fault. */
+export interface FaultCount {
+  readonly kind: string
+  readonly count: number
+  /** How often it was its turn and it could not be carried out, and why, each reason once. */
+  readonly skipped: number
+  readonly reasons: readonly string[]
+  /** What was really done: some faults have a stand-in. */
+  readonly how: string
+}
+
+/** One fault that was carried out. Times are since the start of the run. */
+export interface Incident {
+  readonly kind: string
+  /** The seat that it hit first: `worker/0`. */
+  readonly process: string
+  readonly atMs: number
+  /** All seats worked again and the devices had been told of a new durable command. */
+  readonly endMs: number
+  /** The longest time between two acknowledgements that the devices saw meanwhile. */
+  readonly quietMs: number
+  /** Processes that were replaced meanwhile. */
+  readonly replaced: number
+  /** From a second before to a second behind it; only the longest few of each kind have one. */
+  readonly timeline?: Timeline
+}
+
+/** Acknowledgements in buckets of equal length, the first of which begins at `fromMs`; a bucket without any has no percentiles. */
+export interface Timeline {
+  readonly fromMs: number
+  readonly bucketMs: number
+  readonly acked: readonly number[]
+  readonly ackP50Ms: readonly (number | null)[]
+  readonly ackP99Ms: readonly (number | null)[]
 }
 
 /** SHA-256 over all entities' states, 64 hex digits: as the workers held them, and as a replay of the log folds them. */

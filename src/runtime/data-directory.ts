@@ -14,6 +14,7 @@ export function dataPaths(directory: string): {
   readonly ingest: string
   readonly logs: string
   readonly reports: string
+  readonly drills: string
 } {
   const run = join(directory, 'run')
   return {
@@ -25,6 +26,7 @@ export function dataPaths(directory: string): {
     ingest: join(directory, 'ingest'),
     logs: join(directory, 'logs'),
     reports: join(directory, 'recoveries'),
+    drills: join(directory, 'drills'),
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { MillraceError } from '#base/errors.js'
-import { callControl } from '#processes/control-client.js'
+import { callControl, streamControl } from '#processes/control-client.js'
 import type { Role } from '#processes/process-role.js'
 import { startToolProcess, type ToolProcess } from '#processes/tool-process.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
@@ -70,6 +70,16 @@ export class PlantSession {
     return ((await this.#ask('kill', { role, slot })) as { pid: number }).pid
   }
 
+  /** Resolves when every seat works. */
+  async ready(withinMs: number): Promise<void> {
+    await this.#ask('ready', {}, withinMs)
+  }
+
+  /** What the supervisor says from now on, until it ends or `signal` aborts. */
+  events(signal: AbortSignal): AsyncIterable<unknown> {
+    return streamControl(dataPaths(this.dataDirectory).supervisorSocket, 'events', {}, { signal })
+  }
+
   /** Asks a process of the plant. */
   call(role: Role, slot: number, name: string, args: unknown = {}, timeoutMs = 60_000): Promise<unknown> {
     return this.#ask('call', { role, slot, name, args, timeoutMs }, timeoutMs)
@@ -81,9 +91,9 @@ export class PlantSession {
     await this.#supervisor?.ended
   }
 
-  /** Starts a new supervisor in place of the dead one: what an operator's service manager does. */
-  async restartSupervisor(): Promise<void> {
-    this.#supervisor = await startSupervisor(this.#place)
+  /** Starts a new supervisor in place of the dead one: what an operator's service manager does. `env` overrides what it was given before. */
+  async restartSupervisor(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#supervisor = await startSupervisor({ ...this.#place, env: { ...this.#place.env, ...env } })
   }
 
   /** Stops a plant of the session's own; leaves another one running. */

@@ -1,59 +1,112 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { MillraceError } from '#base/errors.js'
+import type { DiskPressure } from '#drills/disk-pressure.js'
 import type { LoggedCommand } from '#drills/ledger.js'
-import type { PlantUnderTest } from '#drills/drill-run.js'
+import type { PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
+import { notRecovered } from '#drills/supervision-watch.js'
 import { PlantHash, type PlantModel } from '#entity/index.js'
 import { OUTCOME_NONE } from '#journal/append-frame.js'
-import { seatName, type Role } from '#processes/process-role.js'
+import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
+import type { SupervisionEvent } from '#processes/supervision-event.js'
+import { WHOLE_PLANT } from '#recovery/health.js'
 import type { Recovery, StateHashes } from '#recovery/report.js'
 import { JournalAccess } from './journal-access.js'
 import type { PlantSession } from './plant-session.js'
 import { replayHashOf } from './replay-hash.js'
+import { ROOM_EVENT } from './role-process.js'
+import { StoppedProcesses } from './stopped-processes.js'
 
 const BACK_WITHIN_MS = 30_000
+const FULL_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 2
 const IDLE_WITHIN_MS = 30_000
+const TEND_EVERY_MS = 100
+
+export interface SessionUnderTestOptions {
+  readonly session: PlantSession
+  readonly plant: PlantModel
+  readonly workers: number
+  /** What fills the disk, or why it cannot be filled. */
+  readonly disk: DiskPressure | string
+}
 
 /** A plant of many processes as drills break it and look into it. */
 export class SessionUnderTest implements PlantUnderTest {
   readonly #session: PlantSession
   readonly #plant: PlantModel
   readonly #workers: number
+  readonly #disk: DiskPressure | string
+  readonly #firstPosition: number
+  readonly #listeners = new Set<(event: SupervisionEvent) => void>()
+  readonly #stopped = new StoppedProcesses()
+  readonly #closing = new AbortController()
+  readonly #following: Promise<void>
+  readonly #tending: NodeJS.Timeout | undefined
 
-  constructor(session: PlantSession, plant: PlantModel, workers: number) {
+  /** What is in the log already belongs to earlier runs. */
+  static async open(options: SessionUnderTestOptions): Promise<SessionUnderTest> {
+    return new SessionUnderTest(options, await withLog(options.session, (access) => access.endPosition()))
+  }
+
+  private constructor({ session, plant, workers, disk }: SessionUnderTestOptions, firstPosition: number) {
     this.#session = session
     this.#plant = plant
     this.#workers = workers
+    this.#disk = disk
+    this.#firstPosition = firstPosition
+    this.#following = this.#follow()
+    if (typeof disk !== 'string') this.#tending = setInterval(() => disk.tend(), TEND_EVERY_MS).unref()
   }
 
-  async breakAndRecover(role: Role, slot: number): Promise<Recovery> {
-    if (role === 'supervisor') return this.#breakSupervisor()
-    const { recoveryCount } = await this.#session.status()
-    const startedMs = performance.now()
-    await this.#session.kill(role, slot)
-    for (;;) {
-      const status = await this.#session.status()
-      const found = status.recoveries.slice(recoveryCount - status.recoveryCount).find((one) => one.process === seatName({ role, slot }))
-      if (status.recoveryCount > recoveryCount && found !== undefined) return asReported(found)
-      if (performance.now() - startedMs > BACK_WITHIN_MS) throw notBack(seatName({ role, slot }))
-      await delay(LOOK_EVERY_MS)
-    }
+  kill({ role, slot }: Seat<ChildRole>): Promise<number> {
+    return this.#session.kill(role, slot)
   }
 
-  async #breakSupervisor(): Promise<Recovery> {
+  async stop(seat: Seat): Promise<StoppedProcess> {
+    return this.#stopped.stop(seat, await this.#pidOf(seat))
+  }
+
+  async crash(what: 'supervisor' | 'everything'): Promise<Recovery> {
+    const { processes } = await this.#session.status()
     const startedMs = performance.now()
-    await this.#session.killSupervisor()
+    const killed = this.#session.killSupervisor()
+    if (what === 'everything') for (const { role, pid } of processes) if (role !== 'supervisor' && pid !== null) killHard(pid)
+    await killed
     const reapedMs = performance.now()
-    await this.#session.restartSupervisor()
+    await this.#session.restartSupervisor(reserveOf(this.#disk))
     const readyMs = performance.now()
     const phases = { noticed: 0, reaped: reapedMs - startedMs, started: 0, ready: readyMs - reapedMs }
-    return { process: 'supervisor/0', cause: 'SIGKILL', rtoMs: readyMs - startedMs, entities: 0, events: 0, phases }
+    const process = what === 'everything' ? WHOLE_PLANT : 'supervisor/0'
+    return { process, cause: 'SIGKILL', rtoMs: readyMs - startedMs, entities: 0, events: 0, phases }
+  }
+
+  async fillDisk(): Promise<string | undefined> {
+    const disk = this.#disk
+    if (typeof disk === 'string') return disk
+    const said = this.#untilOutOfRoom()
+    const whyNot = disk.fill()
+    if (whyNot !== undefined) return whyNot
+    if (await said) return undefined
+    disk.empty()
+    return `the plant did not notice within ${FULL_WITHIN_MS} ms that the disk is full`
+  }
+
+  async emptyDisk(): Promise<void> {
+    if (typeof this.#disk !== 'string') this.#disk.empty()
+  }
+
+  whenReady(): Promise<void> {
+    return this.#session.ready(BACK_WITHIN_MS)
+  }
+
+  onEvent(listener: (event: SupervisionEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   async *log(): AsyncGenerator<LoggedCommand> {
     const access = await JournalAccess.open(this.#session.dataDirectory)
     try {
-      for await (const { entity, version, at, outcomeKind } of access.query({ receipts: true })) {
+      for await (const { entity, version, at, outcomeKind } of access.query({ receipts: true, from: this.#firstPosition })) {
         if (outcomeKind !== OUTCOME_NONE) yield { entity, version, at }
       }
     } finally {
@@ -67,43 +120,82 @@ export class SessionUnderTest implements PlantUnderTest {
       await this.#untilIdle(slot)
       live.merge(((await this.#session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
     }
-    const access = await JournalAccess.open(this.#session.dataDirectory)
-    try {
-      return { live: live.hex(), replayed: await replayHashOf(access, this.#plant) }
-    } finally {
-      await access.close()
-    }
+    return { live: live.hex(), replayed: await withLog(this.#session, (access) => replayHashOf(access, this.#plant)) }
   }
 
   async size(): Promise<{ readonly rows: number; readonly bytes: number }> {
-    const access = await JournalAccess.open(this.#session.dataDirectory)
-    try {
-      const { endPosition, storedBytes } = await access.summary()
-      return { rows: endPosition, bytes: storedBytes }
-    } finally {
-      await access.close()
+    const { endPosition, storedBytes } = await withLog(this.#session, (access) => access.summary())
+    return { rows: endPosition, bytes: storedBytes }
+  }
+
+  /** Wakes what a drill that failed left stopped, and gives the disk back. Before the session is closed. */
+  async close(): Promise<void> {
+    clearInterval(this.#tending)
+    this.#stopped.wakeAll()
+    await this.emptyDisk()
+    this.#closing.abort()
+    await this.#following
+  }
+
+  async #pidOf(seat: Seat): Promise<number | undefined> {
+    if (seat.role === 'supervisor') return this.#session.supervisorPid
+    const { processes } = await this.#session.status()
+    return processes.find(({ role, slot }) => role === seat.role && slot === seat.slot)?.pid ?? undefined
+  }
+
+  /** One supervisor after the other. */
+  async #follow(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        for await (const event of this.#session.events(signal)) for (const listener of this.#listeners) listener(event as SupervisionEvent)
+      } catch {
+        await delay(LOOK_EVERY_MS)
+      }
     }
+  }
+
+  #untilOutOfRoom(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle(false), FULL_WITHIN_MS).unref()
+      const unsubscribe = this.onEvent((event) => {
+        if (event.kind === 'reported' && event.name === ROOM_EVENT) settle(true)
+      })
+      const settle = (isSaid: boolean) => {
+        clearTimeout(timer)
+        unsubscribe()
+        resolve(isSaid)
+      }
+    })
   }
 
   async #untilIdle(slot: number): Promise<void> {
     const deadlineMs = performance.now() + IDLE_WITHIN_MS
     while ((await this.#session.call('worker', slot, 'idle')) !== true) {
-      if (performance.now() > deadlineMs) throw notBack(seatName({ role: 'worker', slot }))
+      if (performance.now() > deadlineMs) throw notRecovered(`${seatName({ role: 'worker', slot })} is idle`)
       await delay(LOOK_EVERY_MS)
     }
   }
 }
 
-/** Without what only the log of recoveries keeps. */
-function asReported({ process, cause, rtoMs, entities, events, phases }: Recovery): Recovery {
-  return { process, cause, rtoMs, entities, events, phases }
+/** What a plant that is about to start has to be told so that its disk can be made full. */
+export function reserveOf(disk: DiskPressure | string): Readonly<Record<string, string>> {
+  return typeof disk === 'string' ? {} : { MILLRACE_JOURNAL__RESERVE_BYTES: String(disk.newReserve()) }
 }
 
-function notBack(process: string): MillraceError {
-  return new MillraceError('ERR_NOT_RECOVERED', {
-    fact: 'a process did not come back to work in time',
-    action: 'operator',
-    values: { process },
-    next: 'look at the logs folder of the data directory',
-  })
+async function withLog<T>(session: PlantSession, ask: (access: JournalAccess) => Promise<T>): Promise<T> {
+  const access = await JournalAccess.open(session.dataDirectory)
+  try {
+    return await ask(access)
+  } finally {
+    await access.close()
+  }
+}
+
+function killHard(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }

@@ -192,6 +192,9 @@ describe('a question asked wrongly', () => {
     [['tail', '--lines', '-1'], /not a whole number/],
     [['drill', '--kill', 'everybody'], /no such process.*one of worker, journal, gateway, supervisor/],
     [['drill', '--times', '0'], /not a whole number/],
+    [['drill', '--scenario', 'flood,rain'], /no such scenario.*all, or some of kill, stop/],
+    [['drill', '--chaos', '--minutes', '0'], /not a number above 0/],
+    [['drill', '--chaos', '--kill', 'worker'], /only one of these at a time/],
     [['demo', '--sabotage', 'spill'], /no such sabotage.*lose, duplicate, reorder/],
     [['ingest', 'csv', 'file.csv'], /there is no --map/],
   ])('ends with 2 and says what is wrong: %j', async (words, said) => {

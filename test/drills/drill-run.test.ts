@@ -1,15 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { FakeClock } from '#base/clock.js'
-import { DeviceFleet } from '#drills/device-fleet.js'
-import { type DrillProgress, type Fault, type PlantUnderTest, runDrill } from '#drills/drill-run.js'
-import { Ledger, type LoggedCommand } from '#drills/ledger.js'
+import type { LoggedCommand } from '#drills/ledger.js'
 import type { Sabotage } from '#drills/sabotage.js'
-import { seatName, type Role } from '#processes/process-role.js'
-import { isClean, type Recovery } from '#recovery/report.js'
-import { FakeDoor, type FakeDoorOptions } from '../ingest/fake-door.js'
-import { deviceScript, entityOf } from './device-script.js'
-
-const HASH = 'ab'.repeat(32)
+import { isClean } from '#recovery/report.js'
+import { entityOf } from './device-script.js'
+import { HASH } from './door-plant.js'
+import { drill, faultOf, kill } from './drill-rig.js'
 
 describe('a drill of an honest plant', () => {
   test('ends with a clean report of everything that was sent', async () => {
@@ -20,28 +15,66 @@ describe('a drill of an honest plant', () => {
     expect(result.report.stateHash).toEqual({ live: HASH, replayed: HASH })
     expect(result.report.eventsPerSecond).toBeCloseTo(2000, -2)
     expect(result.report.bytesPerEvent).toBe(10)
-    expect(plant.broken).toEqual([])
+    expect(plant.done).toEqual([])
   })
 
   test('breaks what it is told to, in order, one thing at a time, and keeps what came of it', async () => {
-    const { result, plant } = await drill({ runMs: 100, faults: [fault('worker', 1), fault('journal', 0), fault('supervisor', 0)] })
+    const { result, plant } = await drill({
+      runMs: 100,
+      faults: [kill('worker', 1), kill('journal', 0), faultOf('supervisor', 'supervisor')],
+    })
 
-    expect(plant.broken).toEqual(['worker/1', 'journal/0', 'supervisor/0'])
-    expect(plant.brokenAtOnceMax).toBe(1)
-    expect(result.report.recoveries.map(({ process }) => process)).toEqual(plant.broken)
-    expect(result.report.rtoMs).toEqual({ p50: 40, p99: 40, max: 40 })
+    const { report } = result
+    expect(plant.done).toEqual(['kill worker/1', 'kill journal/0', 'crash supervisor'])
+    expect(report.recoveries.map(({ process, rtoMs }) => [process, rtoMs])).toEqual([
+      ['worker/1', 40],
+      ['journal/0', 40],
+      ['supervisor/0', 200],
+    ])
+    expect(report.rtoMs).toMatchObject({ p50: 40, max: 200 })
+    expect(report.health).toBe('EXCELLENT')
+  })
+
+  test('counts its faults by kind, and tells what the devices saw around each', async () => {
+    const { result } = await drill({ runMs: 3000, faults: [kill('worker', 0, 1500), faultOf('flood', 'gateway', 0, 20)] })
+
+    const { faults, incidents } = result.report
+    expect(faults).toMatchObject([
+      { kind: 'kill', count: 1, skipped: 0, reasons: [] },
+      { kind: 'flood', count: 1, skipped: 0, reasons: [] },
+    ])
+    expect(incidents).toMatchObject([
+      { kind: 'kill', process: 'worker/0', atMs: 1500, replaced: 1 },
+      { kind: 'flood', process: 'gateway/0', replaced: 0 },
+    ])
+    const [{ endMs, timeline } = { endMs: 0 }] = incidents ?? []
+    expect(endMs).toBeLessThan(1600)
+    expect(timeline).toMatchObject({ fromMs: 500, bucketMs: 100 })
+    expect(timeline?.acked.slice(0, 12)).toEqual(Array.from({ length: 12 }, () => 200))
+  })
+
+  test('has a fault that could not be carried out in the report, with why', async () => {
+    const { result, outcomes } = await drill({
+      runMs: 100,
+      faults: [faultOf('full-disk', 'journal', 0, 100)],
+      whyNotFull: 'no room to play',
+    })
+
+    expect(outcomes).toEqual([{ recoveries: [], skipped: 'no room to play' }])
+    expect(result.report.faults).toMatchObject([{ kind: 'full-disk', count: 0, skipped: 1, reasons: ['no room to play'] }])
+    expect(result.report.incidents).toEqual([])
   })
 
   test('breaks things at their times, while devices send', async () => {
-    const { plant } = await drill({ runMs: 2000, faults: [fault('worker', 0, 500), fault('gateway', 0, 1500)] })
+    const { plant } = await drill({ runMs: 2000, faults: [kill('worker', 0, 500), kill('gateway', 0, 1500)] })
 
-    expect(plant.brokenAtMs).toEqual([500, 1500])
+    expect(plant.doneAtMs).toEqual([500, 1500])
   })
 
-  test('goes on until the last fault is recovered, also when the run is shorter', async () => {
-    const { result } = await drill({ runMs: 10, faults: [fault('journal', 0)] })
+  test('goes on until the last fault is recovered, also when the run is shorter, but begins none that it can do without', async () => {
+    const { result } = await drill({ runMs: 10, faults: [kill('journal', 0), { ...kill('worker', 0), isOptional: true }] })
 
-    expect(result.report.recoveries).toHaveLength(1)
+    expect(result.report.recoveries.map(({ process }) => process)).toEqual(['journal/0'])
     expect(result.report.sent).toBeGreaterThan(20 * 30)
   })
 
@@ -92,7 +125,7 @@ describe('a drill with a sabotage', () => {
     ['duplicate', { ackedMissing: 0, duplicated: 1, outOfOrder: 0 }],
     ['reorder', { ackedMissing: 0, duplicated: 0, outOfOrder: 1 }],
   ])('to %s reports exactly that one', async (sabotage, faults) => {
-    const { result } = await drill({ runMs: 1000, sabotage, faults: [fault('worker', 0)] })
+    const { result } = await drill({ runMs: 1000, sabotage, faults: [kill('worker', 0)] })
 
     expect(result.report).toMatchObject(faults)
     expect(result.invented).toBe(0)
@@ -121,88 +154,12 @@ describe('a drill that comes to nothing', () => {
   })
 
   test('hands on that a process did not come back', async () => {
-    await expect(drill({ runMs: 100, faults: [fault('worker', 9)] })).rejects.toThrow('no such seat')
+    await expect(drill({ runMs: 100, faults: [kill('worker', 9)] })).rejects.toThrow('no such seat')
   })
 })
-
-function fault(role: Role, slot: number, atMs?: number): Fault {
-  return { role, slot, ...(atMs === undefined ? {} : { atMs }) }
-}
 
 /** The first two commands of one device change places. */
 function swapped(log: LoggedCommand[]): LoggedCommand[] {
   const second = log.findIndex(({ entity }, index) => index > 0 && entity === (log[0] as LoggedCommand).entity)
   return log.with(0, log[second] as LoggedCommand).with(second, log[0] as LoggedCommand)
-}
-
-interface Setting {
-  readonly runMs: number
-  readonly faults?: readonly Fault[]
-  readonly door?: FakeDoorOptions
-  readonly sabotage?: Sabotage
-  readonly tamper?: (log: LoggedCommand[]) => LoggedCommand[]
-  readonly replayed?: string
-}
-
-/** A drill of twenty devices that speak every 10 ms, on a clock that runs as fast as it can. */
-async function drill(setting: Setting) {
-  const clock = new FakeClock()
-  const door = new FakeDoor({ capacity: 100_000, ...setting.door })
-  const ledger = new Ledger()
-  const plant = new DoorPlant(door, clock, setting)
-  const progress: DrillProgress[] = []
-  const fleet = new DeviceFleet({ door, script: deviceScript(20, 10), ledger, clock, sabotage: setting.sabotage })
-  const { runMs, faults = [] } = setting
-  let isOver = false
-  const running = runDrill({ plant, fleet, ledger, clock, faults, runMs, onProgress: (one) => progress.push(one) }).finally(() => {
-    isOver = true
-  })
-  running.catch(() => undefined)
-  while (!isOver) {
-    clock.advance(10)
-    await new Promise(setImmediate)
-  }
-  return { result: await running, plant, progress }
-}
-
-/** A plant whose log is what its door took, and which is back 40 ms after it was broken. */
-class DoorPlant implements PlantUnderTest {
-  readonly broken: string[] = []
-  readonly brokenAtMs: number[] = []
-  brokenAtOnceMax = 0
-  #brokenCount = 0
-  readonly #door: FakeDoor
-  readonly #clock: FakeClock
-  readonly #startMs: number
-  readonly #setting: Setting
-
-  constructor(door: FakeDoor, clock: FakeClock, setting: Setting) {
-    this.#door = door
-    this.#clock = clock
-    this.#startMs = clock.monotonicMs()
-    this.#setting = setting
-  }
-
-  async breakAndRecover(role: Role, slot: number): Promise<Recovery> {
-    if (slot > 2) throw new Error('no such seat')
-    this.broken.push(seatName({ role, slot }))
-    this.brokenAtMs.push(this.#clock.monotonicMs() - this.#startMs)
-    this.brokenAtOnceMax = Math.max(this.brokenAtOnceMax, ++this.#brokenCount)
-    await new Promise<void>((resolve) => this.#clock.after(40, resolve))
-    this.#brokenCount--
-    return { process: seatName({ role, slot }), cause: 'SIGKILL', rtoMs: 40, entities: 0, events: 0, phases: { ready: 40 } }
-  }
-
-  async *log(): AsyncGenerator<LoggedCommand> {
-    const log = [...this.#door.stored, ...this.#door.refused].map(({ entity, at = 0 }, version) => ({ entity, version, at }))
-    yield* this.#setting.tamper?.(log) ?? log
-  }
-
-  async stateHashes() {
-    return { live: HASH, replayed: this.#setting.replayed ?? HASH }
-  }
-
-  async size() {
-    return { rows: this.#door.stored.length, bytes: this.#door.stored.length * 10 }
-  }
 }

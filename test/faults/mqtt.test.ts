@@ -3,14 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { PlantModel } from '#entity/index.js'
 import type { Role } from '#processes/process-role.js'
-import { Machine } from '#plant/machine.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
-import { SessionUnderTest } from '#runtime/session-under-test.js'
 import { writePressPlant } from '../ingest/press-plant.js'
+import { breakAndRecover } from '../processes/break-and-recover.js'
 import { soakTimes } from '../soak.js'
 import { missingMosquitto, startAedes, startMosquitto } from './brokers.js'
 import { MqttDevices } from './mqtt-devices.js'
@@ -67,11 +65,11 @@ async function startPlant(url: string, options: object): Promise<PlantSession> {
 }
 
 /** One burst with its kills; over when the broker has all of it and whoever was killed works again. */
-async function runTurn(devices: MqttDevices, plant: SessionUnderTest, count: number, { kills }: Turn): Promise<string[]> {
+async function runTurn(devices: MqttDevices, session: PlantSession, count: number, { kills }: Turn): Promise<string[]> {
   const start = devices.ackedCount
   const broken = kills.map(async ({ role, slot, at }) => {
     while (devices.ackedCount < start + count * at) await delay(1)
-    return (await plant.breakAndRecover(role, slot)).process
+    return breakAndRecover(session, role, slot)
   })
   const [, ...killed] = await Promise.all([devices.publish(count), ...broken])
   return killed
@@ -124,7 +122,6 @@ function whatIsWrong(log: readonly (readonly number[])[], accepted: readonly num
 
 async function runOver(url: string, messages: number, options: object): Promise<Run> {
   const session = await startPlant(url, options)
-  const plant = new SessionUnderTest(session, new PlantModel([Machine]), WORKERS)
   const devices = await MqttDevices.connect(url, { devices: DEVICES, connections: 5 })
   onTestFinished(() => devices.close())
 
@@ -132,7 +129,7 @@ async function runOver(url: string, messages: number, options: object): Promise<
   for (let turn = 0; devices.ackedCount < messages; turn++) {
     const { share, kills } = ROUND[turn % ROUND.length] as Turn
     const count = Math.min(messages - devices.ackedCount, Math.ceil(Math.min(messages, ROUND_MAX) * share))
-    for (const process of await runTurn(devices, plant, count, { share, kills })) killed.add(process)
+    for (const process of await runTurn(devices, session, count, { share, kills })) killed.add(process)
   }
   const log = await logged(session.dataDirectory, messages)
   return {

@@ -5,14 +5,12 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { PlantModel } from '#entity/index.js'
 import { Prng } from '#base/prng.js'
-import { Machine } from '#plant/machine.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { packageRoot } from '#runtime/package-root.js'
 import { PlantSession } from '#runtime/plant-session.js'
-import { SessionUnderTest } from '#runtime/session-under-test.js'
 import { writePressPlant } from '../ingest/press-plant.js'
+import { breakAndRecover } from '../processes/break-and-recover.js'
 import { isSoak, soakSeed, soakTimes } from '../soak.js'
 import { missingMosquitto } from './brokers.js'
 import { checkDelivery, type DeliveryReport, type Expected } from './delivery-check.js'
@@ -81,7 +79,6 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
     env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1' },
   })
   onTestFinished(() => session.close())
-  const plant = new SessionUnderTest(session, new PlantModel([Machine]), 1)
   const feeder = await SampleFeeder.start(session.dataDirectory, ENTITIES)
   const place = { data: session.dataDirectory, url: broker.url }
 
@@ -92,7 +89,7 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
     const count = 1 + prng.below(MESSAGES_MAX)
     const other = (kill + 1) % ALSO_EVERY === 0 ? alsoKills[Math.floor(kill / ALSO_EVERY) % alsoKills.length] : undefined
     if (other === 'broker') await broker.restart()
-    else if (other !== undefined) await plant.breakAndRecover(other, 0)
+    else if (other !== undefined) await breakAndRecover(session, other)
     await untilEach(running, count, `kill ${kill} of seed ${SEED}`)
     await Promise.all(running.map((one) => one.kill()))
   }

@@ -2,17 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { PlantModel } from '#entity/index.js'
 import type { Row } from '#journal/index.js'
-import { Machine } from '#plant/machine.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { openSubscription } from '#runtime/open-subscription.js'
 import { PlantSession } from '#runtime/plant-session.js'
-import { SessionUnderTest } from '#runtime/session-under-test.js'
 import { ProgramUnderTest, until } from '../apps/program-under-test.js'
 import { SampleFeeder } from '../faults/sample-feeder.js'
 import { Broker } from '../ingest/broker.js'
 import { writePressPlant } from '../ingest/press-plant.js'
+import { breakAndRecover } from './break-and-recover.js'
 
 const ENTITIES = 10
 
@@ -48,7 +46,7 @@ async function endPosition(): Promise<number> {
   }
 }
 
-const breakJournal = () => new SessionUnderTest(session, new PlantModel([Machine]), 1).breakAndRecover('journal', 0)
+const breakJournal = () => breakAndRecover(session, 'journal')
 
 describe('the log of a plant, read from another process', () => {
   beforeAll(async () => {

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { isClean, type PlantReport, percentile, type Recovery, rtoOf, whatIsWrong } from '#recovery/report.js'
+import { isClean, type PlantReport, percentile, rtoOf, whatIsWrong } from '#recovery/report.js'
 import { parseReport, reportJsonSchema } from '#recovery/report-schema.js'
 import { renderReport } from '#recovery/render-report.js'
-
-const HASH = 'ab'.repeat(32)
+import { drillReport, HASH, recoveryOf, reportOf } from './sample-report.js'
 
 describe('a report of a run without loss', () => {
   test('is clean', () => {
@@ -15,6 +14,18 @@ describe('a report of a run without loss', () => {
     const report = reportOf({ recoveries: [recoveryOf({})], busRttNs: 180, bytesPerEvent: 12.5 })
 
     expect(parseReport(JSON.parse(JSON.stringify(report)))).toEqual(report)
+  })
+
+  test('passes its schema unchanged with faults, incidents and health', () => {
+    expect(parseReport(JSON.parse(JSON.stringify(drillReport())))).toEqual(drillReport())
+  })
+
+  test('is rendered with its faults and its health', () => {
+    const text = renderReport(drillReport())
+
+    expect(text).toMatch(/^full-disk +1 +2 +/m)
+    expect(text).toContain('skipped: others made <room> on it')
+    expect(text).toContain('health: GOOD')
   })
 
   test('is rendered with every number of it', () => {
@@ -88,32 +99,3 @@ describe('percentiles', () => {
     expect(rtoOf(recoveries)).toEqual({ p50: 20, p99: 29.8, max: 30 })
   })
 })
-
-function reportOf(parts: Partial<PlantReport>): PlantReport {
-  return {
-    sent: 100,
-    acked: 100,
-    durable: 100,
-    ackedMissing: 0,
-    duplicated: 0,
-    outOfOrder: 0,
-    stateHash: { live: HASH, replayed: HASH },
-    recoveries: [],
-    rtoMs: { p50: 0, p99: 0, max: 0 },
-    ackMs: { p50: 1.5, p99: 9 },
-    eventsPerSecond: 1000,
-    ...parts,
-  }
-}
-
-function recoveryOf(parts: Partial<Recovery>): Recovery {
-  return {
-    process: 'worker/0',
-    cause: 'SIGKILL',
-    rtoMs: 20,
-    entities: 10,
-    events: 100,
-    phases: { noticed: 1, reaped: 0, started: 4, ready: 15 },
-    ...parts,
-  }
-}

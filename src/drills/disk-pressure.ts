@@ -1,0 +1,98 @@
+import { randomFillSync } from 'node:crypto'
+import { closeSync, ftruncateSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+
+const MEGABYTE = 1 << 20
+/** The ballast never takes more. */
+export const BALLAST_BYTES_MAX = 256 * MEGABYTE
+/** At first, so that there is as much to give as to take when others fill the disk or make room on it. */
+const BALLAST_BYTES_FIRST = 160 * MEGABYTE
+/** What the plant may write above its reserve while the disk is not to be full. */
+const ROOM_BYTES = 24 * MEGABYTE
+const ROOM_BYTES_OFF = 8 * MEGABYTE
+/** A full disk lacks so much. */
+const LACKING_BYTES = 2 * MEGABYTE
+/** Below this the ballast itself would be most of what is free. */
+const FREE_BYTES_MIN = 2 * BALLAST_BYTES_MAX
+/** What the configuration takes as a reserve. */
+const RESERVE_BYTES_MAX = 2 ** 40
+const NAME = 'drill-ballast'
+
+/**
+ * Makes the disk of a plant full without filling it. The plant is started with a reserve a little below what is free, and a ballast file, bounded by
+ * 256 MiB, grows and shrinks: what is free stays a little above the reserve, whatever others do to the disk, or below it while it is to be full. Bytes are
+ * random, since file systems that compress would make nothing of zeros.
+ */
+export class DiskPressure {
+  readonly #directory: string
+  readonly #path: string
+  readonly #file: number
+  readonly #piece = randomFillSync(Buffer.alloc(MEGABYTE))
+  #reserveBytes = 0
+  #ballastBytes = 0
+  #wantedBytes = ROOM_BYTES
+
+  /** In a directory that is there. Says why it cannot be done on its file system. */
+  static open(directory: string): DiskPressure | string {
+    const free = freeBytes(directory)
+    if (free < FREE_BYTES_MIN) return `less than ${FREE_BYTES_MIN / MEGABYTE} MiB are free on the disk, and a drill must not fill it`
+    if (free > RESERVE_BYTES_MAX) return 'more is free on the disk than journal.reserveBytes can be'
+    return new DiskPressure(directory)
+  }
+
+  /** By `open` only. */
+  private constructor(directory: string) {
+    this.#directory = directory
+    this.#path = join(directory, NAME)
+    this.#file = openSync(this.#path, 'w', 0o600)
+    this.#resize(BALLAST_BYTES_FIRST)
+  }
+
+  /** For a plant that is about to start: its `journal.reserveBytes` at what is free now. */
+  newReserve(): number {
+    this.#reserveBytes = Math.max(0, freeBytes(this.#directory) - ROOM_BYTES)
+    return this.#reserveBytes
+  }
+
+  /** Keeps up with what others do to the disk; to be called several times a second. */
+  tend(): void {
+    const offBytes = this.#roomBytes - this.#wantedBytes
+    if (Math.abs(offBytes) > ROOM_BYTES_OFF || (this.#wantedBytes < 0 && offBytes > 0)) this.#resize(this.#ballastBytes + offBytes)
+  }
+
+  /** From now on there is less than the reserve. Says why it cannot be done; then there still is room. */
+  fill(): string | undefined {
+    this.#wantedBytes = -LACKING_BYTES
+    this.tend()
+    if (this.#roomBytes < 0) return undefined
+    this.empty()
+    return `others made more room on the disk than a ballast of ${BALLAST_BYTES_MAX / MEGABYTE} MiB can take`
+  }
+
+  empty(): void {
+    this.#wantedBytes = ROOM_BYTES
+    this.tend()
+  }
+
+  remove(): void {
+    closeSync(this.#file)
+    rmSync(this.#path, { force: true })
+  }
+
+  /** Free above the reserve. */
+  get #roomBytes(): number {
+    return freeBytes(this.#directory) - this.#reserveBytes
+  }
+
+  #resize(bytes: number): void {
+    const wanted = Math.max(0, Math.min(BALLAST_BYTES_MAX, Math.ceil(bytes / MEGABYTE) * MEGABYTE))
+    for (; this.#ballastBytes < wanted; this.#ballastBytes += MEGABYTE) writeSync(this.#file, this.#piece, 0, MEGABYTE, this.#ballastBytes)
+    if (this.#ballastBytes > wanted) ftruncateSync(this.#file, wanted)
+    this.#ballastBytes = wanted
+  }
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
+}

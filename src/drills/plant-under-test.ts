@@ -1,0 +1,32 @@
+import type { ChildRole, Seat } from '#processes/process-role.js'
+import type { SupervisionEvent } from '#processes/supervision-event.js'
+import type { Recovery, StateHashes } from '#recovery/report.js'
+import type { LoggedCommand } from './ledger.js'
+
+/** The plant as a drill sees it: something to break, and something to look into afterwards. */
+export interface PlantUnderTest {
+  /** SIGKILLs the seat's holder through its supervisor, whose clock then begins at the kill; the pid. Rejects with ERR_SEAT_EMPTY when nobody holds it. */
+  kill(seat: Seat<ChildRole>): Promise<number>
+  /** SIGSTOPs the seat's holder. Rejects with ERR_SEAT_EMPTY. */
+  stop(seat: Seat): Promise<StoppedProcess>
+  /** SIGKILLs the supervisor, or every process at the same time, and starts the plant again as a service manager would; resolves when all of it works. */
+  crash(what: 'supervisor' | 'everything'): Promise<Recovery>
+  /** Takes the room on the disk and resolves when the plant says that it has none; says why it cannot be done here, and has done nothing then. */
+  fillDisk(): Promise<string | undefined>
+  /** Gives the room back. Safe to call again. */
+  emptyDisk(): Promise<void>
+  /** Resolves when every seat works. */
+  whenReady(): Promise<void>
+  /** Tells what the supervisor says from now on, until the answer is called. */
+  onEvent(listener: (event: SupervisionEvent) => void): () => void
+  /** The rows of this run that end commands, in global order. */
+  log(): AsyncIterable<LoggedCommand>
+  stateHashes(): Promise<StateHashes>
+  size(): Promise<{ readonly rows: number; readonly bytes: number }>
+}
+
+export interface StoppedProcess {
+  readonly pid: number
+  /** SIGCONT, to the process that was stopped and no other. Safe to call again. */
+  wake(): void
+}

@@ -1,0 +1,89 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type RanDrill, ranDrill } from './ran-drill.js'
+
+const clean = { ackedMissing: 0, duplicated: 0, outOfOrder: 0 }
+const HASH = /^[0-9a-f]{64}$/
+
+describe('millrace demo', () => {
+  let demo: RanDrill
+
+  beforeAll(async () => {
+    demo = await ranDrill(['demo', '--machines', '200', '--seconds', '5', '--json'])
+  })
+
+  test('ends well, and its report keeps to its schema', () => {
+    expect(demo).toMatchObject({ code: 0, stderr: '' })
+    expect(demo.report).toMatchObject(clean)
+    expect(demo.report.sent).toBeGreaterThan(2000)
+    expect(demo.report.acked).toBe(demo.report.sent)
+    expect(demo.report.durable).toBe(demo.report.sent)
+  })
+
+  test('has replaced a worker, the journal and the gateway', () => {
+    const { recoveries, rtoMs } = demo.report
+
+    expect(recoveries.map(({ process, cause }) => `${process} ${cause}`)).toEqual([
+      'worker/0 SIGKILL',
+      'journal/0 SIGKILL',
+      'gateway/0 SIGKILL',
+    ])
+    expect(recoveries[0]?.entities).toBeGreaterThan(0)
+    expect(recoveries[0]?.events).toBeGreaterThan(0)
+    for (const { rtoMs: own, phases } of recoveries) {
+      const { noticed = 0, reaped = 0, started = 0, ready = 0 } = phases
+      expect(noticed + reaped + started + ready).toBeCloseTo(own, 3)
+    }
+    expect(rtoMs.max).toBe(Math.max(...recoveries.map((one) => one.rtoMs)))
+  })
+
+  test('replays the log to the state that was live', () => {
+    const { live, replayed } = demo.report.stateHash
+
+    expect(live).toMatch(HASH)
+    expect(replayed).toBe(live)
+  })
+
+  test('measures bus, acknowledgements and bytes', () => {
+    const { busRttNs, ackMs, eventsPerSecond, bytesPerEvent } = demo.report
+
+    expect(busRttNs).toBeGreaterThan(10)
+    expect(ackMs.p50).toBeGreaterThan(0)
+    expect(ackMs.p99).toBeGreaterThanOrEqual(ackMs.p50)
+    expect(eventsPerSecond).toBeGreaterThan(100)
+    expect(bytesPerEvent).toBeGreaterThan(1)
+  })
+
+  test('leaves nothing behind', () => {
+    expect(demo.left).toEqual([])
+  })
+})
+
+describe('millrace demo with a sabotage', () => {
+  test.each([
+    ['lose', { ...clean, ackedMissing: 1 }],
+    ['duplicate', { ...clean, duplicated: 1 }],
+    ['reorder', { ...clean, outOfOrder: 1 }],
+  ])('to %s finds exactly that one and fails', async (sabotage, faults) => {
+    const { code, report, left } = await ranDrill(['demo', '--machines', '200', '--seconds', '1', '--sabotage', sabotage, '--json'])
+
+    expect(report).toMatchObject(faults)
+    expect(code).toBe(1)
+    expect(left).toEqual([])
+  })
+
+  test('that never came to it fails, and says what would help', async () => {
+    const { code, stderr, left } = await ranDrill(['demo', '--machines', '5', '--seconds', '1', '--sabotage', 'lose'])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/the run was too short for its sabotage.* sabotage=lose .*--machines, --seconds/)
+    expect(left).toEqual([])
+  })
+
+  test('tells a person what is wrong, with the command', async () => {
+    const { code, stdout } = await ranDrill(['demo', '--machines', '200', '--seconds', '1', '--sabotage', 'lose'])
+
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/WRONG: 1 acknowledged command missing from the log/)
+    expect(stdout).toMatch(/lost machine\/\S+ at \d+/)
+  })
+})
