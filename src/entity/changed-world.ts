@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 
 /** What clocks and random numbers say to code that should not ask them. What is left out is real. */
 export interface World {
-  /** `still`: a day in 2001, and time stands; `ahead`: in 2091, and more than an hour later at each look. No event lies between. */
+  /** `still`: a day in 2001, and time stands; `ahead`: in 2091, and more than an hour later at each look. What an event says lies between. */
   readonly clock?: 'still' | 'ahead'
   /** Mostly the least or the greatest number that there is, so that any threshold shows at one of them. */
   readonly random?: 'least' | 'greatest'
