@@ -3,7 +3,8 @@ import { resolve } from 'node:path'
 import { describeCause, type SupervisionEvent } from '#processes/supervision-event.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { readPlantRecord } from '#runtime/plant-record.js'
-import { failureIn, noticeIn, supervise } from '#runtime/supervise.js'
+import { failureIn, noticeIn } from '#runtime/notice.js'
+import { supervise } from '#runtime/supervise.js'
 import type { Run } from './command.js'
 import { usageError } from './number-option.js'
 import type { Output } from './output.js'
@@ -75,7 +76,13 @@ function tell(event: SupervisionEvent, output: Output): void {
     const { role, slot, pid, ms, details } = event.replacement
     const what = details.entities === undefined ? '' : `, ${details.entities} entities from ${details.events} events`
     output.note(`${role}/${slot} is back after ${ms.toFixed(1)} ms (pid ${pid}${what})`)
-  } else if (event.kind === 'failing')
-    output.note(`${event.role}/${event.slot} failed ${event.failures} times; next try in ${event.retryInMs} ms, see the logs folder`)
+  } else if (event.kind === 'failing' && event.needs !== null)
+    output.note(
+      `${event.role}/${event.slot} needs somebody: ${event.needs}; it is tried again in ${event.retryInMs.toFixed(0)} ms, then rarely`,
+    )
+  else if (event.kind === 'failing')
+    output.note(
+      `${event.role}/${event.slot} failed ${event.failures} times; next try in ${event.retryInMs.toFixed(0)} ms, see the logs folder`,
+    )
   else if (event.kind === 'trouble') output.note(`trouble: ${event.message}`)
 }

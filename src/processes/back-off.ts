@@ -18,6 +18,7 @@ export class BackOff {
   readonly #clock: Clock
   readonly #prng: Prng
   #streak = 0
+  #wasHopeless = false
   #untilMs = Number.NEGATIVE_INFINITY
   #failedAtMs: number[] = []
 
@@ -27,18 +28,24 @@ export class BackOff {
     this.#prng = prng
   }
 
-  /** `workedMs`: how long it had been of use; 0 when never. Returns the delay in milliseconds. */
-  failed(workedMs: number): number {
+  /**
+   * `workedMs`: how long it had been of use; 0 when never. `isHopeless`: the next try will fail as well, until a person has changed something; the second such
+   * failure in a row waits the longest delay at once. Returns the delay in milliseconds.
+   */
+  failed(workedMs: number, isHopeless = false): number {
     const now = this.#clock.monotonicMs()
     if (workedMs >= this.#limits.stableMs) {
       this.#streak = 0
+      this.#wasHopeless = isHopeless
       this.#untilMs = now
       return 0
     }
     this.#failedAtMs = [...this.#recent(now), now].slice(-this.#limits.failuresMax)
-    const delayMs =
-      Math.min(this.#limits.delayMsMax, this.#limits.firstMs * 2 ** Math.min(this.#streak, 30)) * (0.5 + this.#prng.next() / 2)
+    const { firstMs, delayMsMax } = this.#limits
+    const wholeMs = isHopeless && this.#wasHopeless ? delayMsMax : Math.min(delayMsMax, firstMs * 2 ** Math.min(this.#streak, 30))
+    const delayMs = wholeMs * (0.5 + this.#prng.next() / 2)
     this.#streak++
+    this.#wasHopeless = isHopeless
     this.#untilMs = now + delayMs
     return delayMs
   }

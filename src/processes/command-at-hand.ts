@@ -4,6 +4,12 @@ export interface CommandPlace {
   readonly position: number
 }
 
+/** What a place holds, for people. */
+export interface NamedCommand {
+  readonly entity: string
+  readonly command: string
+}
+
 /**
  * The command that a worker is executing at the moment, in words that outlive its process: whatever ends it or holds it up then has a name. Written by the
  * worker before each command, which costs two plain stores; read by others when the process is dead or stuck.

@@ -78,11 +78,27 @@ export interface ChildBirth {
   readonly settings: Readonly<Record<string, unknown>>
 }
 
+/** The name of the event by which a process says over what it ends, a PlainError, before it ends by a failure of its own. */
+export const FAILED_EVENT = 'failed'
+
 export const BIRTH_VARIABLE = 'MILLRACE_BIRTH'
+
+/** Whether what a process said is an error: what it sends is not trusted. */
+export function isPlainError(value: unknown): value is PlainError {
+  if (typeof value !== 'object' || value === null) return false
+  const { code, message } = value as Readonly<Record<string, unknown>>
+  return typeof code === 'string' && typeof message === 'string'
+}
 
 export function plainErrorOf(error: unknown): PlainError {
   if (isMillraceError(error)) return { code: error.code, message: error.message, action: error.action, values: error.values }
-  return { code: 'ERR_INTERNAL', message: messageOf(error) }
+  return { code: isOutOfRoom(error) ? 'ERR_DISK_FULL' : 'ERR_INTERNAL', message: messageOf(error) }
+}
+
+/** As the operating system says it. */
+function isOutOfRoom(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | null | undefined)?.code
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 /** The error as the caller's side throws it: same code and action, the other side's message as its fact. */

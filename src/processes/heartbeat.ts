@@ -15,15 +15,18 @@ export class Heartbeat {
     this.#turnAtMs = nowMs
   }
 
-  observe(nowMs: number, pulse: number, turn: number): void {
+  /** Whether the turn has moved. */
+  observe(nowMs: number, pulse: number, turn: number): boolean {
     if (pulse !== this.#pulse) {
       this.#pulse = pulse
       this.#pulseAtMs = nowMs
     }
-    if (turn !== this.#turn) {
+    const hasTurned = turn !== this.#turn
+    if (hasTurned) {
       this.#turn = turn
       this.#turnAtMs = nowMs
     }
+    return hasTurned
   }
 
   /** The watcher was away: whatever was not seen is not held against the process. */

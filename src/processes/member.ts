@@ -1,9 +1,11 @@
 import type { Child } from './child.js'
 import type { CommandPlace } from './command-at-hand.js'
+import type { PlainError } from './control-message.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ChildRole } from './process-role.js'
 import type { ProcessSlot, ProcessState } from './process-table.js'
-import type { HangSign, ProcessStatus } from './supervision-event.js'
+import type { SeatFacts } from './process-facts.js'
+import type { BusyCommand, HangSign, LongTurn, ProcessStatus } from './supervision-event.js'
 import type { SupervisionLimits } from './supervision-options.js'
 
 /** One process as its supervisor sees it, from spawn to reaping. Its state stands in the process table, too. */
@@ -20,10 +22,16 @@ export class Member {
   readyMs: number | undefined
   /** When somebody asked for its death, for drills. */
   killAskedMs: number | undefined
+  /** What it said over what it ends. */
+  failure: PlainError | undefined
   hang: { readonly sign: HangSign; readonly ageMs: number } | undefined
   readonly #place: ProcessSlot
   #heartbeat: Heartbeat
   #state: ProcessState = 'starting'
+  #longTurn: LongTurn | undefined
+  /** The command that was at hand at the last look, and since when it has been at every one. */
+  #atHand: CommandPlace | undefined
+  #atHandMs = 0
 
   constructor(role: ChildRole, child: Child, pid: number, startTime: number, place: ProcessSlot, nowMs: number) {
     this.role = role
@@ -59,8 +67,33 @@ export class Member {
   }
 
   observe(nowMs: number, isSupervisorPaused: boolean): void {
-    this.#heartbeat.observe(nowMs, this.#place.pulse, this.#place.turn)
+    const lastedMs = this.#heartbeat.turnAgeMs(nowMs)
+    const isTurnOver = this.#heartbeat.observe(nowMs, this.#place.pulse, this.#place.turn)
+    if (isTurnOver && this.#longTurn?.isOver === false) this.#longTurn = { ...this.#longTurn, ms: lastedMs, isOver: true }
     if (isSupervisorPaused) this.#heartbeat.forgive(nowMs)
+    const atHand = this.#place.commandAtHand.read()
+    if (isTurnOver || atHand?.position !== this.#atHand?.position || atHand?.gateway !== this.#atHand?.gateway) this.#atHandMs = nowMs
+    this.#atHand = atHand
+  }
+
+  /** The command that its event loop is busy with, and for how long it has been seen to be. */
+  atHand(nowMs: number): (CommandPlace & { readonly ms: number }) | undefined {
+    return this.#atHand === undefined ? undefined : { ...this.#atHand, ms: nowMs - this.#atHandMs }
+  }
+
+  /** The turn that goes on is long, and is told of from now on. */
+  nameTurn(nowMs: number, command: BusyCommand | null): LongTurn {
+    this.#longTurn = { ms: this.#heartbeat.turnAgeMs(nowMs), command, isOver: false }
+    return this.#longTurn
+  }
+
+  /** How the turn that goes on is to be taken. One that was forgiven stays the same turn. */
+  turnFact(nowMs: number, limits: SupervisionLimits): SeatFacts['turn'] {
+    if (this.#state === 'starting') return 'fresh'
+    const ageMs = this.#heartbeat.turnAgeMs(nowMs)
+    if (ageMs > limits.turnLimitMs) return 'stale'
+    if (ageMs <= limits.longTurnMs) return 'fresh'
+    return this.#longTurn?.isOver === false ? 'named' : 'long'
   }
 
   /** The sign of life that is missing for longer than its limit; pulse before turn, since no turn comes without being scheduled. */
@@ -84,7 +117,15 @@ export class Member {
       pulseAgeMs: isWatched ? this.#heartbeat.pulseAgeMs(nowMs) : null,
       turnAgeMs: isWatched ? this.#heartbeat.turnAgeMs(nowMs) : null,
       uptimeMs: nowMs - this.bornMs,
+      longTurn: this.#longTurn?.isOver === false ? this.#turnSoFar(this.#longTurn, nowMs) : (this.#longTurn ?? null),
+      needs: null,
     }
+  }
+
+  #turnSoFar(turn: LongTurn, nowMs: number): LongTurn {
+    const ms = this.#heartbeat.turnAgeMs(nowMs)
+    const { command } = turn
+    return { ...turn, ms, command: command === null ? null : { ...command, ms: command.ms + ms - turn.ms } }
   }
 
   /** What it was executing when it ended by its own doing: not when somebody killed it from here, nor when the machine did not run it. Before `leave`. */

@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.js'
 import type { BackOff } from './back-off.js'
-import type { ReadyDetails } from './control-message.js'
+import type { PlainError, ReadyDetails } from './control-message.js'
+import { type FailureKind, failureKindOf, needsOperator } from './failure-kind.js'
 import type { Member } from './member.js'
 import type { ChildRole, Seat } from './process-role.js'
 import type { DeathCause, ProcessStatus, Replacement } from './supervision-event.js'
@@ -21,6 +22,14 @@ export class SupervisedSeat implements Seat<ChildRole> {
   readonly backOff: BackOff
   holder: Member | undefined
   isFailing = false
+  /** Of the last process that was to hold the seat, while none has been ready since. */
+  lastFailure: FailureKind | undefined
+  /** What a person has to change. */
+  needs: string | undefined
+  /** The failure that was reported last. */
+  #reported: FailureKind | undefined
+  /** The term under which the seat was given away last. */
+  newestTerm = 0
   #recovery: Recovery | undefined
   readonly #clock: Clock
 
@@ -37,10 +46,11 @@ export class SupervisedSeat implements Seat<ChildRole> {
 
   /** Of its holder, or of nobody. */
   status(nowMs: number): ProcessStatus {
-    if (this.holder !== undefined) return { ...this.holder.status(nowMs), ...(this.isFailing ? { state: 'failing' } : {}) }
-    const { role, slot } = this
-    const state = this.isFailing ? 'failing' : 'empty'
-    return { role, slot, pid: null, term: null, state, pulseAgeMs: null, turnAgeMs: null, uptimeMs: null }
+    const { role, slot, isFailing } = this
+    const needs = (isFailing ? this.needs : undefined) ?? null
+    if (this.holder !== undefined) return { ...this.holder.status(nowMs), ...(isFailing ? { state: 'failing' } : {}), needs }
+    const state = isFailing ? 'failing' : 'empty'
+    return { role, slot, pid: null, term: null, state, pulseAgeMs: null, turnAgeMs: null, uptimeMs: null, longTurn: null, needs }
   }
 
   /** The holder was found hung and is being killed: the recovery starts here, before it is reaped. */
@@ -59,11 +69,28 @@ export class SupervisedSeat implements Seat<ChildRole> {
       this.#recovery ??= { cause, noticedMs: now, noticeAfterMs, reapedMs: now, takenMs: now, attempts: 0 }
     }
     if (this.#recovery !== undefined && this.#recovery.attempts === 0) this.#recovery.reapedMs = now
-    this.backOff.failed(member.readyMs === undefined ? 0 : now - member.readyMs)
+    this.failed(member.failure, member.readyMs === undefined ? 0 : now - member.readyMs)
+  }
+
+  /** Whoever was to hold the seat failed, after so many milliseconds of use. */
+  failed(error: PlainError | undefined, workedMs = 0): void {
+    this.lastFailure = failureKindOf(error)
+    this.needs = this.lastFailure === 'other' ? undefined : error?.message
+    this.backOff.failed(workedMs, needsOperator(this.lastFailure))
+  }
+
+  /** Marks the seat as failing for the reason; whether that is news. */
+  report(failure: FailureKind, needs: string | undefined): boolean {
+    const isNews = !this.isFailing || failure !== this.#reported
+    this.isFailing = true
+    this.needs = needs
+    this.#reported = failure
+    return isNews
   }
 
   taken(member: Member): void {
     this.holder = member
+    this.newestTerm = member.term ?? 0
     if (this.#recovery === undefined) return
     this.#recovery.takenMs = this.#clock.monotonicMs()
     this.#recovery.attempts++
@@ -74,6 +101,8 @@ export class SupervisedSeat implements Seat<ChildRole> {
     const now = this.#clock.monotonicMs()
     member.readyMs = now
     this.isFailing = false
+    this.lastFailure = undefined
+    this.needs = undefined
     const recovery = this.#recovery
     this.#recovery = undefined
     if (recovery === undefined) return undefined

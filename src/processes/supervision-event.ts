@@ -1,11 +1,26 @@
 import type { Ending } from './child.js'
-import type { CommandPlace } from './command-at-hand.js'
+import type { CommandPlace, NamedCommand } from './command-at-hand.js'
 import type { ReadyDetails } from './control-message.js'
+import type { FailureKind } from './failure-kind.js'
 import type { ProcessState } from './process-table.js'
 import type { ChildRole, Role } from './process-role.js'
 
-/** Which sign of life was missing: not scheduled, event loop stuck, modules never loaded. */
-export type HangSign = 'pulse' | 'turn' | 'load'
+/** Which sign of life was missing: not scheduled, event loop stuck, modules never loaded; or that its seat is another's by now. */
+export type HangSign = 'pulse' | 'turn' | 'load' | 'term'
+
+/** A command that an event loop is busy with, and for how long it has been seen to be. */
+export interface BusyCommand extends NamedCommand {
+  readonly ms: number
+}
+
+/** A turn of an event loop that took longer than they do. Plain JSON. */
+export interface LongTurn {
+  /** So far, or in all. */
+  readonly ms: number
+  /** Null: none, or it was not to be read any more. */
+  readonly command: BusyCommand | null
+  readonly isOver: boolean
+}
 
 /** Why a process ended. A hang is one that the supervisor ended itself. */
 export type DeathCause = Ending | { readonly kind: 'hang'; readonly sign: HangSign; readonly ageMs: number }
@@ -41,6 +56,17 @@ export type SupervisionFact =
       readonly pid: number
       readonly sign: HangSign
       readonly ageMs: number
+      /** What its event loop is stuck in. */
+      readonly command: BusyCommand | null
+    }
+  /** Once for each turn that is long, as soon as it is. */
+  | {
+      readonly kind: 'long-turn'
+      readonly role: ChildRole
+      readonly slot: number | null
+      readonly pid: number
+      readonly ms: number
+      readonly command: BusyCommand | null
     }
   | {
       readonly kind: 'died'
@@ -61,7 +87,16 @@ export type SupervisionFact =
       readonly details: ReadyDetails
     }
   | { readonly kind: 'replaced'; readonly replacement: Replacement }
-  | { readonly kind: 'failing'; readonly role: ChildRole; readonly slot: number; readonly failures: number; readonly retryInMs: number }
+  | {
+      readonly kind: 'failing'
+      readonly role: ChildRole
+      readonly slot: number
+      readonly failures: number
+      readonly retryInMs: number
+      readonly failure: FailureKind
+      /** What the last process said before it ended, if it needs a person; else null. */
+      readonly needs: string | null
+    }
   | {
       readonly kind: 'reported'
       readonly role: ChildRole
@@ -88,6 +123,10 @@ export interface ProcessStatus {
   readonly pulseAgeMs: number | null
   readonly turnAgeMs: number | null
   readonly uptimeMs: number | null
+  /** The last turn that was too long, or the one that goes on. */
+  readonly longTurn: LongTurn | null
+  /** Of a failing seat: what a person has to change. */
+  readonly needs: string | null
 }
 
 /** `SIGKILL`, `exit code 1`, `hang (pulse)`: for reports and people. */

@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.js'
 import type { Prng } from '#base/prng.js'
 import type { BackOffLimits } from './back-off.js'
+import type { CommandPlace, NamedCommand } from './command-at-hand.js'
 import type { Assignment } from './control-message.js'
 import type { Decide } from './process-facts.js'
 import type { ChildRole, Seat } from './process-role.js'
@@ -25,6 +26,8 @@ export interface SupervisionLimits {
   readonly tickMs: number
   /** A process whose native thread does not move its pulse for so long is replaced. */
   readonly pulseLimitMs: number
+  /** A turn of the event loop that takes so long is told of, with the command that it executes. */
+  readonly longTurnMs: number
   /** A process whose event loop does not turn for so long is replaced; longer than any honest turn of user code. */
   readonly turnLimitMs: number
   /** Spawn to `loaded`. */
@@ -37,6 +40,7 @@ export interface SupervisionLimits {
 export const SUPERVISION_LIMITS: SupervisionLimits = {
   tickMs: 50,
   pulseLimitMs: 1000,
+  longTurnMs: 1000,
   turnLimitMs: 10_000,
   loadLimitMs: 30_000,
   stopWithinMs: 10_000,
@@ -59,10 +63,23 @@ export interface SupervisionOptions {
   /** Clock ticks since boot at which the process started, or undefined when it is gone already. */
   readonly startTimeOf: (pid: number) => number | undefined
   readonly onEvent: (event: SupervisionEvent) => void
+  /** Whether a process that failed for want of room may find it now; undefined: always. */
+  readonly hasRoom?: (() => boolean) | undefined
+  readonly commands?: PlantCommands | undefined
   /** Children write to `<directory>/<role>.log`; undefined: to the supervisor's output. */
   readonly logDirectory?: string | undefined
   readonly clock: Clock
   readonly prng: Prng
+}
+
+/** What is known of the commands of a plant by those who can read its channels: the supervision itself knows their places only. */
+export interface PlantCommands {
+  /** What the place in the channels of a worker's slot holds; undefined: nothing (any more). */
+  name(slot: number, place: CommandPlace): NamedCommand | undefined
+  /** A command ended so many workers of the slot that it is to be parked before the next one. Told by the events of deaths. */
+  isFatal(slot: number): boolean
+  /** Parks what `isFatal` is about; from then on it is not. Must not throw. */
+  park(slot: number): void
 }
 
 export interface LivingProcess {

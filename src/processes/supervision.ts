@@ -4,14 +4,15 @@ import type { Cancel } from '#base/clock.js'
 import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { BackOff } from './back-off.js'
 import { type ChildHandlers, type Ending, spawnChild } from './child.js'
-import type { ChildMessage, SupervisorMessage } from './control-message.js'
+import { type ChildMessage, FAILED_EVENT, isPlainError, type PlainError, plainErrorOf, type SupervisorMessage } from './control-message.js'
 import { drain } from './drain.js'
+import { failureKindOf, needsOperator } from './failure-kind.js'
 import { Member } from './member.js'
 import { checkProcessCounts } from './process-counts.js'
 import type { SeatFacts } from './process-facts.js'
 import { CHILD_ROLES, type ChildRole, type Seat, seatName } from './process-role.js'
 import { SupervisedSeat } from './supervised-seat.js'
-import type { DeathCause, ProcessStatus, SupervisionFact } from './supervision-event.js'
+import type { BusyCommand, DeathCause, ProcessStatus, SupervisionFact } from './supervision-event.js'
 import type { SupervisionOptions } from './supervision-options.js'
 
 /**
@@ -23,6 +24,8 @@ export class Supervision {
   readonly #options: SupervisionOptions
   readonly #seats: readonly SupervisedSeat[]
   readonly #startBackOffs: Readonly<Record<ChildRole, BackOff>>
+  /** What the last process of a role said that ended before it was loaded. */
+  readonly #startFailures: Partial<Record<ChildRole, PlainError | undefined>> = {}
   readonly #members = new Set<Member>()
   #startedMs = 0
   #lookedMs = 0
@@ -113,8 +116,10 @@ export class Supervision {
     const spares = this.#sparesByRole()
     for (const seat of this.#seats) this.#act(seat, spares, now)
     for (const member of this.#members) {
-      if (member.slot === undefined && this.#options.decide(this.#factsOf(member, undefined, member.role, now)) === 'kill')
-        this.#killHung(member, now)
+      if (member.slot !== undefined) continue
+      const action = this.#options.decide(this.#factsOf(member, undefined, member.role, now))
+      if (action === 'kill') this.#killHung(member, now)
+      else if (action === 'name-turn') this.#nameTurn(member, now)
     }
     this.#refillSpares()
     this.#record()
@@ -132,7 +137,10 @@ export class Supervision {
 
   #act(seat: SupervisedSeat, spares: Record<ChildRole, Member[]>, now: number): void {
     // Each empty seat lays its hand on one spare, so that two seats never count on the same one.
-    const spare = seat.holder === undefined ? spares[seat.role].shift() : undefined
+    this.#carryOut(seat, seat.holder === undefined ? spares[seat.role].shift() : undefined, now)
+  }
+
+  #carryOut(seat: SupervisedSeat, spare: Member | undefined, now: number): void {
     const action = this.#options.decide({ ...this.#factsOf(seat.holder, seat, seat.role, now), spare: spareFact(spare) })
     switch (action) {
       case 'none':
@@ -146,21 +154,32 @@ export class Supervision {
         return this.#take(seat, spare)
       case 'start-new':
         return this.#start(seat.role)
+      case 'name-turn':
+        assert(seat.holder !== undefined, 'only a holder has turns')
+        return this.#nameTurn(seat.holder, now)
+      case 'park-command':
+        this.#options.commands?.park(seat.slot)
+        return this.#carryOut(seat, spare, now)
       case 'report-failing':
-        return this.#reportFailing(seat)
+      case 'ask-operator':
+        return this.#reportFailing(seat, action === 'ask-operator')
       default:
         return unreachable(action, 'every action is carried out')
     }
   }
 
   #factsOf(member: Member | undefined, seat: SupervisedSeat | undefined, role: ChildRole, now: number): SeatFacts {
-    const missing = member?.missingSign(now, this.#options.limits)?.sign
+    const { limits, hasRoom, commands } = this.#options
+    const missing = member?.missingSign(now, limits)?.sign
     const start = this.#startBackOffs[role]
+    const startFailure = this.#startFailures[role]
+    const lastFailure = seat?.lastFailure ?? (startFailure === undefined ? 'none' : failureKindOf(startFailure))
     return {
       role,
       process: member === undefined ? 'exited' : member.state === 'killed' ? 'unknown' : 'alive',
       pulse: missing === 'pulse' || missing === 'load' ? 'stale' : 'fresh',
-      turn: missing === 'turn' ? 'stale' : 'fresh',
+      turn: member?.turnFact(now, limits) ?? 'fresh',
+      isTermNewest: member === undefined || seat === undefined || member.term === seat.newestTerm,
       isSupervisorPaused: this.#isPaused,
       isStopping: this.isStopping,
       spare: 'none',
@@ -169,25 +188,42 @@ export class Supervision {
       seatBackOff: seat?.backOff.isActive === true ? 'active' : 'over',
       startBackOff: start.isActive ? 'active' : 'over',
       failures: start.hasManyFailures || seat?.backOff.hasManyFailures === true ? 'many' : 'few',
+      lastFailure,
+      hasRoom: lastFailure !== 'room' || hasRoom === undefined || hasRoom(),
+      isCommandFatal: role === 'worker' && seat !== undefined && commands?.isFatal(seat.slot) === true,
     }
   }
 
+  #nameTurn(member: Member, now: number): void {
+    const { role, slot, pid } = member
+    const { ms, command } = member.nameTurn(now, this.#busyCommand(member, now))
+    this.#tell({ kind: 'long-turn', role, slot: slot ?? null, pid, ms, command })
+  }
+
+  #busyCommand(member: Member, now: number): BusyCommand | null {
+    const atHand = member.role === 'worker' ? member.atHand(now) : undefined
+    if (atHand === undefined || member.slot === undefined) return null
+    const named = this.#try('ERR_COMMAND_AT_HAND', () => this.#options.commands?.name(member.slot as number, atHand))
+    return named === undefined ? null : { entity: named.entity, command: named.command, ms: atHand.ms }
+  }
+
   #killHung(member: Member, now: number): void {
-    const missing = member.missingSign(now, this.#options.limits)
-    assert(missing !== undefined, 'only what hangs is killed')
+    const missing = member.missingSign(now, this.#options.limits) ?? { sign: 'term', ageMs: 0 }
+    const command = missing.sign === 'turn' ? this.#busyCommand(member, now) : null
     member.hang = missing
-    this.#tell({ kind: 'hung', role: member.role, slot: member.slot ?? null, pid: member.pid, ...missing })
+    this.#tell({ kind: 'hung', role: member.role, slot: member.slot ?? null, pid: member.pid, ...missing, command })
     this.#seatOf(member)?.hung(member, { kind: 'hang', ...missing })
     member.kill()
   }
 
   #take(seat: SupervisedSeat, member: Member): void {
     this.#record()
-    const term = this.#try('ERR_TERM', () => this.#options.terms.next())
-    if (term === undefined) {
-      seat.backOff.failed(0)
-      return
-    }
+    const term = this.#try(
+      'ERR_TERM',
+      () => this.#options.terms.next(),
+      (error) => seat.failed(error),
+    )
+    if (term === undefined) return
     member.take(seat.slot, term)
     seat.taken(member)
     const assignment = this.#options.assign({ role: seat.role, slot: seat.slot }, term)
@@ -220,13 +256,17 @@ export class Supervision {
     const now = this.#options.clock.monotonicMs()
     switch (message.kind) {
       case 'loaded':
-        if (member.state === 'starting') member.loaded(now)
+        if (member.state === 'starting') {
+          member.loaded(now)
+          this.#startFailures[member.role] = undefined
+        }
         return this.#step()
       case 'ready':
         if (member.state === 'taking') this.#becameReady(member, message.details)
         return this.#step()
       case 'event': {
         const { role, slot, pid } = member
+        if (message.name === FAILED_EVENT && isPlainError(message.data)) member.failure = message.data
         return this.#tell({ kind: 'reported', role, slot: slot ?? null, pid, name: message.name, data: message.data })
       }
       case 'answer':
@@ -276,7 +316,9 @@ export class Supervision {
       seat.died(member, cause)
       this.#ringPeersOf(seat)
     } else {
-      this.#startBackOffs[role].failed(wasLoaded ? this.#options.clock.monotonicMs() - member.bornMs : 0)
+      if (!wasLoaded) this.#startFailures[role] = member.failure
+      const isHopeless = member.failure !== undefined && needsOperator(failureKindOf(member.failure))
+      this.#startBackOffs[role].failed(wasLoaded ? this.#options.clock.monotonicMs() - member.bornMs : 0, isHopeless)
     }
     this.#step()
   }
@@ -293,13 +335,15 @@ export class Supervision {
     }
   }
 
-  #reportFailing(seat: SupervisedSeat): void {
-    if (seat.isFailing) return
-    seat.isFailing = true
+  /** Once for each reason, until the seat works again. */
+  #reportFailing(seat: SupervisedSeat, needsPerson: boolean): void {
+    const failure = seat.lastFailure ?? failureKindOf(this.#startFailures[seat.role])
+    const needs = needsPerson ? (seat.needs ?? this.#startFailures[seat.role]?.message) : undefined
+    if (!seat.report(failure, needs)) return
     const backOffs = [seat.backOff, this.#startBackOffs[seat.role]]
     const failures = Math.max(...backOffs.map((backOff) => backOff.failureCount))
     const retryInMs = Math.max(...backOffs.map((backOff) => backOff.remainingMs))
-    this.#tell({ kind: 'failing', role: seat.role, slot: seat.slot, failures, retryInMs })
+    this.#tell({ kind: 'failing', role: seat.role, slot: seat.slot, failures, retryInMs, failure, needs: needs ?? null })
   }
 
   #scheduleTick(): void {
@@ -360,10 +404,11 @@ export class Supervision {
   }
 
   /** The disk may be full or broken; the plant's processes are kept going all the same, and the trouble is told. */
-  #try<T>(code: string, work: () => T): T | undefined {
+  #try<T>(code: string, work: () => T, onError: (error: PlainError) => void = () => undefined): T | undefined {
     try {
       return work()
     } catch (error) {
+      onError(plainErrorOf(error))
       this.#tell({ kind: 'trouble', code: isMillraceError(error) ? error.code : code, message: messageOf(error) })
       return undefined
     }

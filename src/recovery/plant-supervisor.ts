@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
@@ -13,7 +13,7 @@ import type { ChildRole, Seat } from '#processes/process-role.js'
 import { PROCESS_TABLE_BYTES, ProcessTable } from '#processes/process-table.js'
 import { Supervision } from '#processes/supervision.js'
 import type { ProcessStatus, SupervisionEvent } from '#processes/supervision-event.js'
-import type { RoleOptions, SupervisionLimits } from '#processes/supervision-options.js'
+import type { PlantCommands, RoleOptions, SupervisionLimits } from '#processes/supervision-options.js'
 import { TermCounter } from '#processes/term-counter.js'
 import { createRuntimeDirectory, type FileLock, Mapping, ownProcess, processStartTime, removeRuntimeDirectory } from '#shm/index.js'
 import { controlMethods } from './control-methods.js'
@@ -26,6 +26,7 @@ export const SUPERVISOR_SOCKET_NAME = join('run', 'supervisor.sock')
 
 const PULSE_MS = 50
 const RECOVERIES_SHOWN = 200
+const ROOM_BYTES_MIN = 1 << 20
 /** How long answers on open control connections may take to leave once the plant has stopped. */
 const FAREWELL_MS = 50
 
@@ -45,6 +46,7 @@ export interface PlantSupervisorOptions {
   readonly beforeStart: (runtimeDirectory: string) => RoleSettings | Promise<RoleSettings>
   readonly assign: (seat: Seat<ChildRole>, term: number) => Assignment
   readonly onEvent?: (event: SupervisionEvent) => void
+  readonly commands?: PlantCommands
   /** Children write to files in `<data>/logs` instead of to this process's output. */
   readonly hasLogFiles?: boolean
   readonly clock: Clock
@@ -127,6 +129,8 @@ export class PlantSupervisor {
       record: (processes) => recordProcessesSync(this.#recordPath, processes),
       startTimeOf: processStartTime,
       onEvent: (event) => this.#take(event),
+      hasRoom: () => hasRoom(dataDirectory),
+      commands: options.commands,
       logDirectory: options.hasLogFiles === true ? join(dataDirectory, 'logs') : undefined,
       clock,
       prng: new Prng(`${self.pid}-${self.startTime}`),
@@ -183,7 +187,18 @@ export class PlantSupervisor {
       runtimeDirectory: this.#runtimeDirectory,
       uptimeMs,
       processes: [
-        { role: 'supervisor', slot: 0, pid: process.pid, term: null, state: 'ready', pulseAgeMs: 0, turnAgeMs: 0, uptimeMs },
+        {
+          role: 'supervisor',
+          slot: 0,
+          pid: process.pid,
+          term: null,
+          state: 'ready',
+          pulseAgeMs: 0,
+          turnAgeMs: 0,
+          uptimeMs,
+          longTurn: null,
+          needs: null,
+        },
         ...this.#supervision.processes(),
       ],
       recoveryCount: this.#recoveryCount,
@@ -262,6 +277,16 @@ export class PlantSupervisor {
     else if (event.kind === 'replaced') this.#counters.add('replacements')
     else if (event.kind === 'paused') this.#counters.add('pauses')
     if (event.kind === 'failing' || event.kind === 'ready') this.#counters.set('failingSeats', this.#supervision.failingSeatCount)
+  }
+}
+
+/** Below that no log can be opened for writing, nor a term made durable. An unknown answer is a yes: trying tells. */
+function hasRoom(dataDirectory: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dataDirectory)
+    return bavail * bsize >= ROOM_BYTES_MIN
+  } catch {
+    return true
   }
 }
 

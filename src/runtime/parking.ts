@@ -3,7 +3,9 @@ import { systemClock } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
 import { channelStat, distance } from '#bus/index.js'
 import type { PlantModel } from '#entity/index.js'
+import type { CommandPlace, NamedCommand } from '#processes/command-at-hand.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
+import type { PlantCommands } from '#processes/supervision-options.js'
 import { type FatalCommand, FatalCommands } from '#recovery/fatal-commands.js'
 import { Mapping } from '#shm/index.js'
 import { commandsName } from './channel-plan.js'
@@ -24,12 +26,14 @@ export interface ParkingOptions {
  * Takes commands that end one worker after the other out of the way: names each, keeps it in its file, and only then has the next worker refuse it. A plant
  * that dies in between executes it again, and keeps it under the same id.
  */
-export class Parking {
+export class Parking implements PlantCommands {
   runtimeDirectory = ''
   readonly #options: ParkingOptions
   readonly #fatal: FatalCommands
   readonly #parked: ParkedCommands
   readonly #reasons = new Map<FatalCommand, string>()
+  /** Not parked yet, by slot. */
+  readonly #due = new Map<number, FatalCommand>()
 
   constructor(options: ParkingOptions) {
     this.#options = options
@@ -37,8 +41,23 @@ export class Parking {
     this.#parked = new ParkedCommands(options.dataDirectory)
   }
 
+  /** To be told of every death. */
   take(event: SupervisionEvent): void {
     const command = this.#fatal.take(event)
+    if (command !== undefined) this.#due.set(command.slot, command)
+  }
+
+  name(slot: number, place: CommandPlace): NamedCommand | undefined {
+    return commandAtPlace(this.runtimeDirectory, this.#options.plant, slot, place)
+  }
+
+  isFatal(slot: number): boolean {
+    return this.#due.has(slot)
+  }
+
+  park(slot: number): void {
+    const command = this.#due.get(slot)
+    this.#due.delete(slot)
     if (command === undefined) return
     try {
       this.#keep(command)

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { systemClock } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
 import { PlantModel } from '#entity/index.js'
@@ -12,6 +12,8 @@ import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan
 import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
 import { programEntry } from './package-root.js'
+import { createFileLog, type Logger } from './log.js'
+import { failureIn, noticeIn } from './notice.js'
 import { PlantChannels } from './plant-channels.js'
 import { Parking } from './parking.js'
 import { importPlant } from './plant-module.js'
@@ -68,6 +70,13 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     return { journal: given, worker: given, gateway: given }
   }
 
+  let logger: Logger | undefined
+  const log = (event: SupervisionEvent) => {
+    // The directory is there once the first process is.
+    logger ??= createFileLog(join(dataDirectory, 'logs', 'supervisor.log'), config.log.level, { role: 'supervisor' })
+    logger[isWarning(event) ? 'warn' : 'info']({ event }, noticeIn(event) ?? event.kind)
+  }
+
   const { spares } = config.processes
   return PlantSupervisor.start({
     dataDirectory,
@@ -79,6 +88,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     limits: {
       ...SUPERVISION_LIMITS,
       pulseLimitMs: config.processes.pulseLimitMs,
+      longTurnMs: config.processes.longTurnMs,
       turnLimitMs: config.processes.turnLimitMs,
       stopWithinMs: config.stop.drainMs,
       backOff: { ...SUPERVISION_LIMITS.backOff, firstMs: config.processes.backoffMs, delayMsMax: config.processes.backoffMsMax },
@@ -93,13 +103,22 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       return seat.role === 'worker' ? { shardCount, parked: parking.of(seat.slot) } : { shardCount }
     },
     onEvent: (event) => {
+      if (options.hasLogFiles) log(event)
       if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
       options.onEvent?.(event)
       parking.take(event)
     },
+    commands: parking,
     hasLogFiles: options.hasLogFiles,
     clock: systemClock,
   })
+}
+
+/** Of the events those that somebody should look at. */
+function isWarning(event: SupervisionEvent): boolean {
+  const { kind } = event
+  if (kind === 'died' || kind === 'hung' || kind === 'failing' || kind === 'trouble') return true
+  return noticeIn(event) !== undefined || failureIn(event) !== undefined
 }
 
 /** What cannot be mended now, for want of room, is tried again for the successor of the process that then fails. */

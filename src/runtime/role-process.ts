@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '#base/clock.js'
 import { type DutyCycle, type RunningDutyCycle, runDutyCycle, spinMicrosFor } from '#bus/index.js'
-import { type Assignment, plainErrorOf, type ReadyDetails } from '#processes/control-message.js'
+import { type Assignment, FAILED_EVENT, plainErrorOf, type ReadyDetails } from '#processes/control-message.js'
 import { type Lifeline, openLifeline } from '#processes/lifeline.js'
 import type { ChildRole } from '#processes/process-role.js'
 import { startBeating } from '#processes/beat.js'
@@ -43,8 +44,8 @@ const EXIT_CODE_FAILED = 1
 const LOOK_EVERY_MS = 2
 const MESSAGE_CHARACTERS_MAX = 4000
 
-/** What a process tells its supervisor before it ends by a failure of its own: a PlainError. */
-export const FAILED_EVENT = 'failed'
+/** What a worker tells its supervisor when it finds entities that it has to fence: `{ message }`. */
+export const ENTITIES_FENCED_EVENT = 'entities-fenced'
 /** What the journal tells its supervisor when batches begin to wait for room on the disk, and when they go on: `{ message }`. */
 export const ROOM_EVENT = 'room'
 
@@ -56,6 +57,8 @@ export async function runRole<L>(
   role: ChildRole,
   load: (settings: PlantSettings) => Promise<L>,
   take: (context: SeatContext, loaded: L) => Promise<RunningRole>,
+  /** What a spare does meanwhile; it ends by itself once `isOver`. A failure means nothing but less speed. */
+  warm?: (loaded: L, isOver: () => boolean) => Promise<void>,
 ): Promise<void> {
   const lifeline = openLifeline()
   const settings = lifeline.birth.settings as unknown as PlantSettings
@@ -78,6 +81,7 @@ export async function runRole<L>(
   lifeline.send({ kind: 'loaded' })
 
   let running: RunningRole | undefined
+  let isSeated = false
   let cycle: RunningDutyCycle | undefined
   const end = async (withinMs: number) => {
     await running?.drain(withinMs)
@@ -88,6 +92,7 @@ export async function runRole<L>(
     if (message.kind === 'ring') cycle?.wake()
     else if (message.kind === 'stop') void end(message.withinMs).then(() => process.exit(0), fail)
     else if (message.kind === 'take') {
+      isSeated = true
       log = createLog(settings.config.log.level, { role, slot: message.slot, term: message.term })
       const self = ownProcess()
       const bell = Bell.open(bellPath(settings, role, message.slot))
@@ -125,7 +130,14 @@ export async function runRole<L>(
       }, fail)
     }
   })
+  if (warm === undefined) return
+  await delay(WARM_AFTER_MS)
+  const isOver = () => isSeated
+  if (!isOver()) await warm(loaded, isOver).catch((error: unknown) => log.debug({ err: error }, 'a spare could not warm up'))
 }
+
+/** Whoever takes a seat at once has got it by then. */
+const WARM_AFTER_MS = 20
 
 /** How long an orphan goes on finishing what is in flight; below the bound at which its lifeline ends it. */
 const ORPHAN_DRAIN_MS = 1500

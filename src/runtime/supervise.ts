@@ -1,12 +1,12 @@
 import { resolve } from 'node:path'
 import { dropBallast, layBallast } from '#processes/ballast.js'
-import { errorOfPlain, type PlainError } from '#processes/control-message.js'
+import { errorOfPlain } from '#processes/control-message.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import type { PlantSupervisor } from '#recovery/plant-supervisor.js'
 import { loadConfig } from './config.js'
 import { startPlant } from './plant-process.js'
 import { writePlantRecord } from './plant-record.js'
-import { FAILED_EVENT, ROOM_EVENT } from './role-process.js'
+import { failureIn } from './notice.js'
 
 export interface SuperviseOptions {
   readonly plantFile: string
@@ -51,14 +51,4 @@ export async function supervise(options: SuperviseOptions): Promise<SupervisedPl
   writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile })
   layBallast(options.dataDirectory)
   return { supervisor, started: Promise.race([supervisor.whenReady(), hopeless]) }
-}
-
-/** What a process says that is worth telling at once, if that is the event. */
-export function noticeIn(event: SupervisionEvent): string | undefined {
-  return event.kind === 'reported' && event.name === ROOM_EVENT ? (event.data as { readonly message: string }).message : undefined
-}
-
-/** The error over which a process says that it ends, if that is the event. */
-export function failureIn(event: SupervisionEvent): PlainError | undefined {
-  return event.kind === 'reported' && event.name === FAILED_EVENT ? (event.data as PlainError) : undefined
 }

@@ -7,7 +7,7 @@ import { Prng } from '#base/prng.js'
 import { PROCESS_TABLE_BYTES, ProcessTable } from '#processes/process-table.js'
 import type { ChildRole } from '#processes/process-role.js'
 import { Supervision } from '#processes/supervision.js'
-import type { LivingProcess, SupervisionLimits } from '#processes/supervision-options.js'
+import type { LivingProcess, PlantCommands, SupervisionLimits } from '#processes/supervision-options.js'
 import { SUPERVISION_LIMITS } from '#processes/supervision-options.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { TermCounter } from '#processes/term-counter.js'
@@ -28,6 +28,8 @@ export interface PlantShape {
   readonly workerSpares?: number
   readonly gateways?: number
   readonly limits?: Partial<SupervisionLimits>
+  readonly hasRoom?: () => boolean
+  readonly commands?: PlantCommands
 }
 
 /** A supervision in this process over real children, with all that it said and did. */
@@ -61,6 +63,8 @@ export class PlantOfChildren {
       record: (processes) => this.recorded.push(processes),
       startTimeOf: processStartTime,
       onEvent: (event) => this.events.push(event),
+      hasRoom: shape.hasRoom,
+      commands: shape.commands,
       logDirectory: this.folder,
       clock: systemClock,
       prng: new Prng(1),
@@ -108,9 +112,10 @@ export class PlantOfChildren {
     return pid
   }
 
-  setFault(role: ChildRole, fault: string, isOn: boolean): void {
+  /** `content`: what the fault is about. */
+  setFault(role: ChildRole, fault: string, isOn: boolean, content: unknown = ''): void {
     const path = join(this.folder, `${role}-${fault}`)
-    if (isOn) writeFileSync(path, '')
+    if (isOn) writeFileSync(path, JSON.stringify(content))
     else rmSync(path, { force: true })
   }
 

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PlantSession } from '#runtime/plant-session.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { run } from '../apps/program-under-test.js'
 
-/** A press whose `decide` takes its process along at 666 degrees, as long as there is no file that says otherwise. */
+/** A press whose `decide` takes its process along at 666 degrees, as long as there is no file that says otherwise, and long at 777. */
 const FRAGILE = `import { existsSync } from 'node:fs'
 import { defineEntity, definePlant, f64 } from 'millrace'
 
@@ -14,6 +16,7 @@ const Press = defineEntity({
   initial: () => ({ count: 0 }),
   decide: {
     sample(_state, command, { emit }) {
+      for (const end = Date.now() + 700; command.temperature === 777 && Date.now() < end; );
       if (command.temperature === 666 && !existsSync(new URL('mended', import.meta.url))) process.kill(process.pid, 'SIGKILL')
       emit.Sampled(command)
     },
@@ -42,7 +45,7 @@ describe('a command that takes its worker along, each time that it is executed',
     ])
 
   beforeAll(async () => {
-    const env = { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1' }
+    const env = { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1', MILLRACE_PROCESSES__LONG_TURN_MS: '200' }
     session = await PlantSession.start({ dataDirectory: folder.data, plantFile: folder.plantFile, env })
   })
 
@@ -76,6 +79,18 @@ describe('a command that takes its worker along, each time that it is executed',
     ])
   })
 
+  test('is not one that only takes long: that is named while it runs, in the status and in the log, and done', async () => {
+    const slow = sample('c', 777, 1)
+
+    const turn = await eventually(async () => (await session.status()).processes.find((one) => one.longTurn?.command != null)?.longTurn)
+    const done = await slow
+
+    expect(turn?.command).toMatchObject({ entity: 'press/c', command: 'sample' })
+    expect(done.json).toMatchObject({ ok: true, version: 1 })
+    const said = readFileSync(join(folder.data, 'logs', 'supervisor.log'), 'utf8')
+    expect(said.match(/has not turned for [\d.]+ s, executing sample of press\/c for [\d.]+ s of that/g)).toHaveLength(1)
+  })
+
   test('is parked again when it is tried again and nothing has changed, done once it has, and can be forgotten', async () => {
     const idOf = async () => ((await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string }[])[0]?.id as string
     const first = await idOf()
@@ -94,3 +109,14 @@ describe('a command that takes its worker along, each time that it is executed',
     expect((await run(folder, ['parked', 'retry', first])).stderr).toMatch(/no command is parked under that id/)
   }, 60_000)
 })
+
+/** What the question comes to, as soon as it is something. */
+async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + 30_000
+  for (;;) {
+    const found = await ask()
+    if (found !== undefined && found !== null) return found
+    if (performance.now() > deadline) throw new Error('it did not come about')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

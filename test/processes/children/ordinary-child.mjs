@@ -1,5 +1,5 @@
 // A process of any role that does no work but everything that its supervisor expects, and misbehaves as its settings say.
-import { appendFileSync, existsSync, writeSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeSync } from 'node:fs'
 import { startBeating } from '../../../dist/src/processes/beat.js'
 import { openLifeline } from '../../../dist/src/processes/lifeline.js'
 
@@ -12,14 +12,17 @@ const hasFault = (fault) => existsSync(`${settings.folder}/${role}-${fault}`)
 const note = (what) => appendFileSync(`${settings.folder}/ledger`, `${seat} ${what}\n`)
 
 if (hasFault('dies-loading')) process.exit(3)
-startBeating(lifeline.birth, 10)
+const { place } = startBeating(lifeline.birth, 10)
 process.stderr.write(`${role} was born\n`)
 
 lifeline.serveCalls({
   echo: (args) => args,
-  spin: ({ ms }) => {
+  // At a position: as a worker does while it executes the command there.
+  spin: ({ ms, position }) => {
     note('spins')
+    if (position !== undefined) place.commandAtHand.set(0, position)
     for (const end = Date.now() + ms; Date.now() < end; );
+    place.commandAtHand.clear()
   },
   fail: () => {
     throw new Error('on purpose')
@@ -36,6 +39,10 @@ lifeline.onMessage((message) => {
     seat = `${message.role}/${message.slot}`
     note(`took ${message.term} ${JSON.stringify(message.assignment)}`)
     if (hasFault('dies-taking')) process.exit(4)
+    if (hasFault('fails-taking')) {
+      lifeline.send({ kind: 'event', name: 'failed', data: JSON.parse(readFileSync(`${settings.folder}/${role}-fails-taking`, 'utf8')) })
+      process.exit(1)
+    }
     if (!hasFault('never-ready')) lifeline.send({ kind: 'ready', details: { entities: 7, events: 70, phases: { replay: 1.5 } } })
   } else if (message.kind === 'ring') {
     note(`rung for ${message.seat.role}/${message.seat.slot}`)

@@ -1,0 +1,120 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { eventually, PlantOfChildren, type PlantShape } from './plant-of-children.js'
+
+const QUICK = { firstMs: 20, delayMsMax: 100, stableMs: 300, failuresMax: 100, windowMs: 60_000 }
+/** The longest delay is longer than the test: whoever tries again before an hour is over spins. */
+const RARE = { ...QUICK, delayMsMax: 3_600_000 }
+
+let plant: PlantOfChildren
+
+afterEach(() => plant.end())
+
+describe('a worker whose start fails over what only a person can change', () => {
+  test.each([
+    ['schema', 'ERR_SCHEMA_CHANGED', 'the log has another field'],
+    ['log', 'ERR_BLOCK_DAMAGED', 'a block is damaged'],
+    ['port', 'ERR_HTTP_LISTEN', 'the port is taken'],
+  ] as const)('says so at once and is tried again rarely: %s', async (failure, code, message) => {
+    await startPlant({ gateways: 0, limits: { backOff: RARE } })
+    const from = plant.events.length
+    plant.setFault('worker', 'fails-taking', true, { code, message, action: 'operator' })
+
+    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
+    const failing = await plant.event('failing')
+    await eventually('it is tried once more and then waited for', () => plant.eventsOf('died', from).length === 3)
+    const seat = plant.supervision.processes().find(({ role, slot }) => role === 'worker' && slot === 0)
+
+    expect(failing).toMatchObject({ role: 'worker', slot: 0, failure, needs: message })
+    expect(plant.eventsOf('failing').length).toBe(1)
+    expect(seat).toMatchObject({ state: 'failing', needs: message })
+    expect(plant.eventsOf('ready', from)).toEqual([])
+  })
+})
+
+describe('a journal that finds no room', () => {
+  test('is waited for until there is some, and taken then without anybody’s help', async () => {
+    let hasRoom = true
+    let looks = 0
+    await startPlant({
+      gateways: 0,
+      limits: { backOff: QUICK },
+      hasRoom: () => {
+        looks++
+        return hasRoom
+      },
+    })
+    plant.setFault('journal', 'fails-taking', true, { code: 'ERR_DISK_FULL', message: 'the disk is full', action: 'retry' })
+    const from = plant.events.length
+    hasRoom = false
+
+    process.kill(plant.pidOf('journal', 0), 'SIGKILL')
+    const failing = await plant.event('failing')
+    const diedUntilThen = plant.eventsOf('died', from).length
+    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
+    await plant.event('died', ({ role }) => role === 'worker', from)
+    // The worker waits for the journal, and the journal for room, long after all back-offs are over.
+    const before = looks
+    await eventually('room was looked for again and again', () => looks > before + 20)
+    const seated = plant.eventsOf('ready', from)
+    plant.setFault('journal', 'fails-taking', false)
+    hasRoom = true
+    await plant.isSettled()
+
+    expect(failing).toMatchObject({ role: 'journal', failure: 'room', needs: 'the disk is full' })
+    // The one that was killed, and the one that found no room.
+    expect(diedUntilThen).toBe(2)
+    expect(seated).toEqual([])
+    const order = plant.eventsOf('ready', from).map(({ role }) => role)
+    expect(order).toEqual(['journal', 'worker'])
+  })
+})
+
+describe('a worker that died while the journal is down', () => {
+  test('waits for it, and is seated behind it', async () => {
+    await startPlant({ gateways: 0, limits: { backOff: QUICK } })
+    plant.setFault('journal', 'never-ready', true)
+    const from = plant.events.length
+
+    process.kill(plant.pidOf('journal', 0), 'SIGKILL')
+    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
+    await eventually('the journal is being taken', () => stateOf('journal') === 'taking')
+    const workerThen = stateOf('worker')
+    plant.setFault('journal', 'never-ready', false)
+    process.kill(plant.pidOf('journal', 0), 'SIGKILL')
+    await plant.isSettled()
+
+    expect(workerThen).toBe('empty')
+    expect(plant.eventsOf('ready', from).map(({ role }) => role)).toEqual(['journal', 'worker'])
+  })
+})
+
+describe('a command that ends its workers', () => {
+  test('is parked before the next one is seated', async () => {
+    const parked: number[] = []
+    let isFatal = false
+    const commands = {
+      name: () => undefined,
+      isFatal: () => isFatal,
+      park: (slot: number) => {
+        isFatal = false
+        parked.push(slot, plant.eventsOf('ready').filter(({ role }) => role === 'worker').length)
+      },
+    }
+    await startPlant({ gateways: 0, commands })
+    isFatal = true
+
+    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
+    await plant.event('replaced')
+
+    expect(parked).toEqual([0, 1])
+  })
+})
+
+async function startPlant(shape: PlantShape): Promise<void> {
+  plant = new PlantOfChildren(shape)
+  await plant.start()
+}
+
+function stateOf(role: 'journal' | 'worker'): string | undefined {
+  return plant.supervision.processes().find((process) => process.role === role && process.slot === 0)?.state
+}
