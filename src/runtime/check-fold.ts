@@ -30,6 +30,8 @@ export interface FoldFault {
   readonly kind: 'throws' | 'not-plain' | 'unreadable' | 'rows-missing' | 'snapshot' | 'snapshot-damaged'
   readonly entity: EntityId
   readonly version: number
+  /** Of the row that was folded; the greatest there is where none was. */
+  readonly position: number
   /** Undefined for what is not about an event. */
   readonly event: string | undefined
   readonly message: string
@@ -114,6 +116,8 @@ export class CheckFold {
   readonly #trail = new Map<number, Uint8Array>()
   #trailBytes = 0
   #faults: FoldFault[] = []
+  /** The one at hand. */
+  #row: ReplayRow | undefined
 
   constructor(options: CheckFoldOptions) {
     this.#options = options
@@ -166,9 +170,11 @@ export class CheckFold {
     world.during(() => {
       walkRows(replay, shards, (row, index) => {
         if (isCut && row.position >= to) return
+        this.#row = row
         digests[index] = this.#take(row)
       })
     })
+    this.#row = undefined
     return { digests, faults: this.#faults }
   }
 
@@ -361,7 +367,8 @@ export class CheckFold {
 
   #fault(kind: FoldFault['kind'], slot: Slot, version: number, event: string | undefined, message: string): void {
     if (this.#faults.length >= FAULTS_MAX) return
-    this.#faults.push({ kind, entity: slot.id, version, event, message: message.slice(0, MESSAGE_CHARACTERS_MAX) })
+    const position = this.#row?.position ?? Number.MAX_SAFE_INTEGER
+    this.#faults.push({ kind, entity: slot.id, version, position, event, message: message.slice(0, MESSAGE_CHARACTERS_MAX) })
   }
 }
 

@@ -13,7 +13,7 @@ export interface FirstDifference {
   readonly entities: number
 }
 
-/** A fault that both folds have, the first of its kind and entity type. */
+/** A fault that both folds have, the first of its kind and entity type by position. */
 export interface FirstFault extends FoldFault {
   readonly type: string
   readonly entities: number
@@ -34,7 +34,7 @@ export class TwoFolds {
   readonly #types: readonly EventType[]
   readonly #names: EntityId[][] = []
   readonly #differences = new Map<string, Difference>()
-  readonly #faults = new Map<string, { readonly fault: FoldFault; readonly entities: Set<EntityId> }>()
+  readonly #faults = new Map<string, { fault: FoldFault; readonly entities: Set<EntityId> }>()
   #shards: ReadonlySet<number> | undefined
 
   constructor(types: readonly EventType[]) {
@@ -79,10 +79,10 @@ export class TwoFolds {
 
   takeFinish(one: FinishAnswer, two: FinishAnswer): void {
     const single = this.takeFaults(one.faults, two.faults)
-    for (const { entity, version } of single) this.#differ(entity, version, Number.POSITIVE_INFINITY)
+    for (const { entity, version, position } of single) this.#differ(entity, version, position)
     const digests = new Map(two.late.map(([entity, version, digest]) => [entity, `${version} ${digest}`]))
     for (const [entity, version, digest] of one.late) {
-      if (digests.get(entity) !== `${version} ${digest}`) this.#differ(entity, version, Number.POSITIVE_INFINITY)
+      if (digests.get(entity) !== `${version} ${digest}`) this.#differ(entity, version, Number.MAX_SAFE_INTEGER)
     }
   }
 
@@ -101,8 +101,12 @@ export class TwoFolds {
   #takeFault(fault: FoldFault): void {
     const key = `${fault.kind} ${typeOf(fault.entity)}`
     const known = this.#faults.get(key)
-    if (known === undefined) this.#faults.set(key, { fault, entities: new Set([fault.entity]) })
-    else known.entities.add(fault.entity)
+    if (known === undefined) {
+      this.#faults.set(key, { fault, entities: new Set([fault.entity]) })
+      return
+    }
+    known.entities.add(fault.entity)
+    if (fault.position < known.fault.position) known.fault = fault
   }
 
   #differ(entity: EntityId, version: number, position: number): void {
