@@ -1,6 +1,16 @@
 /**
  * How long is a part of the plant away when its process is killed, and is anything lost?
  *
+ *   client ──SIGKILL──▶ the worker of a plant ◀══ journal, log of a, b, c, d
+ *      └── a command to each entity ══▶ gateway ══▶ its successor: until the last one is acknowledged
+ *
+ * Case a: 100 entities, a snapshot and 20 tail events each. b: 10,000 entities, 1,000,000 events, no snapshot. c: 100,000 entities, a snapshot and 10 tail
+ * events each. d: 10,000 entities under load, killed 100 times. The clock runs from the SIGKILL, which the benchmark sends itself, to the last acknowledgement;
+ * each kill waits until the spare stands by and rests. b again with two workers, of which one is killed with half of the entities. A case counts when the
+ * states in memory are those of a replay and the log has every acknowledged command once.
+ *
+ * Where the time could go: the same log folded by one query per entity, by one scan, and with the decoding in threads beside it.
+ *
  *   drill ──SIGKILL──▶ worker | journal | gateway | supervisor of a plant under load, again and again
  *   200 simulated machines ══▶ gateway ══▶ 2 workers ══▶ journal
  *
@@ -15,6 +25,8 @@ import { percentile, type PlantReport } from '#recovery/report.js'
 import { packageRoot } from '#runtime/package-root.js'
 import { benchMain } from './harness/bench-main.js'
 import { runProgram } from './harness/run-program.js'
+import { measureParallel, type ParallelRecovery } from './harness/recovery-parallel.js'
+import { measureCase, type RecoveryCase, type RecoveryRow } from './harness/recovery-cases.js'
 import { median } from './harness/samples.js'
 
 const ROLES = ['worker', 'journal', 'gateway', 'supervisor'] as const
@@ -25,19 +37,52 @@ export interface RecoveryBenchOptions {
   readonly roles: readonly (typeof ROLES)[number][]
   /** Empty programs before each role. */
   readonly starts: number
+  readonly cases: readonly RecoveryCase[]
+  /** Of the log that is folded in several ways. */
+  readonly parallel: { readonly entities: number; readonly eventsEach: number; readonly rounds: number }
 }
 
-export const RECOVERY_FULL: RecoveryBenchOptions = { times: 20, roles: ROLES, starts: 10 }
-export const RECOVERY_SMOKE: RecoveryBenchOptions = { times: 1, roles: ['worker', 'gateway'], starts: 2 }
+export const RECOVERY_FULL: RecoveryBenchOptions = {
+  times: 20,
+  roles: ROLES,
+  starts: 10,
+  cases: [
+    { name: 'a', entities: 100, eventsEach: 100, snapshotAt: 80, workers: 1, kills: 11, isColdToo: true },
+    { name: 'b', entities: 10_000, eventsEach: 100, workers: 1, kills: 5, isColdToo: true },
+    { name: 'b', entities: 10_000, eventsEach: 100, workers: 2, kills: 5 },
+    { name: 'c', entities: 100_000, eventsEach: 30, snapshotAt: 20, workers: 1, kills: 3, isColdToo: true },
+    { name: 'd', entities: 10_000, eventsEach: 30, snapshotAt: 20, workers: 2, kills: 100, perSecond: 2000 },
+  ],
+  parallel: { entities: 1000, eventsEach: 300, rounds: 5 },
+}
+export const RECOVERY_SMOKE: RecoveryBenchOptions = {
+  times: 1,
+  roles: ['worker'],
+  starts: 2,
+  cases: [{ name: 'a', entities: 20, eventsEach: 20, snapshotAt: 15, workers: 1, kills: 1 }],
+  parallel: { entities: 20, eventsEach: 20, rounds: 1 },
+}
 
 /** Times in milliseconds. */
 export interface RecoveryBench {
   readonly bench: 'recovery'
+  readonly rows: readonly RecoveryRow[]
+  readonly parallelRatio: ParallelRatio
+  /** Of all kills of case d, or of all where there is no such case. */
+  readonly rtoMs: { readonly p50: number; readonly p99: number }
   readonly roles: readonly RoleRecovery[]
   readonly ackedMissing: number
   readonly duplicated: number
   readonly outOfOrder: number
   readonly reference: { readonly name: 'empty node program'; readonly medianMs: number }
+}
+
+/** How many times as long as what recovery does. */
+export interface ParallelRatio extends ParallelRecovery {
+  /** One query per entity, over one scan. */
+  readonly sequentialOverScan: number
+  /** All of b on one worker, over the half of it on one of two; undefined where both were not measured. */
+  readonly oneWorkerOverTwo: number | undefined
 }
 
 export interface RoleRecovery {
@@ -52,7 +97,15 @@ export interface RoleRecovery {
 }
 
 /** Throws ERR_BENCH_FAILED when a drill ends with another exit code than 0. */
-export async function measureRecovery({ times, roles, starts }: RecoveryBenchOptions): Promise<RecoveryBench> {
+export async function measureRecovery({ times, roles, starts, cases, parallel }: RecoveryBenchOptions): Promise<RecoveryBench> {
+  const rows: RecoveryRow[] = []
+  let killed: readonly number[] = []
+  for (const one of cases) {
+    const found = await measureCase(one)
+    rows.push(...found.rows)
+    killed = one.name === 'd' ? found.allMs : [...killed, ...found.allMs]
+  }
+  const folded = await measureParallel(parallel.entities, parallel.eventsEach, parallel.rounds)
   const measured: { readonly role: string; readonly report: PlantReport }[] = []
   const empties: number[] = []
   for (const role of roles) {
@@ -62,25 +115,48 @@ export async function measureRecovery({ times, roles, starts }: RecoveryBenchOpt
   const sum = (pick: (report: PlantReport) => number) => measured.reduce((total, { report }) => total + pick(report), 0)
   return {
     bench: 'recovery',
+    rows,
+    parallelRatio: {
+      ...folded,
+      sequentialOverScan: rounded(folded.sequentialMs / folded.scanMs),
+      oneWorkerOverTwo: ratioOf(rows),
+    },
+    rtoMs: { p50: rounded(median(killed)), p99: rounded(percentile(Float64Array.from(killed).sort(), 0.99)) },
     roles: measured.map(({ role, report }) => recoveryOf(role, report)),
-    ackedMissing: sum((report) => report.ackedMissing),
-    duplicated: sum((report) => report.duplicated),
+    ackedMissing: sum((report) => report.ackedMissing) + rows.reduce((all, row) => all + row.ackedMissing, 0),
+    duplicated: sum((report) => report.duplicated) + rows.reduce((all, row) => all + row.duplicated, 0),
     outOfOrder: sum((report) => report.outOfOrder),
     reference: { name: 'empty node program', medianMs: rounded(median(empties)) },
   }
 }
 
 /** A report for people. */
-export function describeRecovery({ roles, reference, ...found }: RecoveryBench): string {
+export function describeRecovery({ rows, parallelRatio, rtoMs, roles, reference, ...found }: RecoveryBench): string {
+  const cases = rows.map(
+    (row) =>
+      `${row.case} ${row.cache}, ${row.entities} entities, ${row.events} events, workers ${row.workers}: ${row.ms} ms, p99 ${row.p99Ms} ms of ` +
+      `${row.kills} kills, replay ${row.replayMs} ms, memory × ${row.memoryRatio}${row.hashOk ? '' : ', THE STATES DIFFER'}`,
+  )
+  const { sequentialMs, scanMs, decodeThreadsMs, sequentialOverScan } = parallelRatio
   const lines = roles.map(({ role, kills, p50Ms, p99Ms, maxMs, phasesMs }) => {
     const phases = Object.entries(phasesMs).map(([name, ms]) => `${name} ${ms}`)
     return `${role.padEnd(10)} ${kills} kills: p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms (median of phases: ${phases.join(', ')})`
   })
   return [
+    ...cases,
+    `until all entities of case d take commands: p50 ${rtoMs.p50} ms, p99 ${rtoMs.p99} ms`,
+    `${parallelRatio.events} events by one query per entity ${sequentialMs} ms, by one scan ${scanMs} ms: × ${sequentialOverScan}`,
+    `decoded in 0, 1, 2 threads: ${decodeThreadsMs['0']}, ${decodeThreadsMs['1']}, ${decodeThreadsMs['2']} ms`,
     ...lines,
     `acknowledged and missing ${found.ackedMissing}, doubled ${found.duplicated}, out of order ${found.outOfOrder}`,
     `an empty Node program takes ${reference.medianMs} ms`,
   ].join('\n')
+}
+
+function ratioOf(rows: readonly RecoveryRow[]): number | undefined {
+  const msOf = (count: number) => rows.find(({ case: name, cache, workers }) => name === 'b' && cache === 'warm' && workers === count)?.ms
+  const [one, two] = [msOf(1), msOf(2)]
+  return one === undefined || two === undefined ? undefined : rounded(one / two)
 }
 
 function recoveryOf(role: string, { recoveries, acked }: PlantReport): RoleRecovery {
@@ -132,4 +208,12 @@ benchMain(import.meta.url, {
   smoke: RECOVERY_SMOKE,
   measure: measureRecovery,
   describe: describeRecovery,
+  isGood: ({ ackedMissing, duplicated, rows }) => ackedMissing === 0 && duplicated === 0 && rows.every(({ hashOk }) => hashOk),
+  flags: {
+    '--only': {
+      value: 'CASES',
+      help: 'only these cases, such as ab, and no drills',
+      apply: (options, names) => ({ ...options, roles: [], cases: options.cases.filter(({ name }) => names.includes(name)) }),
+    },
+  },
 })

@@ -6,14 +6,17 @@ import type { SubscriptionState } from '#reading/subscription-registry.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
+import { type LoadingProgress, loadingProgress } from '#runtime/loading-progress.js'
 import { askSupervisor } from './ask-supervisor.js'
 import type { Run } from './command.js'
+import { showFenced } from './fenced.js'
 import type { Output } from './output.js'
 import { showParked } from './parked.js'
 import { dataDirectoryOf } from './place.js'
 import { printSubscriptions, type ShownSubscription, shownSubscriptions } from './subscription-table.js'
 
 const WATCH_EVERY_MS = 1000
+const BAR_CHARACTERS = 30
 
 /** A journal that is just replaced, or hangs, must not keep anybody from seeing so. */
 const JOURNAL_WITHIN_MS = 1000
@@ -23,6 +26,7 @@ export const runStatus: Run = async (_args, options, output) => {
   const dataDirectory = dataDirectoryOf(options)
   for (;;) {
     if (options['parked'] === true) showParked(dataDirectory, output)
+    else if (options['fenced'] === true) await showFenced(dataDirectory, output)
     else await showPlant(dataDirectory, output)
     if (options['watch'] !== true) return 0
     await delay(WATCH_EVERY_MS)
@@ -34,9 +38,11 @@ async function showPlant(dataDirectory: string, output: Output): Promise<void> {
   const status = (await askSupervisor(dataDirectory, 'status', { recoveries: 5 })) as PlantStatus
   const http = readGatewayDoors(dataDirectory)?.http
   const subscriptions = await subscriptionsOf(dataDirectory)
-  if (output.isJson) output.json({ ...status, http, subscriptions: subscriptions ?? null })
+  const loading = loadingProgress(status.runtimeDirectory)
+  if (output.isJson) output.json({ ...status, http, loading, subscriptions: subscriptions ?? null })
   else {
     show(status, http, output)
+    showLoading(loading, output)
     showSubscriptions(subscriptions, output)
   }
 }
@@ -66,12 +72,22 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
       seconds(one.uptimeMs),
     ]),
   )
+  for (const line of status.processes.flatMap(remarksOn)) output.line(line)
   if (status.recoveries.length === 0) return
   output.line()
   output.table(
     [{ title: 'recovered' }, { title: 'cause' }, { title: 'ms', align: 'right' }, { title: 'entities' }, { title: 'events' }],
     status.recoveries.map((one) => [one.process, one.cause, one.rtoMs.toFixed(1), one.entities, one.events]),
   )
+}
+
+function showLoading(loading: readonly LoadingProgress[], output: Output): void {
+  if (loading.length > 0) output.line()
+  for (const { worker, known, recovered } of loading) {
+    const filled = Math.floor((recovered / known) * BAR_CHARACTERS)
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_CHARACTERS - filled)}`
+    output.line(`worker/${worker} recovers its entities: ${bar} ${recovered} of ${known}; those take commands already.`)
+  }
 }
 
 /** Undefined when the journal does not answer. */
@@ -92,6 +108,18 @@ function showSubscriptions(subscriptions: readonly ShownSubscription[] | undefin
   output.line()
   if (subscriptions === undefined) output.line('Subscriptions are not known: the journal does not answer.')
   else printSubscriptions(subscriptions, output)
+}
+
+/** What a person should know of a process. */
+function remarksOn(one: ProcessStatus): string[] {
+  const remarks: string[] = []
+  if (one.needs !== null) remarks.push(`${nameOf(one)} needs somebody: ${one.needs}`)
+  if (one.longTurn !== null) {
+    const { ms: turnMs, command, isOver } = one.longTurn
+    const busy = command === null ? '' : `, executing ${command.command} of ${command.entity}`
+    remarks.push(`${nameOf(one)} ${isOver ? 'once did not turn' : 'has not turned'} for ${seconds(turnMs)}${busy}`)
+  }
+  return remarks.length === 0 ? [] : ['', ...remarks]
 }
 
 function nameOf({ role, slot }: ProcessStatus): string {

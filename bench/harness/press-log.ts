@@ -3,15 +3,23 @@ import { entityId } from '#base/ids.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { Press } from './press-plant.js'
 
-const SNAPSHOT_EVERY = 1000
+/**
+ * Fills a new data directory with `entities × eventsEach` events of presses, entity after entity in turns, and closes it. Each press has one snapshot, of its
+ * event number `snapshotAt`; without that, only the snapshots that a plant takes by itself.
+ */
+export async function makePressLog(data: string, entities: number, eventsEach: number, snapshotAt?: number): Promise<void> {
+  if (snapshotAt === undefined) return addRounds(data, entities, 1, eventsEach, false)
+  await addRounds(data, entities, 1, snapshotAt - 1, false)
+  await addRounds(data, entities, snapshotAt, snapshotAt, true)
+  await addRounds(data, entities, snapshotAt + 1, eventsEach, false)
+}
 
-/** Fills a new data directory with `entities × eventsEach` events of presses, entity after entity in turns, and closes it. */
-export async function makePressLog(data: string, entities: number, eventsEach: number): Promise<void> {
-  const plant = await openPlant({ entities: [Press], data, snapshotEvery: SNAPSHOT_EVERY })
+async function addRounds(data: string, entities: number, from: number, to: number, isSnapshotEach: boolean): Promise<void> {
+  const plant = await openPlant({ entities: [Press], data, ...(isSnapshotEach ? { snapshotEvery: 1 } : {}) })
   try {
     const ids = Array.from({ length: entities }, (_, index) => entityId('press', `press-${index + 1}`))
     let settled = 0
-    for (let cycle = 1; cycle <= eventsEach; cycle++) {
+    for (let cycle = from; cycle <= to; cycle++) {
       for (const entity of ids) {
         const command = { source: 'bench', sequence: cycle, entity, command: 'sample', data: { temperature: cycle / 8, cycle }, at: cycle }
         const take = () => plant.door.offer(command, 'refused', ({ kind }) => (settled += kind === 'done' ? 1 : 0))
@@ -19,7 +27,7 @@ export async function makePressLog(data: string, entities: number, eventsEach: n
       }
     }
     await plant.drain()
-    assert(settled === entities * eventsEach, 'every event of the log to be read was taken')
+    assert(settled === entities * (to - from + 1), 'every event of the log to be read was taken')
   } finally {
     await plant.close()
   }

@@ -7,9 +7,10 @@ import type { Slot } from './slot.js'
  * gateway they go on in the order in which they were read, and before anything new.
  */
 export class Backlog {
-  /** Per loading shard its commands. */
-  readonly #closed = new Map<number, InFlight[]>()
+  /** Per shard that is not loaded its commands. */
+  readonly #closed = new Map<number, ClosedShard>()
   #ready: InFlight[] = []
+  #isSorted = true
 
   get closedCount(): number {
     return this.#closed.size
@@ -23,10 +24,16 @@ export class Backlog {
     return this.#closed.has(shard)
   }
 
-  /** From now on commands to this shard wait for it to be loaded, also those that were about to go on. */
-  close(shard: number): void {
-    const waiting: InFlight[] = []
-    this.#closed.set(shard, waiting)
+  /** Whether the shard was closed when everything up to this position had been sent: what came of that went with the shard's state. */
+  wasClosedAfter(shard: number, position: number): boolean {
+    const closed = this.#closed.get(shard)
+    return closed !== undefined && position <= closed.position
+  }
+
+  /** From now on commands to this shard wait for it to be loaded, also those that were about to go on. `position`: what was sent so far. */
+  close(shard: number, position: number): void {
+    const waiting = this.#closed.get(shard)?.waiting ?? []
+    this.#closed.set(shard, { waiting, position })
     this.#ready = this.#ready.filter((entry) => {
       if (entry.shard !== shard) return true
       waiting.push(entry)
@@ -37,9 +44,9 @@ export class Backlog {
   /** False when the shard is open. */
   tryWaitForShard(entry: InFlight): boolean {
     if (this.#closed.size === 0) return false
-    const waiting = this.#closed.get(entry.shard)
-    waiting?.push(entry)
-    return waiting !== undefined
+    const closed = this.#closed.get(entry.shard)
+    closed?.waiting.push(entry)
+    return closed !== undefined
   }
 
   waitForSlot(entry: InFlight, slot: Slot): void {
@@ -48,25 +55,44 @@ export class Backlog {
   }
 
   open(shard: number): void {
-    const waiting = this.#closed.get(shard)
+    this.lookAgain(shard)
     this.#closed.delete(shard)
-    if (waiting !== undefined) this.#goOn(waiting)
   }
 
-  /** The slot was loaded, or its shard will be. */
+  /** More is known of the shard: those that wait for it are looked at again, before anything new. */
+  lookAgain(shard: number): void {
+    const closed = this.#closed.get(shard)
+    if (closed !== undefined) for (const entry of closed.waiting.splice(0)) this.goOn(entry)
+  }
+
+  /** The slot was loaded, or dropped: whoever waits for it is looked at again. */
   leaveSlot(slot: Slot): void {
     const { stalled } = slot
     slot.stalled = undefined
-    if (stalled === undefined) return
-    const waiting = this.#closed.get(slot.shard)
-    if (waiting !== undefined) waiting.push(...stalled)
-    else this.#goOn(stalled)
+    if (stalled !== undefined) for (const entry of stalled) this.goOn(entry)
   }
 
-  /** Takes out all that can go on; what still cannot is put back. */
+  /** The commands that have waited longest for closed shards, at most `count`. */
+  firstWaiting(count: number): InFlight[] {
+    return [...this.#closed.values()]
+      .flatMap(({ waiting }) => waiting)
+      .sort(byReadOrder)
+      .slice(0, count)
+  }
+
+  /** The command is looked at again, in its turn. */
+  goOn(entry: InFlight): void {
+    this.#ready.push(entry)
+    this.#isSorted = false
+  }
+
+  /** Takes out all that can go on, in read order; what still cannot is put back. */
   take(): InFlight[] {
     const ready = this.#ready
+    // Once for all that has come since, since after a load there is much of it.
+    if (!this.#isSorted) ready.sort(byReadOrder)
     this.#ready = []
+    this.#isSorted = true
     return ready
   }
 
@@ -74,9 +100,10 @@ export class Backlog {
   putBack(entries: readonly InFlight[]): void {
     this.#ready = [...entries, ...this.#ready]
   }
+}
 
-  #goOn(entries: readonly InFlight[]): void {
-    for (const entry of entries) this.#ready.push(entry)
-    this.#ready.sort(byReadOrder)
-  }
+interface ClosedShard {
+  readonly waiting: InFlight[]
+  /** As JournalClient counts: everything up to there was sent when it was closed. */
+  readonly position: number
 }

@@ -5,6 +5,7 @@ import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
 import { type LoadHeads, SNAPSHOT_HEADER_BYTES } from '#serving/serving-frames.js'
 import type { EventNumbers } from './event-numbers.js'
+import { decideLoad, type LoadFacts } from './load-decision.js'
 import type { Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
 import type { WorkerCounters } from './worker-counters.js'
@@ -16,21 +17,54 @@ export interface LoadTarget {
   readonly slots: SlotTable
   readonly counters: WorkerCounters
   readonly liveEntitiesMax: number
+  /** A slot became live: everything that the log had of it when its heads were read is folded. Others of the same load may still be loading. */
+  readonly onLive: (slot: Slot) => void
+}
+
+/** What is loaded: whole shards, or of whole shards the entities of some types, or one entity. */
+export type LoadScope =
+  | { readonly shards: readonly number[]; readonly entityTypes?: readonly string[]; readonly first?: readonly string[] }
+  | { readonly slot: Slot }
+
+/** The slots of a shard that are being made live, by their number there, as blocks name them, with the versions that the log has of them. */
+interface LoadingShard {
+  readonly slots: (Slot | undefined)[]
+  readonly headVersions: number[]
+  loadingCount: number
+  readonly fold: (row: ReplayRow) => void
 }
 
 const utf8 = new TextEncoder()
+const TOLD_BY_THE_JOURNAL = (): void => undefined
 
-/** One load under way, of whole shards or of one passive entity: folds heads, then snapshots, then rows, as the journal streams them. */
+/**
+ * One load under way: folds heads, then snapshots, then rows, as the journal streams them. Each entity is made live as soon as all that the log has of it
+ * is folded; from then on it belongs to those who send it commands, and what the scan still has of it is theirs.
+ */
 export class Load {
   readonly shards: readonly number[]
+  readonly entityTypes: readonly string[] | undefined
+  /** Entities that somebody waits for. */
+  first: readonly string[]
   readonly slot: Slot | undefined
   readonly #target: LoadTarget
-  /** Per shard the slots by their number there, as blocks name them. */
-  readonly #byNumber = new Map<number, (Slot | undefined)[]>()
-  /** What the log says of each entity that is being made live. */
-  readonly #headVersions = new Map<Slot, number>()
+  readonly #shards = new Map<number, LoadingShard>()
+  /** Whose rows alone are meant; nobody's when it has no slot here. */
+  #only: { readonly slot: Slot | undefined; readonly shard: number | undefined } | undefined
+  /** What the log says of each entity that is not live yet. */
+  readonly #loading = new Map<Slot, { readonly in: LoadingShard; readonly number: number }>()
   /** Everything is folded from the first row on. */
   isWhole = false
+  /** What can be read is asked for: entities that damage hit are fenced, see load-decision.ts. */
+  isLenient = false
+  /** Of an entity: its snapshots of this version and newer ones are of no use. */
+  snapshotBelow: number | undefined
+  /** What the journal passed over. */
+  damages: readonly string[] = []
+  /** Entities with a damaged snapshot, and its version: they are not in this load any more. */
+  readonly older: { readonly slot: Slot; readonly version: number }[] = []
+  /** In a lenient load: the newest row of each entity that is not live yet, by writer term and append number. */
+  readonly #headRows = new Map<Slot, readonly [term: number, appendNumber: number]>()
   /** Of the request, -1 before it is sent. */
   number = -1
   /** Position of the appends channel behind the request: the journal has taken it when released up to there. */
@@ -38,47 +72,43 @@ export class Load {
   requestedMs = 0
   beganMs = 0
   snapshotsMs = 0
+  entityCount = 0
   snapshotCount = 0
   eventCount = 0
 
-  constructor(target: LoadTarget, what: { readonly shards: readonly number[] } | { readonly slot: Slot }) {
+  constructor(target: LoadTarget, scope: LoadScope) {
     this.#target = target
-    this.shards = 'shards' in what ? what.shards : []
-    this.slot = 'slot' in what ? what.slot : undefined
+    this.shards = 'shards' in scope ? scope.shards : []
+    this.entityTypes = 'shards' in scope ? scope.entityTypes : undefined
+    this.first = 'shards' in scope ? (scope.first ?? []) : []
+    this.slot = 'slot' in scope ? scope.slot : undefined
   }
 
-  /** Slots that are being made live, or were. */
-  get taken(): Iterable<Slot> {
-    return this.#headVersions.keys()
+  /** Entities under way. */
+  get loadingCount(): number {
+    return this.#loading.size
   }
 
-  get takenCount(): number {
-    return this.#headVersions.size
-  }
-
-  /** Asked for, perhaps once more: everything comes from the beginning. */
+  /** Asked for, perhaps once more: what is live by now stays, everything else comes from the beginning. */
   restart(number: number, position: number, nowMs: number): void {
     this.number = number
     this.position = position
     this.requestedMs = nowMs
     this.beganMs = nowMs
     this.snapshotsMs = nowMs
-    this.snapshotCount = 0
-    this.eventCount = 0
-    for (const slot of this.#headVersions.keys()) if (slot !== this.slot) slot.forget()
-    this.#byNumber.clear()
-    this.#headVersions.clear()
+    this.#shards.clear()
+    this.#only = undefined
+    this.#headRows.clear()
+    this.damages = []
+    this.older.length = 0
   }
 
   takeHeads({ shard, heads }: LoadHeads): void {
-    const { counters, liveEntitiesMax } = this.#target
-    let byNumber = this.#byNumber.get(shard)
-    if (byNumber === undefined) this.#byNumber.set(shard, (byNumber = []))
+    const into = this.#shard(shard)
     for (const [id, number, version, term, appendNumber] of heads) {
       const slot = this.#slotOf(id, shard)
-      if (slot === undefined) continue
-      if (this.slot === undefined && counters.liveEntities + this.#headVersions.size >= liveEntitiesMax) continue
-      byNumber[number] = slot
+      if (slot === undefined || !this.#isWanted(slot)) continue
+      slot.status = 'loading'
       slot.state = slot.model.initial()
       slot.outcomes = createOutcomes()
       slot.version = 0
@@ -88,69 +118,161 @@ export class Load {
       slot.lostVersion = 0
       slot.term = term
       slot.appendNumber = appendNumber
-      this.#headVersions.set(slot, version)
+      into.slots[number] = slot
+      into.headVersions[number] = version
+      into.loadingCount++
+      this.#loading.set(slot, { in: into, number })
+      if (this.isLenient) this.#headRows.set(slot, [term, appendNumber])
     }
   }
 
   /**
-   * False for a snapshot that cannot be used, made under other events or damaged: then the load is to be asked for again with `isWhole`, since
-   * only rows that the snapshots do not cover come with it. Throws ERR_STATE_CHANGED for a base snapshot that cannot be used then.
+   * False when one of the snapshots was made under other events: then the load is to be asked for again with `isWhole`, since only rows that the snapshots do
+   * not cover come with it. Throws ERR_STATE_CHANGED for a base snapshot that cannot be used then. Entities with a damaged one are left out, see `older`.
    */
-  takeSnapshot(bytes: Uint8Array): boolean {
+  takeSnapshots(bytes: Uint8Array): boolean {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + 4 + view.getUint32(at, true)
+      if (!this.#takeSnapshot(bytes.subarray(at + 4, end))) return false
+      at = end
+    }
+    return true
+  }
+
+  /** Of the blocks that follow only the rows of one entity are meant, by its id; all again when that is empty. */
+  takeOnly(id: Uint8Array): void {
+    const slot = this.#target.slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
+    this.#only = id.length === 0 ? undefined : { slot, shard: slot?.shard }
+  }
+
+  /** Throws ERR_LOAD where the log has what this plant cannot fold; ERR_BLOCK_DAMAGED where a check fails and ERR_ROWS_MISSING, unless it is lenient. */
+  takeBlock(bytes: Uint8Array): void {
+    const replay = new BlockReplay(bytes, this.#target.numbers.types)
+    const only = this.#only
+    replay.forEachRowOfShards(
+      (shard) => {
+        if (only !== undefined && only.shard !== shard) return undefined
+        const own = this.#shards.get(shard)
+        return own !== undefined && own.loadingCount > 0 ? own.fold : undefined
+      },
+      this.isLenient ? TOLD_BY_THE_JOURNAL : undefined,
+    )
+  }
+
+  /** All is there. Throws ERR_ROWS_MISSING, unless it is lenient. */
+  end(): void {
+    const { slot } = this
+    // Nothing that was sent for it was taken: it is new.
+    if (slot !== undefined && this.entityCount === 0 && this.#loading.size === 0) {
+      slot.state = slot.model.initial()
+      slot.outcomes = createOutcomes()
+      this.#live(slot)
+    }
+    for (const [missing, { in: own, number }] of [...this.#loading]) {
+      const headVersion = own.headVersions[number] as number
+      this.#miss(missing, headVersion)
+      const [term, appendNumber] = this.#headRows.get(missing) ?? [missing.term, missing.appendNumber]
+      missing.version = headVersion
+      missing.term = term
+      missing.appendNumber = appendNumber
+      this.#complete(missing, own, number)
+    }
+  }
+
+  get facts(): LoadFacts {
+    const { isWhole, isLenient } = this
+    return { snapshot: 'none', isWhole, isLenient, rows: 'complete', journal: 'reads' }
+  }
+
+  /** Rows of the entity up to a version did not come: it is fenced, or ERR_ROWS_MISSING thrown for the load to be asked for again. */
+  #miss(slot: Slot, version: number): void {
+    if (decideLoad({ ...this.facts, rows: 'missing' }) !== 'fence') throw rowsMissing(slot.id, slot.version + 1, version)
+    slot.lostVersion = version
+  }
+
+  /** What others have taken on, or another load has, is not touched. */
+  #isWanted(slot: Slot): boolean {
+    if (this.#loading.has(slot)) return true
+    if (this.slot !== undefined) return slot === this.slot && this.entityCount === 0
+    const { counters, liveEntitiesMax } = this.#target
+    return slot.status === 'passive' && counters.liveEntities + this.#loading.size < liveEntitiesMax
+  }
+
+  #shard(shard: number): LoadingShard {
+    const known = this.#shards.get(shard)
+    if (known !== undefined) return known
+    const slots: (Slot | undefined)[] = []
+    const headVersions: number[] = []
+    const own: LoadingShard = {
+      slots,
+      headVersions,
+      loadingCount: 0,
+      fold: (row) => {
+        const slot = slots[row.entityNumber]
+        if (slot === undefined || row.version <= slot.version) return
+        if (this.#only !== undefined && this.#only.slot !== slot) return
+        this.#fold(slot, row)
+        if (row.version >= (headVersions[row.entityNumber] as number)) this.#complete(slot, own, row.entityNumber)
+      },
+    }
+    this.#shards.set(shard, own)
+    return own
+  }
+
+  #takeSnapshot(bytes: Uint8Array): boolean {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const version = view.getUint32(0, true)
     const idEnd = SNAPSHOT_HEADER_BYTES + view.getUint32(12, true)
     const id = bytes.subarray(SNAPSHOT_HEADER_BYTES, idEnd)
     const slot = this.#target.slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
-    if (slot === undefined || !this.#headVersions.has(slot)) return true
+    const place = slot === undefined ? undefined : this.#loading.get(slot)
+    if (slot === undefined || place === undefined) return true
     // The only ones that come with all rows are bases, whose rows are gone.
     const snapshot = (this.isWhole ? decodeBase : decodeSnapshot)(slot.model, bytes.subarray(idEnd))
-    if (snapshot.kind !== 'ok') {
-      if (this.isWhole) throw baseUnreadable(slot, version, snapshot.reason)
-      return false
-    }
-    slot.state = snapshot.state
-    slot.outcomes = snapshot.outcomes
-    slot.latestAt = snapshot.latestAt
+    // The table costs more than a small snapshot.
+    const action = snapshot.kind === 'ok' ? 'go-on' : decideLoad({ ...this.facts, snapshot: snapshot.kind })
+    if (action === 'all-rows') return false
+    if (action === 'older-snapshot') return this.#leaveOut(slot, version, place)
+    if (snapshot.kind === 'ok') {
+      slot.state = snapshot.state
+      slot.outcomes = snapshot.outcomes
+      slot.latestAt = snapshot.latestAt
+    } else if (action === 'fence') slot.lostVersion = version
+    else throw baseUnreadable(slot, version, snapshot.reason)
     slot.version = version
     slot.term = view.getUint32(4, true)
     slot.appendNumber = view.getUint32(8, true)
     slot.snapshotVersion = version
     this.snapshotCount++
+    if (version >= (place.in.headVersions[place.number] as number)) this.#complete(slot, place.in, place.number)
     return true
   }
 
-  /** Throws ERR_LOAD where the log has what this plant cannot fold, ERR_BLOCK_DAMAGED where a check fails. */
-  takeBlock(bytes: Uint8Array): void {
-    const replay = new BlockReplay(bytes, this.#target.numbers.types)
-    for (const [shard, byNumber] of this.#byNumber) {
-      replay.forEachRow(shard, (row) => {
-        const slot = byNumber[row.entityNumber]
-        if (slot !== undefined && row.version > slot.version) this.#fold(slot, row)
-      })
-    }
+  /** It is loaded on its own. */
+  #leaveOut(slot: Slot, version: number, { in: own, number }: { readonly in: LoadingShard; readonly number: number }): true {
+    own.slots[number] = undefined
+    own.loadingCount--
+    this.#loading.delete(slot)
+    slot.forget()
+    this.older.push({ slot, version })
+    return true
   }
 
-  /** All is there: makes the slots live. Throws ERR_LOAD when rows are missing. */
-  end(): void {
-    const { counters } = this.#target
-    // Nothing that was sent for it was taken: it is new.
-    if (this.slot !== undefined && this.#headVersions.size === 0) {
-      this.slot.state = this.slot.model.initial()
-      this.slot.outcomes = createOutcomes()
-      this.#headVersions.set(this.slot, 0)
-    }
-    for (const [slot, headVersion] of this.#headVersions) {
-      // Rows that became durable after the heads were read are welcome.
-      if (slot.version >= headVersion) continue
-      const versions = `${slot.version + 1}..${headVersion}`
-      throw loadError('rows of an entity are missing at the end of the log', { entity: slot.id, versions })
-    }
-    for (const slot of this.#headVersions.keys()) {
-      slot.status = 'live'
-      counters.liveEntities++
-      counters.activations++
-    }
+  #complete(slot: Slot, own: LoadingShard, number: number): void {
+    own.slots[number] = undefined
+    own.loadingCount--
+    this.#loading.delete(slot)
+    this.#live(slot)
+  }
+
+  #live(slot: Slot): void {
+    const { counters, onLive } = this.#target
+    slot.status = 'live'
+    counters.liveEntities++
+    counters.activations++
+    this.entityCount++
+    onLive(slot)
   }
 
   /** Undefined for an entity of a type that this plant does not have. */
@@ -167,10 +289,7 @@ export class Load {
   }
 
   #fold(slot: Slot, row: ReplayRow): void {
-    if (row.version !== slot.version + 1) {
-      const versions = `${slot.version + 1}..${row.version - 1}`
-      throw loadError('rows of an entity are missing in the log', { entity: slot.id, versions })
-    }
+    if (row.version !== slot.version + 1) this.#miss(slot, row.version - 1)
     if (row.typeNumber !== RECEIPT_TYPE) this.#apply(slot, row)
     slot.version = row.version
     slot.term = row.term
@@ -187,14 +306,25 @@ export class Load {
     if (numbers.isFenced(row.typeNumber)) slot.lostVersion = row.version
     if (slot.lostVersion > 0) return
     const stored = numbers.stored(row.typeNumber)
-    const values = { entity: slot.id, version: row.version }
-    if (stored === undefined || stored.model !== slot.model) throw loadError('the log has an event that this plant does not know', values)
+    if (stored === undefined || stored.model !== slot.model) {
+      throw loadError('the log has an event that this plant does not know', { entity: slot.id, version: row.version })
+    }
     try {
       applyStored(stored, slot.state, row.data())
     } catch (cause) {
+      const values = { entity: slot.id, version: row.version }
       throw loadError(`a stored event could not be applied, ${messageOf(cause)}`, values, cause)
     }
   }
+}
+
+function rowsMissing(entity: string, from: number, to: number): MillraceError {
+  return new MillraceError('ERR_ROWS_MISSING', {
+    fact: 'rows of an entity are missing in the log',
+    action: 'operator',
+    values: { entity, versions: `${from}..${to}` },
+    next: 'run millrace log verify on the data directory',
+  })
 }
 
 function baseUnreadable({ id, model }: Slot, version: number, reason: string): MillraceError {

@@ -1,20 +1,26 @@
 import type { Clock } from '#base/clock.js'
-import { MillraceError } from '#base/errors.js'
+import { type ErrorCode, isMillraceError, MillraceError } from '#base/errors.js'
 import { unpack } from '#base/pack.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import type { EventType } from '#journal/journal.js'
+import { isLogDamage } from '#journal/log-damage.js'
 import type { JournalClient, LoadMessage } from '#serving/journal-client.js'
 import {
   LOAD_BEGIN,
   LOAD_BLOCK,
+  LOAD_DAMAGES,
   LOAD_END,
   LOAD_FAILED,
   LOAD_HEADS,
-  LOAD_SNAPSHOT,
+  LOAD_ONLY,
+  LOAD_SNAPSHOTS,
   type LoadBegin,
+  type LoadFailure,
   type LoadHeads,
+  type LoadRequest,
 } from '#serving/serving-frames.js'
-import { Load, loadError, type LoadTarget } from './load.js'
+import { Load, type LoadTarget } from './load.js'
+import { decideLoad, type LoadFacts } from './load-decision.js'
 import type { Slot } from './slot.js'
 
 /** What one load of shards came to. Durations in milliseconds. */
@@ -34,10 +40,12 @@ export interface LoaderOptions extends LoadTarget {
   /** Of the worker. */
   readonly term: number
   readonly clock: Clock
-  /** The slots that became live; called before `onShardsLoaded` or `onSlotLoaded`. */
-  readonly onLive: (slot: Slot) => void
+  /** The log's entities of a shard are known, perhaps not all of them yet: those that are loading are live soon. */
+  readonly onHeads: (shard: number) => void
+  /** All entities of these shards are known, and live as far as there is room for them. */
   readonly onShardsLoaded: (report: LoadReport) => void
-  readonly onSlotLoaded: (slot: Slot) => void
+  /** A load passed over damage, in these words, and fenced what that hit. */
+  readonly onDamage: (damages: readonly string[]) => void
   /** Nothing more is loaded after that. */
   readonly onFatal: (error: unknown) => void
 }
@@ -46,11 +54,10 @@ export interface LoaderOptions extends LoadTarget {
 const MESSAGES_PER_TURN = 8
 /** Term of a journal that has not come yet. */
 const NO_TERM = 0
-const utf8 = new TextDecoder()
 
 /**
  * Rebuilds state from what the journal streams: heads and snapshots first, then one scan of blocks. Asks again, with a new number, when the
- * journal was replaced in the middle. Until a shard is loaded, nothing in it is executed.
+ * journal was replaced in the middle. Until an entity is live, no command to it is executed.
  */
 export class Loader {
   readonly #options: LoaderOptions
@@ -60,14 +67,40 @@ export class Loader {
   #journalTerm: number
   /** The appends channel had no room for a request at this released position. */
   #blockedAt: number | undefined
+  /** What has been loaded since shards were last told to be: loads of some types of them are theirs, too. */
+  #parts = { entities: 0, snapshots: 0, events: 0 }
 
   constructor(options: LoaderOptions) {
     this.#options = options
     this.#journalTerm = options.journal.journalTerm
   }
 
-  loadShards(shards: readonly number[]): void {
-    this.#unasked.push(new Load(this.#options, { shards }))
+  /** `first`: entities, by id, that somebody waits for. */
+  loadShards(shards: readonly number[], first: readonly string[] = []): void {
+    this.#unasked.push(new Load(this.#options, { shards, first }))
+  }
+
+  /** Only the entities of these types, in a scan of their own: the shards are not loaded then. */
+  loadTypes(shards: readonly number[], entityTypes: readonly string[]): void {
+    this.#unasked.push(new Load(this.#options, { shards, entityTypes }))
+  }
+
+  /** Gives up what is being loaded of whole shards together with these; answers all the shards that are to be loaded anew then. */
+  giveUp(shards: ReadonlySet<number>): ReadonlySet<number> {
+    const all = new Set(shards)
+    const goesOn = (load: Load): boolean => {
+      if (!load.shards.some((shard) => shards.has(shard))) return true
+      for (const shard of load.shards) all.add(shard)
+      return false
+    }
+    this.#asked = this.#asked.filter(goesOn)
+    this.#unasked = this.#unasked.filter(goesOn)
+    return all
+  }
+
+  /** Entities that are being loaded, as far as they are known. */
+  get loadingCount(): number {
+    return this.#asked.reduce((sum, load) => sum + load.loadingCount, 0)
   }
 
   /** Does nothing for one that is loading already. */
@@ -130,10 +163,13 @@ export class Loader {
     this.#blockedAt = undefined
     let asked = 0
     for (let load = this.#unasked[0]; load !== undefined; load = this.#unasked[0]) {
-      const { slot, shards, isWhole } = load
-      const number = journal.tryLoad({ term, shards, entity: slot?.id, isWhole })
+      const number = journal.tryLoad({ term, ...this.#requestOf(load) })
+      if (number === FRAME_TOO_LARGE && load.first.length > 0) {
+        load.first = []
+        continue
+      }
       if (number === FRAME_TOO_LARGE) {
-        this.#fail(requestTooLarge(journal, shards.length))
+        this.#fail(requestTooLarge(journal, load.shards.length))
         break
       }
       if (number < 0) {
@@ -148,6 +184,18 @@ export class Loader {
     return asked
   }
 
+  #requestOf({ slot, shards, first, entityTypes, isWhole, isLenient, snapshotBelow }: Load): Omit<LoadRequest, 'load' | 'term'> {
+    return {
+      shards,
+      entity: slot?.id,
+      isWhole,
+      ...(isLenient ? { isLenient } : {}),
+      ...(snapshotBelow === undefined ? {} : { snapshotBelow }),
+      ...(entityTypes === undefined ? {} : { entityTypes }),
+      ...(first.length === 0 ? {} : { first }),
+    }
+  }
+
   #tryTake(message: LoadMessage): boolean {
     const load = message.term === this.#options.term ? this.#asked.find((one) => one.number === message.load) : undefined
     if (load === undefined) return true
@@ -155,6 +203,11 @@ export class Loader {
       this.#take(load, message)
       return true
     } catch (error) {
+      if (decideLoad({ ...load.facts, ...factsOf(error) }) === 'pass-over-damage') {
+        load.isLenient = true
+        this.#askAgain(load)
+        return true
+      }
       this.#fail(error)
       return false
     }
@@ -174,26 +227,45 @@ export class Loader {
         load.snapshotsMs = nowMs
         this.#begin(unpack<LoadBegin>(message.bytes))
         return
-      case LOAD_HEADS:
-        return load.takeHeads(unpack<LoadHeads>(message.bytes))
-      case LOAD_SNAPSHOT:
+      case LOAD_HEADS: {
+        const heads = unpack<LoadHeads>(message.bytes)
+        load.takeHeads(heads)
+        return this.#options.onHeads(heads.shard)
+      }
+      case LOAD_SNAPSHOTS:
         load.snapshotsMs = nowMs
-        if (load.takeSnapshot(message.bytes)) return
-        if (load.isWhole) throw loadError('the base snapshot of an entity is of another shape, and the rows behind it are dropped', {})
-        return this.#askForAllRows(load)
+        if (load.takeSnapshots(message.bytes)) return this.#askForOlder(load)
+        load.isWhole = true
+        return this.#askAgain(load)
+      case LOAD_ONLY:
+        return load.takeOnly(message.bytes)
       case LOAD_BLOCK:
         return load.takeBlock(message.bytes)
       case LOAD_END:
         return this.#end(load, nowMs)
       case LOAD_FAILED:
-        throw loadError('the journal could not read what a worker needs', { message: utf8.decode(message.bytes) })
+        throw loadFailed(unpack<LoadFailure>(message.bytes))
+      case LOAD_DAMAGES:
+        load.damages = unpack<string[]>(message.bytes)
+        return
     }
   }
 
-  #askForAllRows(load: Load): void {
-    load.isWhole = true
+  #askAgain(load: Load): void {
     this.#asked.splice(this.#asked.indexOf(load), 1)
     this.#unasked.push(load)
+  }
+
+  /** Each entity whose snapshot is damaged from the one before it, on its own. */
+  #askForOlder(load: Load): void {
+    for (const { slot, version } of load.older.splice(0)) {
+      slot.status = 'loading'
+      const own = slot === load.slot ? load : new Load(this.#options, { slot })
+      own.snapshotBelow = version
+      own.isLenient = load.isLenient
+      if (own === load) this.#askAgain(load)
+      else this.#unasked.push(own)
+    }
   }
 
   #begin({ eventTypes }: LoadBegin): void {
@@ -202,19 +274,39 @@ export class Loader {
 
   #end(load: Load, nowMs: number): void {
     load.end()
+    if (load.isLenient) this.#options.onDamage(load.damages)
     this.#asked.splice(this.#asked.indexOf(load), 1)
-    for (const slot of load.taken) this.#options.onLive(slot)
-    if (load.slot !== undefined) return this.#options.onSlotLoaded(load.slot)
+    const { entityCount, snapshotCount, eventCount } = load
+    if (load.slot !== undefined) return
+    const parts = this.#parts
+    parts.entities += entityCount
+    parts.snapshots += snapshotCount
+    parts.events += eventCount
+    if (load.entityTypes !== undefined) return
+    this.#parts = { entities: 0, snapshots: 0, events: 0 }
     this.#options.onShardsLoaded({
       shards: load.shards,
-      entities: load.takenCount,
-      snapshots: load.snapshotCount,
-      events: load.eventCount,
+      ...parts,
       waitMs: load.beganMs - load.requestedMs,
       snapshotMs: load.snapshotsMs - load.beganMs,
       replayMs: nowMs - load.snapshotsMs,
     })
   }
+}
+
+/** What an error that a load met says of the log. */
+function factsOf(error: unknown): Partial<LoadFacts> {
+  if (isMillraceError(error, 'ERR_ROWS_MISSING')) return { rows: 'missing' }
+  return { journal: isLogDamage(error) ? 'damaged' : 'failed' }
+}
+
+function loadFailed({ code, message }: LoadFailure): MillraceError {
+  return new MillraceError(/^ERR_[A-Z0-9_]+$/.test(code) ? (code as ErrorCode) : 'ERR_LOAD', {
+    fact: 'the journal could not read what a worker needs',
+    action: 'operator',
+    values: { message },
+    next: 'run millrace log verify on the data directory',
+  })
 }
 
 function requestTooLarge(journal: JournalClient, shardCount: number): MillraceError {

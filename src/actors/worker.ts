@@ -1,7 +1,7 @@
 import { assert } from '#base/assert.js'
-import type { Clock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
+import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import type { DutyCycle } from '#bus/index.js'
 import { ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
 import type { CommandReader } from '#entity/command-frame.js'
@@ -13,7 +13,7 @@ import { REJECTED_FENCED } from '#serving/serving-frames.js'
 import { Backlog } from './backlog.js'
 import { EventNumbers } from './event-numbers.js'
 import { Executor } from './executor.js'
-import { Inbound, type InboundLink } from './inbound.js'
+import { Inbound } from './inbound.js'
 import type { InFlight } from './in-flight.js'
 import { type LoadReport, Loader } from './loader.js'
 import { Passivation } from './passivation.js'
@@ -21,52 +21,10 @@ import { Reads } from './reads.js'
 import type { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
 import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
+import type { FencedEntity, ParkedPlace, WorkerOptions } from './worker-options.js'
 
 export type { InboundLink } from './inbound.js'
-
-export interface WorkerLimits {
-  /** Entities with state in memory; above it the least used are passivated. */
-  readonly liveEntitiesMax: number
-  /** Idle time after which an entity is passivated, milliseconds. */
-  readonly passivateAfterMs: number
-  /** Commands taken in one turn of the event loop. */
-  readonly commandsPerTurn: number
-  /** Rows of an entity between two snapshots, unless its type asks for fewer. */
-  readonly snapshotEvery: number
-  /** Commands read and not yet released, per gateway; a power of two. */
-  readonly inFlightMax: number
-}
-
-export interface WorkerOptions {
-  readonly plant: PlantModel
-  readonly shards: readonly number[]
-  readonly shardCount: number
-  readonly term: number
-  readonly inbound: readonly InboundLink[]
-  readonly journal: JournalClient
-  readonly clock: Clock
-  readonly limits: WorkerLimits
-  /** Told when shards have been loaded: at the start and after a rejected append. */
-  readonly onLoaded: (report: LoadReport) => void
-  /** Runs the duty cycle again: something was asked for outside of it. */
-  readonly wake: () => void
-  /** The log could not be read, or holds what this plant cannot take, or another worker took over; the process must end. Called once. */
-  readonly onFatal: (error: unknown) => void
-  /** Told which command is being executed: where its frame lies, by index of `inbound` and position. */
-  readonly atHand?: { set(link: number, position: number): void; clear(): void }
-  /** Commands that ended workers before this one: they are refused, with the reason. */
-  readonly parked?: readonly ParkedPlace[]
-  /** Of the first append less one: for tests of the numbers' end. */
-  readonly appendNumber?: number
-}
-
-/** Where the frame of a command lies that is not to be executed. */
-export interface ParkedPlace {
-  /** Index of `inbound`. */
-  readonly link: number
-  readonly position: number
-  readonly reason: string
-}
+export type { FencedEntity, FoundFenced, ParkedPlace, WorkerLimits, WorkerOptions } from './worker-options.js'
 
 /**
  * Hosts the entities of its shards: takes commands off the inbound channels, executes them, and answers and releases each when all that it
@@ -95,7 +53,11 @@ export class Worker implements DutyCycle {
   readonly #atHand: NonNullable<WorkerOptions['atHand']>
   /** Dropped once they are answered: their positions come again some day. */
   #parked: readonly ParkedPlace[]
+  #hasBegun = false
   #hasFailed = false
+  /** By entity the version of the newest row that is gone; stays while the entity is passive. */
+  readonly #fenced = new Map<string, number>()
+  readonly #fencedTold = new Set<string>()
 
   constructor(options: WorkerOptions) {
     const { plant, journal, term, clock, limits } = options
@@ -130,13 +92,13 @@ export class Worker implements DutyCycle {
       counters: this.counters,
       liveEntitiesMax: limits.liveEntitiesMax,
       onLive: (slot) => this.#becameLive(slot),
+      onHeads: (shard) => this.#backlog.lookAgain(shard),
       onShardsLoaded: (report) => this.#openShards(report),
-      onSlotLoaded: (slot) => this.#backlog.leaveSlot(slot),
+      onDamage: (damages) => this.#tellFenced(damages),
       onFatal: (error) => this.#fail(error),
     })
     this.#passivation = new Passivation({ clock, counters: this.counters, limits, trySnapshot: (slot) => this.#executor.trySnapshot(slot) })
-    for (const shard of options.shards) this.#backlog.close(shard)
-    this.#loader.loadShards(options.shards)
+    for (const shard of options.shards) this.#backlog.close(shard, Number.NEGATIVE_INFINITY)
   }
 
   /** All shards are loaded and every command that was read is released. */
@@ -148,6 +110,11 @@ export class Worker implements DutyCycle {
     return this.#backlog.closedCount === 0
   }
 
+  /** Entities that the log has and that are not live yet, as far as they are known. */
+  get loadingCount(): number {
+    return this.#loader.loadingCount
+  }
+
   /** Commands read and not yet released. */
   get inFlightCount(): number {
     return this.#inbound.reduce((sum, link) => sum + link.queue.count, 0)
@@ -155,19 +122,13 @@ export class Worker implements DutyCycle {
 
   doWork(): number {
     if (this.#hasFailed) return 0
+    if (!this.#hasBegun) this.#begin()
     // Loads come before rejections: when the end of a load is seen, what was rejected before it is seen too, and nothing is executed in between.
     let work = this.#loader.doWork()
     work += this.#complete()
     if (this.#hasFailed) return work
     const nowMs = this.#options.clock.monotonicMs()
-    try {
-      work += this.#takeReady(nowMs)
-      if (this.#backlog.readyCount === 0) work += this.#takeNew(nowMs)
-    } catch (error) {
-      // A frame that is no command costs its channel, which is made anew; else one worker after the other would end over it.
-      for (const link of this.#inbound) link.checkCommands(this.#options.plant)
-      throw error
-    }
+    work += this.#takeCommands(nowMs)
     work += this.#passivation.sweep(nowMs, this.#released)
     this.#journal.appends.publish()
     return work
@@ -175,7 +136,7 @@ export class Worker implements DutyCycle {
 
   hasWork(): boolean {
     if (this.#hasFailed) return false
-    if (this.#journal.hasRejections || this.#loader.hasWork()) return true
+    if (!this.#hasBegun || this.#journal.hasRejections || this.#loader.hasWork()) return true
     const released = this.#journal.releasedPosition()
     if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
     if (this.#passivation.hasWork(released)) return true
@@ -211,10 +172,45 @@ export class Worker implements DutyCycle {
     return hash
   }
 
+  /**
+   * Asks for everything: for the entities of critical types, then for all, in one scan each; in the second one the entities that commands have waited for longest
+   * come first where that pays. Each entity goes on as soon as it has caught up.
+   */
+  #begin(): void {
+    this.#hasBegun = true
+    const { plant, shards } = this.#options
+    this.#takeCommands(this.#options.clock.monotonicMs())
+    const critical = plant.models.filter((model) => model.class === 'critical').map(({ name }) => name)
+    if (critical.length > 0 && critical.length < plant.models.length) this.#loader.loadTypes(shards, critical)
+    this.#loader.loadShards(shards, this.#entitiesOf(this.#backlog.firstWaiting(FIRST_COMMANDS)))
+  }
+
+  #entitiesOf(entries: readonly InFlight[]): string[] {
+    const ids = entries.flatMap((entry) => {
+      const { bytes, entityOffset, entityBytes } = (this.#inbound[entry.link] as Inbound).command(entry)
+      return entityBytes > ENTITY_ID_BYTES_MAX ? [] : utf8.decode(bytes.slice(entityOffset, entityOffset + entityBytes))
+    })
+    return [...new Set(ids)]
+  }
+
+  /** Entities that take no commands since rows of them are gone, as far as they were loaded, in no order. */
+  get fenced(): readonly FencedEntity[] {
+    return [...this.#fenced].map(([entity, version]) => ({ entity, version }))
+  }
+
+  #tellFenced(damages: readonly string[]): void {
+    const entities = this.fenced.filter(({ entity }) => !this.#fencedTold.has(entity))
+    for (const { entity } of entities) this.#fencedTold.add(entity)
+    if (entities.length > 0) this.#options.onFenced?.({ entities, damages })
+  }
+
   #becameLive(slot: Slot): void {
+    if (slot.lostVersion > 0) this.#fenced.set(slot.id, slot.lostVersion)
+    else if (this.#fenced.size > 0) this.#fenced.delete(slot.id)
     slot.isAwaited = slot.stalled !== undefined
     this.#passivation.watch(slot)
     this.#reads.wake(slot)
+    this.#backlog.leaveSlot(slot)
   }
 
   #openShards(report: LoadReport): void {
@@ -262,26 +258,26 @@ export class Worker implements DutyCycle {
 
   /**
    * Appends with these numbers were not taken: the state of their shards is folded on rows that are not there. It is dropped and loaded again,
-   * and the commands are taken again behind that, together with the duplicates that were to be answered from that state. Numbers that no
+   * and the commands are taken again behind that, together with the duplicates that were to be answered from that state. Where a shard is just being
+   * loaded, appends of entities that were live already end that load; those sent before it was dropped do not concern it. Numbers that no
    * command waits for were answered before, by a journal that died before it released them.
    */
   #takeBack(rejected: ReadonlySet<number>): void {
-    const dropped = new Set<number>()
+    const wrong = new Set<number>()
     this.#forEachWaiting((entry) => {
       if (!rejected.has(entry.appendNumber)) return
       this.counters.rejections++
-      if (!this.#backlog.isClosed(entry.shard)) {
-        this.#backlog.close(entry.shard)
-        dropped.add(entry.shard)
-      }
+      if (!this.#backlog.wasClosedAfter(entry.shard, entry.waitPosition)) wrong.add(entry.shard)
       entry.takeBack()
-      this.#backlog.tryWaitForShard(entry)
+      this.#backlog.goOn(entry)
     })
-    if (dropped.size === 0) return
+    if (wrong.size === 0) return
+    const dropped = this.#loader.giveUp(wrong)
+    for (const shard of dropped) this.#backlog.close(shard, this.#journal.sentPosition)
     this.#forEachWaiting((entry) => {
       if (entry.appendNumber !== 0 || !dropped.has(entry.shard)) return
       entry.takeBack()
-      this.#backlog.tryWaitForShard(entry)
+      this.#backlog.goOn(entry)
     })
     for (const slot of this.#slots.values()) {
       if (!dropped.has(slot.shard)) continue
@@ -313,6 +309,21 @@ export class Worker implements DutyCycle {
         if (entry.status === 'waiting') each(entry)
       })
     }
+  }
+
+  #takeCommands(nowMs: number): number {
+    try {
+      const ready = this.#takeReady(nowMs)
+      return this.#backlog.readyCount === 0 ? ready + this.#takeNew(nowMs) : ready
+    } catch (error) {
+      this.#giveUpMalformed()
+      throw error
+    }
+  }
+
+  /** A frame that is no command costs its channel, which is made anew; else one worker after the other would end over it. */
+  #giveUpMalformed(): void {
+    for (const link of this.#inbound) link.checkCommands(this.#options.plant)
   }
 
   #takeReady(nowMs: number): number {
@@ -366,8 +377,7 @@ export class Worker implements DutyCycle {
   #lookAhead(link: Inbound, count: number): void {
     let seen = 0
     for (let index = 0; index < count; index++) {
-      const command = link.commandAt(index)
-      const slot = this.#slots.find(command.entityHash, command.view, command.entityOffset, command.entityBytes)
+      const slot = this.#find(link.commandAt(index))
       this.#ahead[index] = slot
       if (slot !== undefined) seen += slot.touch()
     }
@@ -376,11 +386,10 @@ export class Worker implements DutyCycle {
 
   /** Executes the command or lets it wait; false when the appends channel has no room. */
   #route(entry: InFlight, command: CommandReader, nowMs: number, known?: Slot): boolean {
-    const hash = command.entityHash
-    entry.shard = hash % this.#options.shardCount
-    if (this.#backlog.tryWaitForShard(entry)) return true
-    const slot =
-      known ?? this.#slots.find(hash, command.view, command.entityOffset, command.entityBytes) ?? this.#create(command, entry.shard)
+    entry.shard = command.entityHash % this.#options.shardCount
+    const found = known ?? this.#find(command)
+    if ((found === undefined || found.status === 'passive') && this.#backlog.tryWaitForShard(entry)) return true
+    const slot = found ?? this.#create(command, entry.shard)
     slot.wasUsed = true
     if (slot.status !== 'live') {
       this.#backlog.waitForSlot(entry, slot)
@@ -413,12 +422,16 @@ export class Worker implements DutyCycle {
     entry.parked = this.#parked.find(({ link, position }) => link === entry.link && position === entry.startPosition)?.reason
   }
 
+  #find(command: CommandReader): Slot | undefined {
+    return this.#slots.find(command.entityHash, command.view, command.entityOffset, command.entityBytes)
+  }
+
   /** The first command to an entity that the log does not know. */
   #create(command: CommandReader, shard: number): Slot {
     const id = command.bytes.slice(command.entityOffset, command.entityOffset + command.entityBytes)
     assert(hash32(id) === command.entityHash, 'a command is filed under the hash of its entity')
     const { model } = this.#options.plant.commands[command.commandNumber] as PlantModel['commands'][number]
-    const slot = this.#slots.add(new TextDecoder().decode(id), id, command.entityHash, shard, model)
+    const slot = this.#slots.add(utf8.decode(id), id, command.entityHash, shard, model)
     slot.status = 'live'
     slot.state = model.initial()
     slot.outcomes = createOutcomes()
@@ -434,6 +447,11 @@ export class Worker implements DutyCycle {
     this.#options.onFatal(error)
   }
 }
+
+const utf8 = new TextDecoder()
+
+/** So many commands that wait at the start have their entities loaded in front of the others: more would delay the scan that brings all. */
+const FIRST_COMMANDS = 16
 
 const NOBODY_ASKS: NonNullable<WorkerOptions['atHand']> = { set: () => undefined, clear: () => undefined }
 

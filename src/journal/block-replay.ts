@@ -1,4 +1,5 @@
 import { assert } from '#base/assert.js'
+import type { MillraceError } from '#base/errors.js'
 import { OUTCOME_NONE, type OutcomeKind, RECEIPT_TYPE, FLAG_LATE } from './append-frame.js'
 import type { BlockGroup, BlockHeader } from './block-format.js'
 import { BlockPositions } from './block-positions.js'
@@ -6,6 +7,7 @@ import { BlockReader, blockDamaged } from './block-reader.js'
 import { Damage } from './bytes.js'
 import { EventDecoder } from './event-decoder.js'
 import type { EventType } from './journal.js'
+import { unlessDamaged } from './log-damage.js'
 import {
   COLUMN_ACCEPTED,
   COLUMN_APPEND_NUMBER,
@@ -43,6 +45,32 @@ export class BlockReplay {
 
   get header(): BlockHeader {
     return this.#reader.header
+  }
+
+  /**
+   * As `forEachRow`, in one pass for all shards of which `eachOf` gives what is to be called with their rows. Groups without such a shard are not decoded.
+   * With `onDamaged` a group that is damaged is passed over, and told.
+   */
+  forEachRowOfShards(eachOf: (shard: number) => ((row: ReplayRow) => void) | undefined, onDamaged?: (damage: MillraceError) => void): void {
+    for (const group of this.header.groups) {
+      let start = 0
+      for (const { shard, rowCount } of group.shards) {
+        const each = eachOf(shard)
+        if (each !== undefined) {
+          if (!this.#tryOpen(group, onDamaged)) break
+          this.#context.each(shard, start, start + rowCount, each)
+        }
+        start += rowCount
+      }
+    }
+  }
+
+  #tryOpen(group: BlockGroup, onDamaged: ((damage: MillraceError) => void) | undefined): boolean {
+    const open = (): true => {
+      this.#context.open(this.#reader, group)
+      return true
+    }
+    return onDamaged === undefined ? open() : (unlessDamaged(open, onDamaged) ?? false)
   }
 
   /** The rows of one shard by (entity number, version). The row is valid until `each` returns. Decodes only groups that may have what is wanted. */

@@ -126,8 +126,19 @@ function generate(
       return event
     }`
   const defaults = fields.map((field) => field.defaultValue)
-  return new Function('readers', 'defaults', 'copyJson', source)(readers, defaults, copyJson)
+  let make = made.get(source)
+  if (make === undefined) made.set(source, (make = new Function('readers', 'defaults', 'copyJson', source) as MakeDecode))
+  return make(readers, defaults, copyJson)
 }
+
+type MakeDecode = (
+  readers: readonly FieldReader[],
+  defaults: readonly unknown[],
+  copy: typeof copyJson,
+) => (row: number) => Record<string, unknown>
+
+/** By source, so that what the engine has learnt of one serves all that decode the same fields. As many as there are shapes of events. */
+const made = new Map<string, MakeDecode>()
 
 function storedValue(field: FieldSchema, index: number): string {
   switch (field.kind) {

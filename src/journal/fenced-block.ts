@@ -7,13 +7,13 @@ import type { EventTypes } from './event-types.js'
 /** The event that takes the place of a row that is gone. It has no fields, and no plant can declare it: whoever folds it fails, and knows why. */
 export const FENCED_EVENT = '#fenced'
 
-/** Why the state of an entity cannot be had: repair gave up this row of it, and no snapshot covers it. */
+/** Why the state of an entity cannot be had: this row of it cannot be read, or repair gave it up, and no snapshot covers it. */
 export function rowsFenced(entity: string, version: number): MillraceError {
   return new MillraceError('ERR_ROWS_FENCED', {
-    fact: 'rows of an entity were damaged and are fenced, and what they said is gone',
+    fact: 'rows of an entity are damaged, and what they said is gone',
     action: 'operator',
     values: { entity, version },
-    next: 'restore a backup that has them; the entity takes no commands, and all others work',
+    next: 'stop the plant and run millrace log verify and millrace log repair, or restore a backup that has them; the entity takes no commands, and all others work',
   })
 }
 

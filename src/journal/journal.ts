@@ -1,3 +1,4 @@
+import type { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import type { FieldSchema } from '#schema/index.js'
 import type { OutcomeKind } from './append-frame.js'
@@ -202,6 +203,11 @@ export interface BlockRange {
   readonly shards?: ReadonlySet<number>
   /** Only blocks that may have rows of this entity. */
   readonly entity?: EntityId
+  /**
+   * Called with each damage, which is passed over then instead of being thrown: rows are missing where it is. A block of which some groups are damaged comes all
+   * the same, and whoever opens these finds out. Together with `shards`, not with `entity`.
+   */
+  readonly onDamaged?: (damage: MillraceError) => void
 }
 
 /** Folded state of one entity at a version. `bytes` are the entity room's canonical encoding; the journal adds checks of its own. */

@@ -97,6 +97,13 @@ export class LogState implements BlockNames {
     this.lastHash = sha256(reader.bytes)
   }
 
+  /** Takes a block that cannot be learnt, of whose rows the heads and marks are known: whatever it says of them. The next one to be learnt is `isFirst`. */
+  passOver(reader: BlockReader): void {
+    for (const mark of reader.header.marks) this.learnMark(mark)
+    this.endPosition = reader.header.endPosition
+    this.lastHash = sha256(reader.bytes)
+  }
+
   #learnRows(shard: number, start: number, end: number, keepsRecent: boolean): void {
     const { entities, recent } = this
     const numbers = this.#group.narrow(COLUMN_ENTITY)

@@ -4,12 +4,18 @@ import type { RunningDutyCycle } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { importPlant } from './plant-module.js'
-import { runRole, settled } from './role-process.js'
+import { fencedMessage } from './fenced-entities.js'
+import { ENTITIES_FENCED_EVENT, runRole, settled } from './role-process.js'
+import { warmUp } from './warm-up.js'
 import { wireWorker } from './wiring.js'
 
 const COMMANDS_PER_TURN = 1024
 const IN_FLIGHT_MAX = 65_536
 const COUNTERS_EVERY_MS = 100
+/** While the worker loads, which somebody may be watching. */
+const LOADING_EVERY_MS = 20
+/** Of a spare. */
+const WARM_UP_CPU_MS = 300
 
 /** The worker process: imports the plant module, then hosts the entities of the slot that it is given. Never loads the journal's store. */
 export function runWorkerProcess(): Promise<void> {
@@ -50,15 +56,17 @@ export function runWorkerProcess(): Promise<void> {
           }
         },
         wake: () => cycle?.wake(),
+        onFenced: ({ entities, damages }) => {
+          const message = fencedMessage(entities, damages)
+          log.error({ entities, damages }, message)
+          lifeline.send({ kind: 'event', name: ENTITIES_FENCED_EVENT, data: { message } })
+        },
         onFatal: (error) => context.fail(error),
       })
       cycle = context.run(worker)
-      await settled(() => worker.isLoaded, Number.POSITIVE_INFINITY, clock)
-      isReady = true
-
       const counters = context.table.counters({ role: 'worker', slot })
       const before = counters.read()
-      setInterval(() => {
+      const count = (): void => {
         const now = worker.counters
         counters.set('commandsDone', before.commandsDone + now.commands)
         counters.set('eventsEmitted', before.eventsEmitted + now.events)
@@ -70,12 +78,22 @@ export function runWorkerProcess(): Promise<void> {
         counters.set('snapshotsTaken', before.snapshotsTaken + now.snapshots)
         counters.set('backPressure', before.backPressure + now.stalls)
         counters.set('liveEntities', now.liveEntities)
+        counters.set('knownEntities', now.knownEntities)
+        counters.set('loadingEntities', worker.loadingCount)
         counters.set('unreleased', worker.inFlightCount)
-      }, COUNTERS_EVERY_MS).unref()
+        counters.set('fencedEntities', worker.fenced.length)
+      }
+      const counting = setInterval(count, LOADING_EVERY_MS)
+      await settled(() => worker.isLoaded, Number.POSITIVE_INFINITY, clock)
+      isReady = true
+      clearInterval(counting)
+      count()
+      setInterval(count, COUNTERS_EVERY_MS).unref()
       lifeline.serveCalls({
         stateHash: async () => ({ hash: (await worker.stateHash()).hex(), entities: worker.counters.knownEntities }),
         counters: () => ({ ...worker.counters }),
         idle: () => worker.isIdle,
+        fenced: () => worker.fenced,
       })
       const load = firstLoad
       return {
@@ -94,5 +112,6 @@ export function runWorkerProcess(): Promise<void> {
         },
       }
     },
+    (plant, isOver) => warmUp(plant, { isOver, cpuMsMax: WARM_UP_CPU_MS }),
   )
 }

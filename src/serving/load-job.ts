@@ -1,16 +1,20 @@
-import { messageOf } from '#base/errors.js'
+import { isMillraceError, messageOf } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { pack } from '#base/pack.js'
 import type { Producer } from '#bus/index.js'
-import type { Journal, Snapshot } from '#journal/journal.js'
+import type { EntityHead, Journal, Snapshot } from '#journal/journal.js'
+import { type LoadSource, ReadableParts } from './load-source.js'
 import {
   LOAD_BEGIN,
   LOAD_BLOCK,
+  LOAD_DAMAGES,
   LOAD_END,
   LOAD_FAILED,
   LOAD_HEADS,
-  LOAD_SNAPSHOT,
+  LOAD_ONLY,
+  LOAD_SNAPSHOTS,
   type LoadBegin,
+  type LoadFailure,
   type LoadHeads,
   type LoadRequest,
   PIECE_FRAME,
@@ -26,23 +30,34 @@ interface Message {
 type Snapshots = Pick<Journal, 'snapshot' | 'snapshots'>
 
 const HEADS_PER_MESSAGE = 4096
+const SNAPSHOTS_BYTES = 64 * 1024
+/**
+ * Read in one go, as far as the disk does not have to be waited for. Each reading waits for the event loop, which with the small blocks of a plant under light load takes
+ * longer than all that is done with them.
+ */
+const AHEAD_BYTES = 256 * 1024
+/** A scan of fewer rows is done before the rows of some entities are found. */
+const SCAN_ROWS_MIN = 50_000
 const utf8 = new TextEncoder()
 
 /**
  * One answer to a load: heads and snapshots in bulk, then one scan of the blocks above the lowest snapshot, written to the slot's bulk
- * channel as far as it has room. The room is the credit: a slow worker slows the scan, and nothing piles up in between.
+ * channel as far as it has room. The room is the credit: a slow worker slows the scan, and no more than one reading lies in between.
  */
 export class LoadJob {
   readonly request: LoadRequest
-  readonly #messages: AsyncGenerator<Message>
-  #message: Message | undefined
+  readonly #source: AsyncGenerator<Message>
+  /** What was read and not sent, in order. */
+  #messages: Message[] = []
+  /** How many of them are sent, and how much of the one behind those. */
+  #sentCount = 0
   #sentBytes = 0
   #isFetching = false
   #isDone = false
 
   constructor(journal: Journal, request: LoadRequest) {
     this.request = request
-    this.#messages = messagesOf(journal, request)
+    this.#source = messagesOf(journal, request)
   }
 
   get isDone(): boolean {
@@ -51,28 +66,32 @@ export class LoadJob {
 
   /** Whether `pump` would find something to do. */
   canPump(bulk: Producer): boolean {
-    if (this.#isDone || this.#isFetching) return false
-    return this.#message === undefined || bulk.hasRoom(this.#pieceBytes(bulk, this.#message))
+    if (this.#isDone) return false
+    const message = this.#messages[this.#sentCount]
+    return message === undefined ? !this.#isFetching : bulk.hasRoom(this.#pieceBytes(bulk, message))
   }
 
   /** Writes what fits, or begins to read what comes next; returns how many steps that was. `wake` is called when more can be written later. */
   pump(bulk: Producer, wake: () => void): number {
     if (!this.canPump(bulk)) return 0
-    if (this.#message === undefined) {
-      this.#fetch(wake)
-      return 1
-    }
     let pieces = 0
-    while (this.#message !== undefined && this.#tryPiece(bulk, this.#message)) pieces++
-    bulk.publish()
-    if (!this.#isDone && this.#message === undefined) this.#fetch(wake)
-    return pieces
+    for (let message = this.#messages[this.#sentCount]; message !== undefined; message = this.#messages[this.#sentCount]) {
+      if (!this.#tryPiece(bulk, message)) break
+      pieces++
+    }
+    if (pieces > 0) bulk.publish()
+    if (this.#isDone || this.#isFetching || this.#sentCount < this.#messages.length) return pieces
+    this.#messages = []
+    this.#sentCount = 0
+    this.#isFetching = true
+    void this.#fetch(wake)
+    return pieces + 1
   }
 
   /** Whoever asked is gone. What was sent of the message under way is told from the next one by its header. */
   cancel(): void {
     this.#isDone = true
-    this.#messages.return(undefined).catch(() => undefined)
+    this.#source.return(undefined).catch(() => undefined)
   }
 
   #pieceBytes(bulk: Producer, message: Message): number {
@@ -94,33 +113,50 @@ export class LoadJob {
     this.#sentBytes = end
     if (end < message.bytes.length) return true
     this.#isDone = message.kind === LOAD_END || message.kind === LOAD_FAILED
-    this.#message = undefined
+    this.#sentCount++
     this.#sentBytes = 0
     return true
   }
 
-  #fetch(wake: () => void): void {
-    this.#isFetching = true
-    const arrived = (message: Message) => {
-      this.#message = message
-      this.#isFetching = false
+  /** Never rejects: what went wrong is a message too. `wake` after each, so that nothing that was read waits for what is still being read. */
+  async #fetch(wake: () => void): Promise<void> {
+    let bytes = 0
+    for (let isLast = false; !isLast && bytes < AHEAD_BYTES && !this.#isDone; ) {
+      const message = await this.#next()
+      isLast = message.kind === LOAD_END || message.kind === LOAD_FAILED
+      bytes += message.bytes.length
+      this.#messages.push(message)
       wake()
     }
-    this.#messages.next().then(
-      (next) => arrived(next.done === true ? { kind: LOAD_END, bytes: new Uint8Array(0) } : next.value),
-      (error: unknown) => arrived({ kind: LOAD_FAILED, bytes: utf8.encode(messageOf(error)) }),
-    )
+    this.#isFetching = false
+    wake()
+  }
+
+  async #next(): Promise<Message> {
+    try {
+      const next = await this.#source.next()
+      return next.done === true ? { kind: LOAD_END, bytes: NOTHING } : next.value
+    } catch (error) {
+      const failure: LoadFailure = { code: isMillraceError(error) ? error.code : 'ERR_LOAD', message: messageOf(error) }
+      return { kind: LOAD_FAILED, bytes: pack(failure) }
+    }
   }
 }
 
-async function* messagesOf(journal: Journal, request: LoadRequest): AsyncGenerator<Message> {
+const NOTHING = new Uint8Array(0)
+
+async function* messagesOf(whole: Journal, request: LoadRequest): AsyncGenerator<Message> {
+  const readable = request.isLenient === true ? new ReadableParts(whole) : undefined
+  const journal = readable ?? whole
   const snapshots = request.isWhole ? basesOf(journal) : journal
-  if (request.entity !== undefined) yield* entityMessages(journal, snapshots, request.entity as EntityId)
-  else yield* shardMessages(journal, snapshots, request.shards)
+  yield beginMessage(request.entity === undefined ? journal.eventTypes : undefined)
+  if (request.entity !== undefined) yield* entityMessages(journal, snapshots, request.entity as EntityId, request.snapshotBelow)
+  else yield* shardMessages(journal, snapshots, request)
+  if (readable !== undefined && readable.damages.length > 0) yield { kind: LOAD_DAMAGES, bytes: pack(readable.damages) }
 }
 
 /** What cannot be had from the log any more. */
-function basesOf(journal: Journal): Snapshots {
+function basesOf(journal: LoadSource): Snapshots {
   return {
     snapshot: (entity) => journal.base(entity),
     *snapshots(shard) {
@@ -132,42 +168,81 @@ function basesOf(journal: Journal): Snapshots {
   }
 }
 
-async function* entityMessages(journal: Journal, snapshots: Snapshots, entity: EntityId): AsyncGenerator<Message> {
-  yield beginMessage(undefined)
+async function* entityMessages(
+  journal: LoadSource,
+  snapshots: Snapshots,
+  entity: EntityId,
+  snapshotBelow = Infinity,
+): AsyncGenerator<Message> {
   const head = journal.head(entity)
   if (head === undefined) return
-  yield headsMessage(head.shard, [[head.entity, head.number, head.version, head.term, head.appendNumber]])
-  const snapshot = snapshots.snapshot(entity)
-  if (snapshot !== undefined) yield snapshotMessage(snapshot)
+  yield headsMessage(head.shard, [head])
+  const snapshot = snapshots.snapshot(entity, snapshotBelow - 1)
+  if (snapshot !== undefined) yield snapshotsMessage([snapshotBytes(snapshot)])
   const from = firstRowNeeded(snapshot, head.version)
   if (from < journal.endPosition) yield* blockMessages(journal.blocks({ from, entity }))
 }
 
-async function* shardMessages(journal: Journal, snapshots: Snapshots, shards: readonly number[]): AsyncGenerator<Message> {
-  yield beginMessage(journal.eventTypes)
-  let from = Number.POSITIVE_INFINITY
+async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request: LoadRequest): AsyncGenerator<Message> {
+  const { shards, entityTypes } = request
+  const isWanted = (entity: EntityId): boolean => entityTypes === undefined || entityTypes.includes(typeOf(entity))
+  // All heads first, so that the worker knows from the beginning how much there is, and which entities are none of the log's.
+  const told: { readonly shard: number; numberEnd: number; left: number }[] = []
   for (const shard of shards) {
-    const versions = new Map<string, number>()
-    let heads: LoadHeads['heads'][number][] = []
+    const own = { shard, numberEnd: 0, left: 0 }
+    let heads: EntityHead[] = []
     for (const head of journal.heads(shard)) {
-      versions.set(head.entity, head.version)
-      heads.push([head.entity, head.number, head.version, head.term, head.appendNumber])
+      if (!isWanted(head.entity)) continue
+      own.numberEnd = head.number + 1
+      own.left++
+      heads.push(head)
       if (heads.length === HEADS_PER_MESSAGE) {
         yield headsMessage(shard, heads)
         heads = []
       }
     }
     if (heads.length > 0) yield headsMessage(shard, heads)
-    for (const snapshot of snapshots.snapshots(shard)) {
-      const headVersion = versions.get(snapshot.entity)
-      if (headVersion === undefined) continue
-      versions.delete(snapshot.entity)
-      yield snapshotMessage(snapshot)
-      from = Math.min(from, firstRowNeeded(snapshot, headVersion))
-    }
-    if (versions.size > 0) from = 0
+    if (own.left > 0) told.push(own)
   }
+  let from = Number.POSITIVE_INFINITY
+  let waiting: Uint8Array[] = []
+  let waitingBytes = 0
+  for (const own of told) {
+    for (const snapshot of snapshots.snapshots(own.shard)) {
+      const head = journal.head(snapshot.entity)
+      // Others may have begun meanwhile.
+      if (head === undefined || head.number >= own.numberEnd || !isWanted(head.entity)) continue
+      own.left--
+      from = Math.min(from, firstRowNeeded(snapshot, head.version))
+      const bytes = snapshotBytes(snapshot)
+      waiting.push(bytes)
+      waitingBytes += bytes.length
+      if (waitingBytes < SNAPSHOTS_BYTES) continue
+      yield snapshotsMessage(waiting)
+      waiting = []
+      waitingBytes = 0
+    }
+    if (own.left > 0) from = 0
+  }
+  if (waiting.length > 0) yield snapshotsMessage(waiting)
+  if (journal.endPosition - from > SCAN_ROWS_MIN) yield* firstMessages(journal, snapshots, request.first ?? [])
   if (from < journal.endPosition) yield* blockMessages(journal.blocks({ from, shards: new Set(shards) }))
+}
+
+/** The rows of some entities, one after the other, in front of the scan that has them too. */
+async function* firstMessages(journal: LoadSource, snapshots: Snapshots, entities: readonly string[]): AsyncGenerator<Message> {
+  for (const id of entities) {
+    const entity = id as EntityId
+    const head = journal.head(entity)
+    if (head === undefined) continue
+    yield { kind: LOAD_ONLY, bytes: utf8.encode(entity) }
+    yield* blockMessages(journal.blocks({ from: firstRowNeeded(snapshots.snapshot(entity), head.version), entity }))
+  }
+  if (entities.length > 0) yield { kind: LOAD_ONLY, bytes: NOTHING }
+}
+
+function typeOf(entity: EntityId): string {
+  return entity.slice(0, entity.indexOf('/'))
 }
 
 /** Position of the first row that the snapshot does not cover; infinity when it covers all. */
@@ -185,20 +260,30 @@ function beginMessage(eventTypes: LoadBegin['eventTypes']): Message {
   return { kind: LOAD_BEGIN, bytes: pack(begin) }
 }
 
-function headsMessage(shard: number, heads: LoadHeads['heads']): Message {
-  const message: LoadHeads = { shard, heads }
+function headsMessage(shard: number, heads: readonly EntityHead[]): Message {
+  const message: LoadHeads = {
+    shard,
+    heads: heads.map(({ entity, number, version, term, appendNumber }) => [entity, number, version, term, appendNumber]),
+  }
   return { kind: LOAD_HEADS, bytes: pack(message) }
 }
 
-function snapshotMessage(snapshot: Snapshot): Message {
+function snapshotsMessage(snapshots: readonly Uint8Array[]): Message {
+  return { kind: LOAD_SNAPSHOTS, bytes: Buffer.concat(snapshots) }
+}
+
+/** With its length in front. */
+function snapshotBytes(snapshot: Snapshot): Uint8Array {
   const entity = utf8.encode(snapshot.entity)
-  const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + entity.length + snapshot.bytes.length)
+  const length = SNAPSHOT_HEADER_BYTES + entity.length + snapshot.bytes.length
+  const bytes = new Uint8Array(4 + length)
   const view = new DataView(bytes.buffer)
-  view.setUint32(0, snapshot.version, true)
-  view.setUint32(4, snapshot.term, true)
-  view.setUint32(8, snapshot.appendNumber, true)
-  view.setUint32(12, entity.length, true)
-  bytes.set(entity, SNAPSHOT_HEADER_BYTES)
-  bytes.set(snapshot.bytes, SNAPSHOT_HEADER_BYTES + entity.length)
-  return { kind: LOAD_SNAPSHOT, bytes }
+  view.setUint32(0, length, true)
+  view.setUint32(4, snapshot.version, true)
+  view.setUint32(8, snapshot.term, true)
+  view.setUint32(12, snapshot.appendNumber, true)
+  view.setUint32(16, entity.length, true)
+  bytes.set(entity, 4 + SNAPSHOT_HEADER_BYTES)
+  bytes.set(snapshot.bytes, 4 + SNAPSHOT_HEADER_BYTES + entity.length)
+  return bytes
 }

@@ -39,14 +39,18 @@ export const PIECE_HEADER_BYTES = 20
 export const LOAD_BEGIN = 1
 /** msgpack LoadHeads. */
 export const LOAD_HEADS = 2
-/** As SNAPSHOT_FRAME. */
-export const LOAD_SNAPSHOT = 3
+/** Snapshots, one behind the other: u32 bytes of what follows, then as SNAPSHOT_FRAME. */
+export const LOAD_SNAPSHOTS = 3
 /** An encoded block, as stored. */
 export const LOAD_BLOCK = 4
 /** Empty. */
 export const LOAD_END = 5
-/** UTF-8 message: the journal could not read what was asked for. */
+/** msgpack LoadFailure: the journal could not read what was asked for. */
 export const LOAD_FAILED = 6
+/** msgpack string[], at the end of a lenient load: what was passed over. */
+export const LOAD_DAMAGES = 7
+/** UTF-8: of the blocks that follow only the rows of this entity are meant; empty: all again. */
+export const LOAD_ONLY = 8
 
 /** What a LOAD_FRAME asks for: whole shards, or one entity. */
 export interface LoadRequest {
@@ -55,8 +59,21 @@ export interface LoadRequest {
   readonly term: number
   readonly shards: readonly number[]
   readonly entity: string | undefined
+  /** Of the shards only the entities of these types; all when left out. */
+  readonly entityTypes?: readonly string[]
+  /** Of the shards: entities to be done first, as far as that is faster than going through all. */
+  readonly first?: readonly string[]
   /** No snapshots but bases, and every row that there is: the plant cannot read the snapshots. */
   readonly isWhole: boolean
+  /** What can be read: damage is passed over and told at the end. */
+  readonly isLenient?: boolean
+  /** Of an entity: only a snapshot of an older version than this one. */
+  readonly snapshotBelow?: number
+}
+
+export interface LoadFailure {
+  readonly code: string
+  readonly message: string
 }
 
 export interface LoadBegin {

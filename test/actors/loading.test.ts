@@ -149,6 +149,7 @@ describe('a plant that changed since the log was written', () => {
     expect(before.rig.journal.stored.snapshots.get('tally/a')?.length).toBeGreaterThan(0)
 
     const rig = await PlantRig.open({ entities: [LaterTally], stored: before.rig.journal.stored })
+    await rig.until(() => rig.isIdle)
     const settlements: unknown[] = []
     const command = { source: 's', sequence: 1, entity: 'tally/a', command: 'weigh', data: { weight: 4 }, at: undefined } as const
     rig.door().offer(command, 'always', (settlement) => settlements.push(settlement))

@@ -44,6 +44,10 @@ export class RigJournal extends InMemoryJournal {
   batches = 0
   /** Its process is gone: whatever still calls it is gone too. */
   isDead = false
+  /** So many more scans of blocks begin, others wait until there may be more: a slow disk. */
+  scansLeft = Number.POSITIVE_INFINITY
+  /** What scans were of, in order: an entity, or shards. */
+  readonly scans: (string | undefined)[] = []
 
   override async append(batch: AppendBatch): Promise<AppendAnswer> {
     if (this.isDead) return new Promise(() => {})
@@ -56,6 +60,9 @@ export class RigJournal extends InMemoryJournal {
   }
 
   override async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
+    this.scans.push(range.entity)
+    while (this.scansLeft <= 0) await new Promise((resolve) => setImmediate(resolve))
+    this.scansLeft--
     if (this.isDamaged) {
       throw new MillraceError('ERR_BLOCK_DAMAGED', {
         fact: 'a block is damaged',
@@ -178,7 +185,7 @@ export class PlantRig {
     this.#workers[slot] = undefined
   }
 
-  startWorker(slot = 0, more: Pick<WorkerOptions, 'atHand' | 'parked'> = {}): void {
+  startWorker(slot = 0, more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced'> = {}): void {
     if (this.#workers[slot] !== undefined) return
     const term = ++this.#term
     const { shardCount } = this.#stored

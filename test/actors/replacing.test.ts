@@ -129,11 +129,8 @@ describe('a successor of a journal', () => {
     await plant.settle()
     plant.rig.killWorker()
     plant.rig.startWorker()
-    plant.rig.stepWorker()
-    plant.rig.stepJournal()
-    await plant.rig.breathe()
-    plant.rig.stepJournal()
-    plant.rig.stepWorker()
+    plant.rig.journal.scansLeft = 0
+    await plant.rig.until(() => plant.rig.worker().loadingCount === 10)
     expect(plant.rig.worker().isLoaded).toBe(false)
     plant.rig.killJournal()
     plant.rig.startJournal()

@@ -7,7 +7,7 @@ import { InMemoryJournal } from '#journal/in-memory/in-memory-journal.js'
 import type { AppendAnswer, AppendBatch, Row } from '#journal/index.js'
 import { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { APPEND_FRAME, LOAD_BEGIN, LOAD_BLOCK, LOAD_END, LOAD_HEADS, LOAD_SNAPSHOT, REJECTED_CONFLICT } from '#serving/serving-frames.js'
+import { APPEND_FRAME, LOAD_BEGIN, LOAD_BLOCK, LOAD_END, LOAD_HEADS, LOAD_SNAPSHOTS, REJECTED_CONFLICT } from '#serving/serving-frames.js'
 import { ALARM_RAISED, SAMPLED, TestWriter } from '../journal/writer.js'
 
 /** Counts the frames of each batch by slot, and can be made to fail. */
@@ -378,7 +378,7 @@ describe('a load', () => {
     client.tryLoad({ term: 1, shards: [], entity: 'press/1', isWhole: false })
     client.appends.publish()
 
-    expect((await served.loaded()).map(([, kind]) => kind)).toEqual([LOAD_BEGIN, LOAD_HEADS, LOAD_SNAPSHOT, LOAD_END])
+    expect((await served.loaded()).map(([, kind]) => kind)).toEqual([LOAD_BEGIN, LOAD_HEADS, LOAD_SNAPSHOTS, LOAD_END])
   })
 
   test('without snapshots sends every block', async () => {

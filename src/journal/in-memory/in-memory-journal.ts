@@ -21,6 +21,7 @@ import {
   SNAPSHOTS_KEPT,
   type Snapshot,
 } from '#journal/journal.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import { LogVerifier } from '#journal/log-verifier.js'
@@ -152,8 +153,13 @@ export class InMemoryJournal implements Journal {
     for (let index = 0; index < count; index++) {
       const end = index + 1 < count ? (this.#bases[index + 1] as number) : Infinity
       if (end <= range.from) continue
-      const reader = new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index])
-      if (isWanted(reader.header, range, this.#state)) yield new Uint8Array(reader.check().bytes)
+      const open = () => new BlockReader(this.stored.blocks[index] as Uint8Array, SEGMENT, this.#bases[index])
+      const { onDamaged } = range
+      const reader = onDamaged === undefined ? open() : unlessDamaged(open, onDamaged)
+      if (reader === undefined || !isWanted(reader.header, range, this.#state)) continue
+      if (onDamaged === undefined) reader.check()
+      else unlessDamaged(() => reader.check(), onDamaged)
+      yield new Uint8Array(reader.bytes)
     }
   }
 

@@ -129,12 +129,25 @@ export class Catalog {
     return base !== undefined && base.version <= versionMax ? base : undefined
   }
 
-  /** The entities of a shard that have snapshots, bases among them. */
-  snapshotEntities(shard: number): EntityId[] {
-    const entities = new Set<EntityId>()
-    for (const key of this.#keys(KIND_SNAPSHOT, u16Key(KIND_SNAPSHOT, shard))) entities.add(entityOf(key))
-    for (const key of this.#keys(KIND_BASE, u16Key(KIND_BASE, shard))) entities.add(baseEntityOf(key))
-    return [...entities]
+  /**
+   * As `snapshot`, for each entity of a shard that has some; `versionMaxOf` answers up to which version. The keys are looked up once for all of them: for each by
+   * itself that takes longer than reading the snapshots.
+   */
+  *snapshots(shard: number, versionMaxOf: (entity: EntityId) => number): Generator<Snapshot> {
+    const keysOf = new Map<EntityId, Key[]>()
+    for (const key of this.#keys(KIND_BASE, u16Key(KIND_BASE, shard))) keysOf.set(baseEntityOf(key), [])
+    for (const key of this.#keys(KIND_SNAPSHOT, u16Key(KIND_SNAPSHOT, shard))) {
+      const entity = entityOf(key)
+      const keys = keysOf.get(entity)
+      if (keys === undefined) keysOf.set(entity, [key])
+      else keys.push(key)
+    }
+    for (const [entity, keys] of keysOf) {
+      const versionMax = versionMaxOf(entity)
+      const newest = keys.findLast((key) => versionOf(key) <= versionMax)
+      const found = (newest === undefined ? undefined : this.#snapshotAt(newest)) ?? this.snapshot(shard, entity, versionMax)
+      if (found !== undefined) yield found
+    }
   }
 
   async saveBases(bases: readonly { readonly shard: number; readonly snapshot: Snapshot }[]): Promise<void> {

@@ -2,6 +2,7 @@ import { assert } from '#base/assert.js'
 import { MillraceError } from '#base/errors.js'
 import { RecentAppends } from '#journal/recent-appends.js'
 import { learnRecent, learnSealed } from '#journal/segments/learn-sealed.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogState } from '#journal/log-state.js'
 import type { Catalog } from './catalog.js'
 import { loadHeads } from './heads-checkpoint.js'
@@ -11,7 +12,8 @@ import { Segment } from './segment.js'
 
 /**
  * Rebuilds heads, marks and recent appends into a fresh state, from what was saved and from the rows behind it. Returns up to where it was saved. Throws
- * ERR_LOG_INCOMPLETE where rows are gone that were known, ERR_BLOCK_DAMAGED where what must be read is damaged.
+ * ERR_LOG_INCOMPLETE where rows are gone that were known, ERR_BLOCK_DAMAGED where what must be read is damaged. Rows of a block that was saved need not be read: an
+ * append found again in it is a conflict then, and whoever sent it finds its entity without these rows.
  */
 export function learnLog(state: LogState, catalog: Catalog, segments: LogSegments, end: number, keepsRecent: boolean): number {
   const saved = loadHeads(catalog, state)
@@ -33,12 +35,18 @@ export function learnLog(state: LogState, catalog: Catalog, segments: LogSegment
       const first = part.atOrBefore(Math.max(part.firstPosition, wanted - 1))
       if (first < 0) throw endsEarly(part.name, part.firstPosition, partEnd)
       for (const reader of part.walk(first, partEnd)) {
-        // Nothing comes before the first block of a log.
-        state.learn(reader, { isFirst: isFirst && first !== 0, keepsRecent })
+        // Nothing comes before the first block of a log, and what comes behind a damaged one does not continue what that is now.
+        const options = { isFirst: isFirst && reader.header.basePosition !== 0, keepsRecent }
         isFirst = false
+        const damaged = (damage: MillraceError): void => {
+          if (reader.header.endPosition > saved) throw damage
+          state.passOver(reader)
+          isFirst = true
+        }
+        unlessDamaged(() => state.learn(reader, options), damaged)
       }
     }
-    isFirst = false
+    if (part instanceof SealedSegment) isFirst = false
   }
   if (parts.length === 0) {
     state.endPosition = end

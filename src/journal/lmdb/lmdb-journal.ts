@@ -242,9 +242,14 @@ export class LmdbJournal implements Journal {
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
-    if (range.entity !== undefined) this.learn()
+    const { entity, onDamaged } = range
+    if (entity !== undefined) this.learn()
     for await (const { part, end } of retained(this.#segments, range.from, this.endPosition)) {
-      for await (const reader of part.blocks(range, end, this.#state)) yield reader.check().bytes
+      if (onDamaged !== undefined) {
+        for (const reader of part.readableBlocks(range, end, this.#state, onDamaged)) yield reader.bytes
+      } else {
+        for await (const reader of part.blocks(range, end, this.#state)) yield reader.check().bytes
+      }
     }
   }
 
@@ -332,10 +337,7 @@ export class LmdbJournal implements Journal {
 
   *snapshots(shard: number): Generator<Snapshot> {
     this.learn()
-    for (const entity of this.#parts.catalog.snapshotEntities(shard)) {
-      const snapshot = this.snapshot(entity)
-      if (snapshot !== undefined) yield snapshot
-    }
+    yield* this.#parts.catalog.snapshots(shard, (entity) => this.head(entity)?.version ?? 0)
   }
 
   snapshot(entity: EntityId, versionMax = Infinity): Snapshot | undefined {

@@ -1,3 +1,4 @@
+import type { MillraceError } from '#base/errors.js'
 import type { BlockEntry } from '#journal/block-entry.js'
 import type { BlockReader } from '#journal/block-reader.js'
 import type { BlockNames } from '#journal/block-rows.js'
@@ -22,6 +23,8 @@ export interface LogPart {
   release(): void
   /** Blocks below `end` that the range asks for, as Journal.blocks gives them, headers checked. */
   blocks(range: BlockRange, end: number, state: LogState): AsyncIterable<BlockReader>
+  /** As `blocks`, passing over what is damaged, as BlockRange.onDamaged says; of some blocks only the header is whole. */
+  readableBlocks(range: BlockRange, end: number, state: LogState, onDamaged: (damage: MillraceError) => void): Iterable<BlockReader>
   /** Blocks that are not clustered with rows at or after `from` and below `to`, in order of position. */
   ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array>
   /** The rows of an entity between two versions that stand below `end`, in order of version. */

@@ -1,9 +1,11 @@
 import { rm } from 'node:fs/promises'
+import type { MillraceError } from '#base/errors.js'
 import type { BlockEntry } from '#journal/block-entry.js'
 import type { BlockReader } from '#journal/block-reader.js'
 import { isWanted } from '#journal/block-range.js'
 import { rowsOf } from '#journal/block-rows.js'
 import type { BlockRange, EntityHead, EventType, Row } from '#journal/journal.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogState } from '#journal/log-state.js'
 import type { SealedEntry } from '#journal/segments/manifest.js'
 import { orderedBlocks } from '#journal/segments/ordered-blocks.js'
@@ -62,6 +64,17 @@ export class SealedSegment implements LogPart {
     for (let id = file.blockAt(run.rank); id <= last; id++) {
       const entry = file.footer.blocks[id]
       if (entry !== undefined && isWanted(entry, range, state)) yield file.block(id)
+    }
+  }
+
+  *readableBlocks(range: BlockRange, _end: number, state: LogState, onDamaged: (damage: MillraceError) => void): Generator<BlockReader> {
+    const file = unlessDamaged(() => this.file, onDamaged)
+    if (file === undefined) return
+    for (const [id, entry] of file.footer.blocks.entries()) {
+      const reader = isWanted(entry, range, state) ? unlessDamaged(() => file.block(id), onDamaged) : undefined
+      if (reader === undefined) continue
+      unlessDamaged(() => reader.check(), onDamaged)
+      yield reader
     }
   }
 

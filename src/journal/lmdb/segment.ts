@@ -7,6 +7,7 @@ import { BlockReader, blockDamaged } from '#journal/block-reader.js'
 import { Damage } from '#journal/bytes.js'
 import { rowsOf } from '#journal/block-rows.js'
 import type { BlockRange, EntityHead, Row } from '#journal/journal.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogState } from '#journal/log-state.js'
 import { firstPositionOf } from '#journal/segments/opening-plan.js'
 import { EntityBlocks } from './entity-blocks.js'
@@ -69,6 +70,27 @@ export class Segment implements LogPart {
       const entry = entries[at]
       if (entry !== undefined && entry.endPosition > range.from) yield this.block(entry.id)
     }
+  }
+
+  *readableBlocks(range: BlockRange, end: number, state: LogState, onDamaged: (damage: MillraceError) => void): Generator<BlockReader> {
+    this.#database.resetReadTxn()
+    let next = Math.max(this.firstPosition, unlessDamaged(() => this.atOrBefore(range.from), onDamaged) ?? 0)
+    // Undefined behind a damaged block, which does not tell where it ends.
+    let expected: number | undefined = next
+    for (;;) {
+      const bases = unlessDamaged(() => this.bases(next, end - 1, BASES_PER_STEP), onDamaged) ?? []
+      for (const base of bases) {
+        if (expected !== undefined && base !== expected) onDamaged(this.#missing(expected))
+        const reader: BlockReader | undefined = unlessDamaged(() => this.block(base), onDamaged)
+        expected = reader?.header.endPosition
+        next = expected ?? base + 1
+        if (reader === undefined || !isWanted(reader.header, range, state)) continue
+        unlessDamaged(() => reader.check(), onDamaged)
+        yield reader
+      }
+      if (bases.length === 0) break
+    }
+    if (expected !== undefined && expected < end) onDamaged(this.#missing(expected))
   }
 
   async lastRows({ shard, number }: EntityHead, { versionMin, versionMax, end, names, state }: WantedRows): Promise<Row[]> {

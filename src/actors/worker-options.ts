@@ -1,0 +1,64 @@
+import type { Clock } from '#base/clock.js'
+import type { PlantModel } from '#entity/index.js'
+import type { JournalClient } from '#serving/journal-client.js'
+import type { InboundLink } from './inbound.js'
+import type { LoadReport } from './loader.js'
+
+export interface WorkerLimits {
+  /** Entities with state in memory; above it the least used are passivated. */
+  readonly liveEntitiesMax: number
+  /** Idle time after which an entity is passivated, milliseconds. */
+  readonly passivateAfterMs: number
+  /** Commands taken in one turn of the event loop. */
+  readonly commandsPerTurn: number
+  /** Rows of an entity between two snapshots, unless its type asks for fewer. */
+  readonly snapshotEvery: number
+  /** Commands read and not yet released, per gateway; a power of two. */
+  readonly inFlightMax: number
+}
+
+export interface WorkerOptions {
+  readonly plant: PlantModel
+  readonly shards: readonly number[]
+  readonly shardCount: number
+  readonly term: number
+  readonly inbound: readonly InboundLink[]
+  readonly journal: JournalClient
+  readonly clock: Clock
+  readonly limits: WorkerLimits
+  /** Told when shards have been loaded: at the start and after a rejected append. */
+  readonly onLoaded: (report: LoadReport) => void
+  /** Told of entities that were found to be hit by damage, once each. */
+  readonly onFenced?: (found: FoundFenced) => void
+  /** Runs the duty cycle again: something was asked for outside of it. */
+  readonly wake: () => void
+  /** The log could not be read, or holds what this plant cannot take, or another worker took over; the process must end. Called once. */
+  readonly onFatal: (error: unknown) => void
+  /** Told which command is being executed: where its frame lies, by index of `inbound` and position. */
+  readonly atHand?: { set(link: number, position: number): void; clear(): void }
+  /** Commands that ended workers before this one: they are refused, with the reason. */
+  readonly parked?: readonly ParkedPlace[]
+  /** Of the first append less one: for tests of the numbers' end. */
+  readonly appendNumber?: number
+}
+
+/** An entity that takes no commands, since rows of it are gone. */
+export interface FencedEntity {
+  readonly entity: string
+  /** Of the newest row that is gone. */
+  readonly version: number
+}
+
+export interface FoundFenced {
+  readonly entities: readonly FencedEntity[]
+  /** What of the log could not be read, in words. */
+  readonly damages: readonly string[]
+}
+
+/** Where the frame of a command lies that is not to be executed. */
+export interface ParkedPlace {
+  /** Index of `inbound`. */
+  readonly link: number
+  readonly position: number
+  readonly reason: string
+}

@@ -1,0 +1,208 @@
+import { runInThisContext } from 'node:vm'
+import { entityId, type EntityId, shardOf } from '#base/ids.js'
+import type { Prng } from '#base/prng.js'
+import { createOutcomes, type EntityModel, encodeSnapshot, type PlantModel, StoredEvents } from '#entity/index.js'
+import {
+  type AppendHeader,
+  appendHeaderBytes,
+  OUTCOME_REPLY,
+  ROW_HEADER_BYTES,
+  writeAppendHeader,
+  writeRowHeader,
+} from '#journal/append-frame.js'
+import { createInMemoryJournal } from '#journal/in-memory/index.js'
+import type { AppendBatch, Journal, Snapshot } from '#journal/journal.js'
+import { registerSchemas } from '#journal/register-schemas.js'
+import { encodePayload, type FieldSchema } from '#schema/index.js'
+
+/** A log in memory of entities that there are not, of a plant's own types. */
+export interface MadeUpLog {
+  readonly journal: Journal
+  readonly entities: readonly MadeUpEntity[]
+}
+
+export interface MadeUpEntity {
+  readonly id: EntityId
+  readonly model: EntityModel
+  /** Each row came of a command of MADE_UP_SOURCE with its version as sequence. */
+  readonly version: number
+}
+
+export const MADE_UP_SOURCE = 'made-up'
+
+const SHARD_COUNT = 8
+const ENTITIES_PER_TYPE = 16
+const EVENTS_PER_ENTITY = 48
+/** Half of the entities have one, of this version. */
+const SNAPSHOT_VERSION = 24
+/** Blocks of a plant with little to do, and of one with much. */
+const BATCH_ROWS = [4, 4, 4, 4, 64] as const
+/** Code that was not written for made-up events may never come to an end on them. */
+const APPLY_MS_MAX = 50
+const TERM = 1
+const FIRST_AT = Date.UTC(2026, 0, 1) * 1000
+const NOTHING = new Uint8Array(0)
+const utf8 = new TextEncoder()
+const SOURCE = utf8.encode(MADE_UP_SOURCE)
+
+interface MadeUpEvent {
+  readonly entity: EntityId
+  readonly version: number
+  readonly typeNumber: number
+  readonly payload: Uint8Array
+}
+
+interface MadeUpHistory {
+  readonly id: EntityId
+  readonly model: EntityModel
+  readonly events: MadeUpEvent[]
+  snapshot?: Snapshot
+}
+
+/**
+ * Events with random fields of every type of the plant that `apply` takes, stored as a plant stores them; types whose `apply` does not take them are left
+ * out. Calls nothing of the plant but `initial` and `apply`, which change nothing outside of the state that they are given.
+ */
+export async function makeUpLog(plant: PlantModel, prng: Prng): Promise<MadeUpLog> {
+  const journal = createInMemoryJournal({ shardCount: SHARD_COUNT })
+  await registerSchemas(journal, plant.schemas)
+  const stored = new StoredEvents(plant.models, journal.eventTypes)
+  const histories: MadeUpHistory[] = []
+  for (const model of plant.models) {
+    for (let index = 0; index < ENTITIES_PER_TYPE; index++) {
+      const history = historyOf(entityId(model.name, `made-up-${index}`), model, stored, prng)
+      if (history.events.length === 0) break
+      histories.push(history)
+    }
+  }
+  await append(journal, histories)
+  await journal.saveSnapshots(histories.flatMap(({ snapshot }, index) => (snapshot === undefined || index % 2 === 0 ? [] : snapshot)))
+  return { journal, entities: histories.map(({ id, model, events }) => ({ id, model, version: events.length })) }
+}
+
+/** A value that the field takes; not always of one kind, so that what is learnt of it holds for real ones too. */
+function makeUpValue({ kind, oneOf }: FieldSchema, prng: Prng): unknown {
+  switch (kind) {
+    case 'f64':
+    case 'f32':
+      return prng.below(4) === 0 ? prng.below(100) : prng.below(1000) / 8
+    case 'i32':
+    case 'i64':
+      return prng.below(100)
+    case 'bool':
+      return prng.below(2) === 0
+    case 'time':
+      return FIRST_AT + prng.below(1_000_000)
+    case 'json':
+      return { value: prng.below(100) }
+    case 'label':
+    case 'text':
+      return oneOf === undefined || oneOf.length === 0 ? `made-up-${prng.below(4)}` : prng.pick(oneOf)
+  }
+}
+
+export function makeUpData(fields: readonly FieldSchema[], prng: Prng): Record<string, unknown> {
+  return Object.fromEntries(fields.map((field) => [field.name, makeUpValue(field, prng)]))
+}
+
+/** As many events as `apply` takes, one after the other. */
+function historyOf(id: EntityId, model: EntityModel, stored: StoredEvents, prng: Prng): MadeUpHistory {
+  const history: MadeUpHistory = { id, model, events: [] }
+  const { events } = history
+  if (model.eventNames.length === 0) return history
+  endsWithin(APPLY_MS_MAX, () => {
+    const state = model.initial()
+    const outcomes = createOutcomes()
+    while (events.length < EVENTS_PER_ENTITY) {
+      const eventIndex = prng.below(model.eventNames.length)
+      const codec = model.eventCodec(eventIndex)
+      const data = codec.normalise(makeUpData(codec.fields, prng))
+      const payload = encodePayload(codec, data)
+      model.apply(state, eventIndex, data)
+      const version = events.length + 1
+      outcomes.record(MADE_UP_SOURCE, version, OUTCOME_REPLY, NOTHING, version)
+      events.push({ entity: id, version, typeNumber: stored.numberOf(model, eventIndex), payload })
+      if (version !== SNAPSHOT_VERSION) continue
+      const bytes = encodeSnapshot(model, { state, outcomes, latestAt: FIRST_AT })
+      history.snapshot = { entity: id, version, term: TERM, appendNumber: 0, position: 0, bytes }
+    }
+  })
+  return history
+}
+
+/** Runs `work` until it ends, throws or time is up. */
+function endsWithin(ms: number, work: () => void): void {
+  const world = globalThis as unknown as Record<string, unknown>
+  world[WORK] = work
+  try {
+    runInThisContext(`globalThis[${JSON.stringify(WORK)}]()`, { timeout: ms })
+  } catch {
+    // What was made up so far is good.
+  } finally {
+    delete world[WORK]
+  }
+}
+
+const WORK = 'millrace.madeUp'
+
+/** All entities in turns. */
+async function append(journal: Journal, histories: readonly MadeUpHistory[]): Promise<void> {
+  const events = Array.from({ length: EVENTS_PER_ENTITY }, (_, index) => histories.flatMap((history) => history.events[index] ?? [])).flat()
+  const numbers = new Map<EntityId, number>()
+  for (let start = 0, batch = 0; start < events.length; batch++) {
+    const count = BATCH_ROWS[batch % BATCH_ROWS.length] as number
+    const rows = events.slice(start, start + count)
+    await journal.append(batchOf(rows.map((event, index) => frameOf(event, start + index + 1, numbers))))
+    start += count
+  }
+}
+
+function frameOf({ entity, version, typeNumber, payload }: MadeUpEvent, number: number, numbers: Map<EntityId, number>): Uint8Array {
+  const baseNumber = numbers.get(entity) ?? 0
+  numbers.set(entity, number)
+  const id = utf8.encode(entity)
+  const header: AppendHeader = {
+    number,
+    term: TERM,
+    expectedVersion: version - 1,
+    baseTerm: baseNumber === 0 ? 0 : TERM,
+    baseNumber,
+    shard: shardOf(id, SHARD_COUNT),
+    rowCount: 1,
+    at: FIRST_AT + number,
+    accepted: FIRST_AT + number,
+    sequence: version,
+    entity: id,
+    source: SOURCE,
+    correlation: NOTHING,
+    causation: NOTHING,
+    outcome: NOTHING,
+    outcomeKind: OUTCOME_REPLY,
+    flags: 0,
+  }
+  const bytes = new Uint8Array(appendHeaderBytes(header) + ROW_HEADER_BYTES + payload.length)
+  const view = new DataView(bytes.buffer)
+  bytes.set(payload, writeRowHeader(typeNumber, payload.length, view, writeAppendHeader(header, bytes, view, 0)))
+  return bytes
+}
+
+/** Frames one behind the other, each at a whole word as in a ring. */
+function batchOf(frames: readonly Uint8Array[]): AppendBatch {
+  const offsets: number[] = []
+  let end = 0
+  for (const frame of frames) {
+    offsets.push(end)
+    end = (end + frame.length + 7) & -8
+  }
+  const bytes = new Uint8Array(end)
+  for (const [index, frame] of frames.entries()) bytes.set(frame, offsets[index] as number)
+  const zeros = new Uint8Array(frames.length)
+  return {
+    count: frames.length,
+    memories: [{ bytes, view: new DataView(bytes.buffer) }],
+    memory: zeros,
+    offsets,
+    lengths: frames.map((frame) => frame.length),
+    slots: zeros,
+  }
+}

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest'
+import { Prng } from '#base/prng.js'
+import { defineEntity, f64, i64, label, PlantModel, text } from '#entity/index.js'
+import { makeUpLog } from '#runtime/made-up-log.js'
+import { replayHash } from '#runtime/replay-hash.js'
+import { warmUp } from '#runtime/warm-up.js'
+
+let applied = 0
+let decided = 0
+
+const Kettle = defineEntity({
+  name: 'kettle',
+  events: { Heated: { celsius: f64('°C'), by: label({ oneOf: ['gas', 'current'] }) }, Noted: { note: text({ optional: true }) } },
+  commands: { heat: { celsius: f64('°C') } },
+  initial: () => ({ celsius: 0, last: '', count: 0 }),
+  decide: {
+    heat(_, { celsius }, { emit }) {
+      decided++
+      emit.Heated({ celsius, by: 'gas' })
+    },
+  },
+  apply: {
+    Heated(state, { celsius, by }) {
+      applied++
+      state.celsius = celsius
+      state.last = by
+      state.count++
+    },
+    Noted(state) {
+      state.count++
+    },
+  },
+})
+
+function odd(name: string, apply: () => void) {
+  return defineEntity({
+    name,
+    events: { Done: { id: i64() } },
+    commands: {},
+    initial: () => ({ count: 0 }),
+    decide: {},
+    apply: { Done: apply },
+  })
+}
+
+describe('a spare that warms up', () => {
+  test('applies events of the plant again and again, decides nothing, and ends within its bound', async () => {
+    const before = process.cpuUsage()
+
+    await warmUp(new PlantModel([Kettle]), { isOver: () => false, cpuMsMax: 300 })
+
+    const { user, system } = process.cpuUsage(before)
+    expect(applied).toBeGreaterThan(2000)
+    expect(decided).toBe(0)
+    expect((user + system) / 1000).toBeLessThan(2000)
+  })
+
+  test('ends when there is something better to do', async () => {
+    let asked = 0
+
+    await warmUp(new PlantModel([Kettle]), { isOver: () => ++asked > 3, cpuMsMax: Number.POSITIVE_INFINITY })
+
+    expect(asked).toBeGreaterThan(3)
+  })
+})
+
+describe('a log that is made up', () => {
+  test('has entities of each type with events that its apply takes, and can be folded', async () => {
+    const plant = new PlantModel([Kettle])
+    const { journal, entities } = await makeUpLog(plant, new Prng(1))
+
+    expect(entities.length).toBe(16)
+    expect(entities.every(({ version }) => version === 48)).toBe(true)
+    expect(journal.endPosition).toBe(16 * 48)
+    expect(await replayHash(journal, plant)).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test('leaves types out whose apply throws or does not come to an end', async () => {
+    const throwing = odd('throwing', () => {
+      throw new Error('not with such data')
+    })
+    const endless = odd('endless', () => {
+      for (;;) applied++
+    })
+
+    const { entities } = await makeUpLog(new PlantModel([Kettle, throwing, endless]), new Prng(1))
+
+    expect(new Set(entities.map(({ model }) => model.name))).toEqual(new Set(['kettle']))
+  })
+})
