@@ -12,6 +12,8 @@ export function describeStep(step: Step): string {
     }
     case 'disk':
       return `the disk does ${step.count} steps of writing the ${step.environment}`
+    case 'disk fails':
+      return `the disk fails to write the ${step.environment}`
     case 'kill':
       return `${nameOf(step)} is killed`
     case 'start':

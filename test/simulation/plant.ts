@@ -18,7 +18,7 @@ import type { SimulatedDisk } from './disk.js'
 import { ForeignWriter } from './foreign-writer.js'
 import { SimulatedProcess } from './process.js'
 import { useDisk } from './simulated-fs.js'
-import { killEnvironments, type Stage, stepEnvironment } from './simulated-lmdb.js'
+import { failEnvironment, killEnvironments, type Stage, stepEnvironment } from './simulated-lmdb.js'
 import { DATA, diskOfPlant, type EnvironmentName, ENVIRONMENTS, MODEL, openSimulatedLog, SHARDS } from './simulated-log.js'
 
 export interface PlantConfig {
@@ -79,6 +79,8 @@ export class SimulatedPlant {
   #foreign: ForeignWriter | undefined
   #terms: TermCounter | undefined
   #failure: Violation | undefined
+  /** The journal whose disk has failed. */
+  #failing: SimulatedProcess | undefined
 
   /** With `meanwhile` others get their turns in the middle of a process's own. */
   static async open(config: PlantConfig, meanwhile: (process: SimulatedProcess) => void): Promise<SimulatedPlant> {
@@ -202,6 +204,11 @@ export class SimulatedPlant {
     return stepEnvironment(ENVIRONMENTS[environment])
   }
 
+  /** The disk does not take what is being written. The journal ends then, sooner or later: whatever it found, it may not go on. */
+  failDisk(environment: EnvironmentName): void {
+    if (failEnvironment(ENVIRONMENTS[environment])) this.#failing = this.#journal?.process
+  }
+
   interfere(entity: EntityId, id: number): void {
     if (this.#journal !== undefined) this.#foreign?.interfere(entity, this.#journal.log.head(entity), id)
   }
@@ -251,7 +258,9 @@ export class SimulatedPlant {
 
   #fatal(process: SimulatedProcess): (error: unknown) => void {
     return (error) => {
-      if (!process.isDead) this.#failure ??= new Violation(`${process.name} gave up: ${messageOf(error)}`, { cause: error })
+      if (process.isDead) return
+      if (process === this.#failing) this.kill('journal')
+      else this.#failure ??= new Violation(`${process.name} gave up: ${messageOf(error)}`, { cause: error })
     }
   }
 

@@ -44,7 +44,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '2',
     says: 'a journal that opens a log syncs it before it counts, serves or releases what it finds there',
-    seed: 449,
+    seed: 79,
     patches: [{ file: 'src/journal/lmdb/environment.ts', find: 'syncFile(file)', replace: 'void 0' }],
   },
   {
@@ -68,7 +68,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '4',
     says: 'a worker loads the release word before it drains the answers',
-    seed: 320,
+    seed: 941,
     patches: [
       {
         file: WORKER,
@@ -86,13 +86,13 @@ export const RULES: readonly Rule[] = [
   {
     id: '5b',
     says: 'an answer waits for the durable version that it derives from',
-    seed: 104,
+    seed: 59,
     patches: [{ file: INBOUND, find: 'while (queue.isFirstDurable(released))', replace: 'while (queue.isFirstDurable(Infinity))' }],
   },
   {
     id: '5c',
     says: 'a read waits for the durable version that it derives from',
-    seed: 615,
+    seed: 382,
     patches: [{ file: WORKER, find: 'isDurable: (waitPosition) => waitPosition <= this.#released', replace: 'isDurable: () => true' }],
   },
   {
@@ -107,7 +107,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '5e',
     says: 'a snapshot is of durable rows',
-    seed: 72,
+    seed: 87,
     patches: [
       { file: 'src/serving/snapshot-keeper.ts', find: '!isSurelyStored && !this.#isOfNewestRow(snapshot)', replace: 'false' },
       { file: SERVER, find: 'rejectedIndexes.has(appendIndex)', replace: 'false' },
@@ -128,7 +128,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '8',
     says: 'an append names the writer of the row that it builds on',
-    seed: 25,
+    seed: 29,
     patches: [
       {
         file: ENTITIES,
@@ -170,7 +170,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '12',
     says: 'a door that refused a command takes no later one before it',
-    seed: 591,
+    seed: 435,
     patches: [
       { file: DOOR, find: 'if (channel.blockedBytes > 0)', replace: 'if (channel.blockedBytes < 0)' },
       { file: DOOR, find: 'if (lane.refusedAt === this.#roomCount)', replace: 'if (lane.refusedAt === -2)' },
@@ -187,7 +187,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '13',
     says: 'a door has no more commands of a source and an entity in flight than outcomes are remembered',
-    seed: 111,
+    seed: 97,
     patches: [
       { file: 'src/ingest/door.ts', find: 'IN_FLIGHT_PER_SOURCE_ENTITY_MAX = 16', replace: 'IN_FLIGHT_PER_SOURCE_ENTITY_MAX = 1024' },
     ],
@@ -203,7 +203,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '19',
     says: 'on a conflict the worker drops the state of the shard and loads it again',
-    seed: 25,
+    seed: 26,
     patches: [
       { file: WORKER, find: 'if (!dropped.has(slot.shard))', replace: 'if (dropped.size > 0)' },
       { file: WORKER, find: 'this.#loader.loadShards([...dropped])', replace: 'for (const shard of dropped) this.#backlog.open(shard)' },

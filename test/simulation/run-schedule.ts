@@ -16,7 +16,7 @@ import { MODEL } from './simulated-log.js'
 import type { TallyState } from './tally.js'
 
 /** Rounds in which a plant without faults must have answered everything. */
-const ROUNDS_MAX = 600
+const ROUNDS_MAX = 200
 const DISK_STEPS_PER_ROUND = 64
 const PASSES_PER_ROUND_MAX = 32
 const ROUND_MS = 50
@@ -148,7 +148,8 @@ class Run {
       }
     } else if (step.do === 'disk') {
       for (let count = step.count; count > 0; count--) if (plant.stepDisk(step.environment) === undefined) break
-    } else if (step.do === 'kill') plant.kill(step.role, step.slot)
+    } else if (step.do === 'disk fails') plant.failDisk(step.environment)
+    else if (step.do === 'kill') plant.kill(step.role, step.slot)
     else if (step.do === 'interfere') {
       this.#isInterfered = true
       plant.interfere(step.entity, 1_000_000 + this.#ledger.sent.length)
@@ -220,8 +221,8 @@ class Run {
   async #settle(): Promise<void> {
     const plant = this.#plant
     plant.setRoom(true)
-    for (const { role, slot } of this.#seats) await this.#start(role, slot)
     for (let round = 0; round < ROUNDS_MAX; round++) {
+      for (const { role, slot } of this.#seats) await this.#start(role, slot)
       if (plant.isIdle && this.#devices.every((device) => device.isSettled)) return
       await this.#round()
       plant.clock.advance(ROUND_MS)

@@ -8,6 +8,7 @@ import type { TallyCommand } from './tally.js'
 export type Step =
   | { readonly do: 'turn'; readonly role: Role; readonly slot: number; readonly meanwhile?: readonly Meanwhile[] }
   | { readonly do: 'disk'; readonly environment: EnvironmentName; readonly count: number }
+  | { readonly do: 'disk fails'; readonly environment: EnvironmentName }
   | { readonly do: 'kill' | 'start'; readonly role: Role; readonly slot: number }
   | {
       readonly do: 'send'
@@ -165,6 +166,7 @@ function stepOf(random: Prng, world: World): Step {
     [12, () => ({ do: 'reconnect', device: random.pick(devices), gateway: random.below(config.gateways) })],
     [12, () => ({ do: 'read', worker: random.below(config.workers), entity: entityOf(random, world) })],
     [mood.conflicts, () => ({ do: 'interfere', entity: entityOf(random, world) })],
+    [6, () => ({ do: 'disk fails', environment: random.pick(['log', 'log', 'catalog']) })],
     [8, () => ({ do: 'room', isThere: random.below(2) === 0 })],
     [30, () => ({ do: 'time', ms: random.pick([1, 30, 300, 1200]) })],
     [mood.power / 2, () => ({ do: 'replace all' })],

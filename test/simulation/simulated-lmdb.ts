@@ -17,6 +17,7 @@ interface Transaction {
   change: Change | undefined
   stage: number
   readonly resolve: (isDone: boolean) => void
+  readonly reject: (error: Error) => void
 }
 
 /** Environments that the one journal process of the moment has open, by directory. */
@@ -37,6 +38,11 @@ export function killEnvironments(): void {
 /** One step of the transaction under way; undefined when there is none. */
 export function stepEnvironment(directory: string): Stage | undefined {
   return environments.get(directory)?.step()
+}
+
+/** The disk does not take what the transaction under way writes, so nothing of it is ever visible; false when there is none, or when it is visible already. */
+export function failEnvironment(directory: string): boolean {
+  return environments.get(directory)?.fail() === true
 }
 
 class SimulatedEnvironment {
@@ -111,10 +117,18 @@ class SimulatedEnvironment {
     return stage
   }
 
+  fail(): boolean {
+    const [transaction] = this.#transactions
+    if (transaction === undefined || transaction.stage > STAGES.indexOf('meta page written')) return false
+    this.#transactions.shift()
+    transaction.reject(Object.assign(new Error('EIO: the disk failed'), { code: 'EIO' }))
+    return true
+  }
+
   #begin(key: Uint8Array, value: Uint8Array | undefined): Promise<boolean> {
     if (this.#isDead) return new Promise(() => {})
-    return new Promise((resolve) => {
-      this.#transactions.push({ key, value, change: undefined, stage: 0, resolve })
+    return new Promise((resolve, reject) => {
+      this.#transactions.push({ key, value, change: undefined, stage: 0, resolve, reject })
     })
   }
 }
