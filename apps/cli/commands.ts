@@ -42,10 +42,16 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'status',
     summary: 'Show the processes of a running plant and its newest recoveries',
-    options: [DATA_OPTION, ['--watch', 'again every second'], ['--parked', 'the commands that ended one worker after the other instead']],
+    options: [
+      DATA_OPTION,
+      ['--watch', 'again every second'],
+      ['--parked', 'the commands that ended one worker after the other instead'],
+      ['--fenced', 'the entities that take no commands, since rows of them are damaged, instead'],
+    ],
     examples: [
       ['status', 'the plant on ./data, and how far each subscription came'],
       ['status --parked', 'what is not executed any more, since it ended its workers'],
+      ['status --fenced', 'what damage to the log has hit, as far as it was loaded'],
       ['status --watch --json', 'a JSON line a second'],
     ],
     hasJson: true,

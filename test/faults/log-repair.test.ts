@@ -1,12 +1,7 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { run, startPlant } from '../apps/program-under-test.js'
-
-const MAGIC = Buffer.from('MRBLOCK\n', 'latin1')
-/** Offset of the base position in a block. */
-const BASE_POSITION = 28
+import { damageBlockAt } from './damage-block.js'
 
 describe('log repair of a plant in which the block of one event is damaged', () => {
   let folder: PlantFolder
@@ -25,24 +20,12 @@ describe('log repair of a plant in which the block of one event is damaged', () 
     expect(whilePlantRuns).toMatchObject({ code: 1, json: { error: { code: 'ERR_PLANT_RUNNING' } } })
     up.kill('SIGTERM')
     await up.ended
-    damageBlockAt(2)
+    damageBlockAt(folder.data, 2)
   })
 
   afterAll(() => {
     folder.remove()
   })
-
-  function damageBlockAt(position: number): void {
-    const path = join(folder.data, 'journal', 'log', '000000000000.active', 'data.mdb')
-    const bytes = readFileSync(path)
-    const file = openSync(path, 'r+')
-    for (let at = bytes.indexOf(MAGIC); at >= 0; at = bytes.indexOf(MAGIC, at + 1)) {
-      const hit = at + bytes.readUInt32LE(at + 12) + 5
-      if (Number(bytes.readBigUInt64LE(at + BASE_POSITION)) === position)
-        writeSync(file, Uint8Array.of((bytes[hit] as number) ^ 4), 0, 1, hit)
-    }
-    closeSync(file)
-  }
 
   test('tells what is gone before it does anything, and wants a yes', async () => {
     const dry = await run(folder, ['log', 'repair', '--dry-run', '--json'])

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PlantFolder } from '../apps/plant-folder.js'
+import { run, startPlant } from '../apps/program-under-test.js'
+import { damageBlockAt } from './damage-block.js'
+
+describe('a plant that starts on a log with a damaged block', () => {
+  let folder: PlantFolder
+
+  beforeAll(async () => {
+    folder = new PlantFolder()
+    const { up } = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: '1' } })
+    for (const [entity, n] of [
+      ['counter/a', 1],
+      ['counter/b', 1],
+      ['counter/a', 2],
+      ['counter/b', 2],
+    ] as const)
+      await run(folder, ['send', entity, 'count', `{"n":${n}}`, '--json'])
+    up.kill('SIGTERM')
+    await up.ended
+    damageBlockAt(folder.data, 2)
+  })
+
+  afterAll(() => {
+    folder.remove()
+  })
+
+  test('runs, fences exactly the entity that the block hit, lists it, and says so', async () => {
+    const { up } = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: '1' } })
+    const [refused, taken, fenced, listed] = await Promise.all([
+      run(folder, ['send', 'counter/a', 'count', '{"n":3}', '--json']),
+      run(folder, ['send', 'counter/b', 'count', '{"n":3}', '--json']),
+      run(folder, ['status', '--fenced', '--json']),
+      run(folder, ['status', '--fenced']),
+    ])
+    up.kill('SIGTERM')
+    await up.ended
+
+    expect(refused).toMatchObject({ code: 1 })
+    expect(JSON.stringify(refused.json)).toMatch(/ROWS_FENCED.*millrace log repair/)
+    expect(taken).toMatchObject({ code: 0, json: { ok: true, version: 3, reply: { count: 3 } } })
+    expect(fenced).toMatchObject({ code: 0, json: { fenced: [{ entity: 'counter/a', version: 2, worker: 0 }], silent: [] } })
+    expect(listed.stdout).toMatch(/counter\/a +worker\/0 +2\n[^]*millrace log repair/)
+    const said = readFileSync(join(folder.data, 'logs', 'supervisor.log'), 'utf8')
+    expect(said).toMatch(/an entity lacks rows and is fenced, all others work: counter\/a \(.*damaged/)
+    expect(said).not.toMatch(/"kind":"(exit","code":[1-9]|signal)/)
+  })
+})
