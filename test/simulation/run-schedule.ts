@@ -22,15 +22,24 @@ const PASSES_PER_ROUND_MAX = 32
 const ROUND_MS = 50
 const LAST_ASKED = 4
 
-/** Runs a schedule, lets the plant come to rest, loses its power and looks again. Answers what went wrong, or undefined. */
-export async function runSchedule(schedule: Schedule, note?: (what: string) => void): Promise<string | undefined> {
-  try {
-    await new Run(schedule, note).run()
-    return undefined
-  } catch (error) {
-    if (error instanceof Violation) return error.message
-    return `the plant broke: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}`
-  }
+export interface Outcome {
+  /** What went wrong first, if anything did. */
+  readonly wrong: string | undefined
+  /** All that devices were told, and what the log folds into: the same whenever the schedule is run. */
+  readonly trace: string
+}
+
+/** Runs a schedule, lets the plant come to rest, loses its power and looks again. */
+export async function runSchedule(schedule: Schedule, note?: (what: string) => void): Promise<Outcome> {
+  const run = new Run(schedule, note)
+  const wrong = await run.run().then(
+    () => undefined,
+    (error: unknown) => {
+      if (error instanceof Violation) return error.message
+      return `the plant broke: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}`
+    },
+  )
+  return { wrong, trace: run.trace() }
 }
 
 class Run {
@@ -41,6 +50,7 @@ class Run {
   readonly #seats: readonly Seat[]
   #openPlant: SimulatedPlant | undefined
   #isInterfered = false
+  #stateHash = ''
   /** Of the turns on the stack: how often each has looked at shared memory, and what comes in between. */
   readonly #turns: { looks: number; next: number; readonly meanwhile: readonly Meanwhile[] }[] = []
 
@@ -79,6 +89,10 @@ class Run {
     await this.#settle()
     await this.#audit()
     await this.#verify()
+  }
+
+  trace(): string {
+    return `${this.#stateHash} ${JSON.stringify(this.#ledger.sent)}`
   }
 
   #makeDevice(world: DeviceWorld, index: number): Device {
@@ -239,8 +253,9 @@ class Run {
     if (wrong !== undefined) throw new Violation(wrong)
     const fold = new StateFold(MODEL, this.#plant.log.eventTypes)
     for (const row of rows) fold.take(row)
+    this.#stateHash = fold.hash()
     const live = await this.#plant.liveHash(() => this.#round())
-    if (live !== fold.hash()) throw new Violation('the live state is not what the log folds into')
+    if (live !== this.#stateHash) throw new Violation('the live state is not what the log folds into')
     return rows.length
   }
 

@@ -1,7 +1,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { availableParallelism } from 'node:os'
 import type * as Runner from './run-schedule.js'
-import { scheduleOf } from './schedule.js'
+import { type Schedule, scheduleOf } from './schedule.js'
 
 export interface Search {
   readonly times: number
@@ -25,12 +25,24 @@ interface Share extends Search {
   readonly lowest: Int32Array
 }
 
+/** Of so many schedules one is run twice: time and chance come in through parameters alone, and nothing is left over from the one before. */
+const SCHEDULES_PER_REPEAT = 25
+
+export const NOT_THE_SAME = 'the same schedule comes to something else the second time'
+
 /** With fewer schedules than that a second thread costs more than it brings. */
 const TIMES_PER_THREAD_MIN = 1000
 
 /** The code that runs schedules of a plant, with or without all of its rules. */
 export async function runnerOf(without: string | undefined): Promise<typeof Runner> {
   return (await import(`./run-schedule.js${without === undefined ? '' : `?without=${without}`}`)) as typeof Runner
+}
+
+/** What goes wrong in a schedule, if anything does; with `isTwice` also that it does not come to the same when it is run again. */
+export async function problemOf({ runSchedule }: typeof Runner, schedule: Schedule, isTwice: boolean): Promise<string | undefined> {
+  const { wrong, trace } = await runSchedule(schedule)
+  if (wrong !== undefined || !isTwice) return wrong
+  return (await runSchedule(schedule)).trace === trace ? undefined : NOT_THE_SAME
 }
 
 /** Looks for the first schedule that goes wrong, in as many threads as there are processors. The answer does not depend on how many that are. */
@@ -57,9 +69,9 @@ function inThread(share: Share): Promise<Hit | undefined> {
 }
 
 async function runShare({ times, seed, without, first, stride, lowest }: Share): Promise<Hit | undefined> {
-  const { runSchedule } = await runnerOf(without)
+  const runner = await runnerOf(without)
   for (let index = first; index < times && index < Atomics.load(lowest, 0); index += stride) {
-    const wrong = await runSchedule(scheduleOf(seed + index))
+    const wrong = await problemOf(runner, scheduleOf(seed + index), index % SCHEDULES_PER_REPEAT === 0)
     if (wrong === undefined) continue
     for (let before = Atomics.load(lowest, 0); index < before; before = Atomics.load(lowest, 0)) {
       if (Atomics.compareExchange(lowest, 0, before, index) === before) break

@@ -1,6 +1,6 @@
 import { NOT_YET, RULES, type Rule } from './rules.js'
 import { scheduleOf } from './schedule.js'
-import { runnerOf, type Search, search } from './search.js'
+import { NOT_THE_SAME, problemOf, runnerOf, type Search, search } from './search.js'
 import { shrink } from './shrink.js'
 
 const USAGE = `usage: npm run soak -- simulate [--times N] [--seed S] [--without RULE|all]
@@ -28,16 +28,18 @@ export async function simulate(args: readonly string[], write: (text: string) =>
     return 0
   }
   const seed = options.seed + hit.index
-  write(`seed ${seed}: ${hit.wrong}\n\n${await storyOf(seed, options.without)}\n\n${hit.index + 1} schedules, 1 violation\n`)
+  write(
+    `seed ${seed}: ${hit.wrong}\n\n${await storyOf(seed, options.without, hit.wrong === NOT_THE_SAME)}\n\n${hit.index + 1} schedules, 1 violation\n`,
+  )
   return 1
 }
 
 /** The shortest schedule that can be made of one that goes wrong, for a person to read. */
-async function storyOf(seed: number, without: string | undefined): Promise<string> {
-  const { runSchedule } = await runnerOf(without)
-  const shortest = await shrink(scheduleOf(seed), async (one) => (await runSchedule(one)) !== undefined)
+async function storyOf(seed: number, without: string | undefined, isTwice: boolean): Promise<string> {
+  const runner = await runnerOf(without)
+  const shortest = await shrink(scheduleOf(seed), async (one) => (await problemOf(runner, one, isTwice)) !== undefined)
   const story = [`the shortest schedule that goes wrong, with ${JSON.stringify(shortest.config)}:`, '']
-  const wrong = await runSchedule(shortest, (what) => story.push(what))
+  const { wrong = NOT_THE_SAME } = await runner.runSchedule(shortest, (what) => story.push(what))
   return [...story, `     ${wrong}`].join('\n')
 }
 
