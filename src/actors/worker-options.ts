@@ -49,7 +49,7 @@ export interface FencedEntity {
   readonly version: number
 }
 
-export interface FoundFenced {
+interface FoundFenced {
   readonly entities: readonly FencedEntity[]
   /** What of the log could not be read, in words. */
   readonly damages: readonly string[]

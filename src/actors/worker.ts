@@ -24,7 +24,7 @@ import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 import type { FencedEntity, ParkedPlace, WorkerOptions } from './worker-options.js'
 
 export type { InboundLink } from './inbound.js'
-export type { FencedEntity, FoundFenced, ParkedPlace, WorkerLimits, WorkerOptions } from './worker-options.js'
+export type { FencedEntity, ParkedPlace, WorkerLimits, WorkerOptions } from './worker-options.js'
 
 /**
  * Hosts the entities of its shards: takes commands off the inbound channels, executes them, and answers and releases each when all that it
