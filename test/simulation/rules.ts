@@ -92,7 +92,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '5c',
     says: 'a read waits for the durable version that it derives from',
-    seed: 382,
+    seed: 615,
     patches: [{ file: WORKER, find: 'isDurable: (waitPosition) => waitPosition <= this.#released', replace: 'isDurable: () => true' }],
   },
   {
