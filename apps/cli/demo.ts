@@ -5,7 +5,7 @@ import { seatName } from '#processes/process-role.js'
 import { packageRoot } from '#runtime/package-root.js'
 import type { Run } from './command.js'
 import { drillPlant } from './drill-plant.js'
-import { finishRun, LiveLine } from './drill-output.js'
+import { finishRun, LiveLine, sayKept } from './drill-output.js'
 import { numberOption } from './number-option.js'
 import { textOption } from './place.js'
 import { sabotageOption } from './sabotage-option.js'
@@ -33,6 +33,7 @@ export const runDemo: Run = async (_args, options, output) => {
     ),
     runMs,
     sabotage,
+    onKept: (directory) => sayKept(directory, output),
     onReady: async (session) => {
       const { processes } = await session.status()
       live.say(`ready: ${processes.map(({ role, slot, pid }) => `${role}${slot === null ? ' spare' : `/${slot}`} ${pid}`).join(', ')}`)

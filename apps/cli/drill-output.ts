@@ -62,6 +62,11 @@ export function describeOutcome({ kind, seat, forMs, during }: Fault, { recoveri
   return `${whom}: ${recoveries.map(({ process, rtoMs }) => `${process} back after ${rtoMs.toFixed(1)} ms`).join(', ')}`
 }
 
+/** Where to look into a run that went wrong. */
+export function sayKept(dataDirectory: string, output: Output): void {
+  output.note(`the data directory with its logs is kept in ${dataDirectory}`)
+}
+
 export interface RunPlace {
   /** What was run, such as `chaos`: runs are compared with the last of the same name and number of machines. */
   readonly name: string

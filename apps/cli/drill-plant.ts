@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '#base/clock.js'
-import { MillraceError } from '#base/errors.js'
+import { isMillraceError, MillraceError } from '#base/errors.js'
 import { DeviceFleet } from '#drills/device-fleet.js'
 import { DiskPressure } from '#drills/disk-pressure.js'
 import { type DrillOptions, type DrillResult, runDrill } from '#drills/drill-run.js'
@@ -13,19 +13,22 @@ import type { Sabotage } from '#drills/sabotage.js'
 import { PlantModel } from '#entity/index.js'
 import { PlantSimulator } from '#plant/simulator.js'
 import { Machine } from '#plant/machine.js'
+import { isClean } from '#recovery/report.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { reserveOf, SessionUnderTest } from '#runtime/session-under-test.js'
 
 export interface DrillPlantOptions {
-  /** Kept; without it a temporary one is used and removed. Must hold no log but of earlier drills. */
+  /** Kept; without it a temporary one is used, and kept when something went wrong that nobody asked for. Must hold no log but of earlier drills. */
   readonly dataDirectory?: string | undefined
   readonly machines: number
   readonly seed: number
   readonly faults: readonly Fault[]
   readonly runMs: number
   readonly sabotage?: Sabotage | undefined
+  /** Told of a temporary data directory that stays. */
+  readonly onKept: (dataDirectory: string) => void
   readonly onReady?: (session: PlantSession) => Promise<void>
   readonly onProgress?: DrillOptions['onProgress']
   readonly onFault?: DrillOptions['onFault']
@@ -41,11 +44,20 @@ export async function drillPlant(options: DrillPlantOptions): Promise<DrillResul
   if (hasLog && !existsSync(dataPaths(dataDirectory).drills)) throw foreignLog(dataDirectory)
   mkdirSync(dataPaths(dataDirectory).drills, { recursive: true, mode: 0o700 })
   const disk = options.faults.some(fillsDisk) ? DiskPressure.open(dataDirectory) : 'the drill was not to fill it'
+  let isWrong = true
   try {
-    return await drillOn(dataDirectory, disk, hasLog, options)
+    const result = await drillOn(dataDirectory, disk, hasLog, options)
+    isWrong = !isClean(result.report) || result.invented > 0
+    return result
+  } catch (error) {
+    if (isMillraceError(error, 'ERR_DRILL_TOO_SHORT')) isWrong = false
+    throw error
   } finally {
     if (typeof disk !== 'string') disk.remove()
-    if (options.dataDirectory === undefined) rmSync(dataDirectory, { recursive: true, force: true })
+    if (options.dataDirectory === undefined) {
+      if (isWrong && options.sabotage === undefined) options.onKept(dataDirectory)
+      else rmSync(dataDirectory, { recursive: true, force: true })
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { FAULT_KINDS, type Fault, type FaultKind, isFaultKind } from '#drills/fa
 import { planChaos, planKills, planScenario } from '#drills/fault-plan.js'
 import type { Role } from '#processes/process-role.js'
 import type { Options, Run } from './command.js'
-import { describeOutcome, finishRun, LiveLine } from './drill-output.js'
+import { describeOutcome, finishRun, LiveLine, sayKept } from './drill-output.js'
 import { DRILL_WORKERS, drillPlant } from './drill-plant.js'
 import { numberOption, usageError } from './number-option.js'
 import { textOption } from './place.js'
@@ -40,6 +40,7 @@ export const runDrill: Run = async (_args, options, output) => {
     faults,
     runMs,
     sabotage,
+    onKept: (directory) => sayKept(directory, output),
     onProgress: (progress) => live.show(progress),
     onFault: (fault, outcome) => {
       if (outcome !== undefined) live.say(describeOutcome(fault, outcome))

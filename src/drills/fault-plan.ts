@@ -8,8 +8,8 @@ export interface PlanShape {
 }
 
 /** The plant runs so long under load between two faults of a chaos, milliseconds. */
-const CALM_MS_MIN = 300
-const CALM_MS_MAX = 1500
+const CALM_MS_MIN = 200
+const CALM_MS_MAX = 1000
 /** A process that is stopped for so long has a successor; the limit of the configuration is 1,000 ms. */
 const STOPPED_FOR_GOOD_MS = 1800
 /** No round of all kinds takes less. */

@@ -58,12 +58,12 @@ describe('a drill on a data directory', () => {
     const words = ['drill', '--scenario', 'kill', '--machines', '400', '--data', data]
 
     const first = await runCli(words)
-    const again = await runCli([...words, '--sabotage', 'duplicate'])
+    const again = await runCli([...words, '--sabotage', 'lose'])
     const verified = await runCli(['log', 'verify', '--data', data, '--json'])
 
     expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/health: \w+\n.*first run of kill here/s) as string })
     expect(again.code).toBe(1)
-    expect(again.stdout).toMatch(/WRONG: 1 command stored twice\n.*health: POOR/s)
+    expect(again.stdout).toMatch(/WRONG: 1 acknowledged command missing from the log\n.*health: POOR\n.*lost machine\/\S+ at \d+/s)
     expect(again.stdout).toMatch(/against the last run of kill, .*worse +health +\w+ → POOR/s)
     expect(readdirSync(join(data, 'drills'))).toHaveLength(2)
     expect(JSON.parse(verified.stdout)).toEqual({ ok: true, findings: [] })
