@@ -104,7 +104,7 @@ async function oneByOne(journal: Journal, model: EntityModel, entities: number):
   for (let index = 1; index <= entities; index++) {
     const id = entityId('press', `press-${index}`)
     const found = await readEntityState(rows, model, id, journal.head(id)?.version ?? 0)
-    cycles += (found?.state as { cycles: number }).cycles
+    if (found !== undefined) cycles += (found.state as { cycles: number }).cycles
   }
   return cycles
 }

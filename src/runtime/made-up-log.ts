@@ -195,7 +195,7 @@ function batchOf(frames: readonly Uint8Array[]): AppendBatch {
     end = (end + frame.length + 7) & -8
   }
   const bytes = new Uint8Array(end)
-  for (const [index, frame] of frames.entries()) bytes.set(frame, offsets[index] as number)
+  for (const [index, frame] of frames.entries()) bytes.set(frame, offsets[index])
   const zeros = new Uint8Array(frames.length)
   return {
     count: frames.length,

@@ -15,7 +15,7 @@ const COUNTERS_EVERY_MS = 100
 /** While the worker loads, which somebody may be watching. */
 const LOADING_EVERY_MS = 20
 /** Of a spare. */
-const WARM_UP_CPU_MS = 300
+const WARM_UP_CPU_MS = 500
 
 /** The worker process: imports the plant module, then hosts the entities of the slot that it is given. Never loads the journal's store. */
 export function runWorkerProcess(): Promise<void> {
