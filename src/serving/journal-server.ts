@@ -71,7 +71,7 @@ export class JournalServer implements DutyCycle {
   #noRoomCount = 0
   /** Groups wait for room. */
   #isOutOfRoom = false
-  #cancelRetry: Cancel | undefined
+  #isRetryDue = false
   #hasFailed = false
 
   constructor(options: JournalServerOptions) {
@@ -191,12 +191,14 @@ export class JournalServer implements DutyCycle {
     group.isRefused = true
     if (!this.#isOutOfRoom) this.#options.onRoom?.(error)
     this.#isOutOfRoom = true
-    this.#cancelRetry ??= this.#options.clock.after(NO_ROOM_RETRY_MS, () => this.#retry())
+    if (this.#isRetryDue) return
+    this.#isRetryDue = true
+    this.#options.clock.after(NO_ROOM_RETRY_MS, () => this.#retry())
   }
 
   /** In one go, so that no group gets in before an older one. */
   #retry(): void {
-    this.#cancelRetry = undefined
+    this.#isRetryDue = false
     for (const group of this.#groups) if (group.isRefused) this.#append(group)
   }
 
