@@ -15,10 +15,6 @@ export function useDisk(next: SimulatedDisk): void {
   open.clear()
 }
 
-export function currentDisk(): SimulatedDisk {
-  return disk
-}
-
 export function existsSync(path: string): boolean {
   return disk.find(path) !== undefined
 }
