@@ -53,7 +53,7 @@ export async function drillPlant(options: DrillPlantOptions): Promise<DrillResul
     if (isMillraceError(error, 'ERR_DRILL_TOO_SHORT')) isWrong = false
     throw error
   } finally {
-    if (typeof disk !== 'string') disk.remove()
+    if (typeof disk !== 'string') disk.close()
     if (options.dataDirectory === undefined) {
       if (isWrong && options.sabotage === undefined) options.onKept(dataDirectory)
       else rmSync(dataDirectory, { recursive: true, force: true })

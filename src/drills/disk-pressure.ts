@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto'
-import { closeSync, ftruncateSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 const MEGABYTE = 1 << 20
@@ -10,22 +10,24 @@ const BALLAST_BYTES_FIRST = 160 * MEGABYTE
 /** What the plant may write above its reserve while the disk is not to be full. */
 const ROOM_BYTES = 24 * MEGABYTE
 const ROOM_BYTES_OFF = 8 * MEGABYTE
+/** Others may make room while the ballast grows. */
+const FILL_TRIES = 5
 /** A full disk lacks so much. */
 const LACKING_BYTES = 2 * MEGABYTE
 /** Below this the ballast itself would be most of what is free. */
 const FREE_BYTES_MIN = 2 * BALLAST_BYTES_MAX
 /** What the configuration takes as a reserve. */
-const RESERVE_BYTES_MAX = 2 ** 40
+const RESERVE_BYTES_MAX = 2 ** 50
 const NAME = 'drill-ballast'
 
 /**
  * Makes the disk of a plant full without filling it. The plant is started with a reserve a little below what is free, and a ballast file, bounded by
- * 256 MiB, grows and shrinks: what is free stays a little above the reserve, whatever others do to the disk, or below it while it is to be full. Bytes are
- * random, since file systems that compress would make nothing of zeros.
+ * 256 MiB, grows and shrinks: what is free stays a little above the reserve, whatever others do to the disk, or below it while it is to be full. The file
+ * has no name from the moment it is there, so that its room comes back however this process ends. Its bytes are random, since file systems that compress
+ * would make nothing of zeros.
  */
 export class DiskPressure {
   readonly #directory: string
-  readonly #path: string
   readonly #file: number
   readonly #piece = randomFillSync(Buffer.alloc(MEGABYTE))
   #reserveBytes = 0
@@ -43,8 +45,9 @@ export class DiskPressure {
   /** By `open` only. */
   private constructor(directory: string) {
     this.#directory = directory
-    this.#path = join(directory, NAME)
-    this.#file = openSync(this.#path, 'w', 0o600)
+    const path = join(directory, NAME)
+    this.#file = openSync(path, 'w', 0o600)
+    unlinkSync(path)
     this.#resize(BALLAST_BYTES_FIRST)
   }
 
@@ -63,8 +66,10 @@ export class DiskPressure {
   /** From now on there is less than the reserve. Says why it cannot be done; then there still is room. */
   fill(): string | undefined {
     this.#wantedBytes = -LACKING_BYTES
-    this.tend()
-    if (this.#roomBytes < 0) return undefined
+    for (let count = 0; count < FILL_TRIES; count++) {
+      this.tend()
+      if (this.#roomBytes < 0) return undefined
+    }
     this.empty()
     return `others made more room on the disk than a ballast of ${BALLAST_BYTES_MAX / MEGABYTE} MiB can take`
   }
@@ -74,9 +79,9 @@ export class DiskPressure {
     this.tend()
   }
 
-  remove(): void {
+  /** Gives all of it back. */
+  close(): void {
     closeSync(this.#file)
-    rmSync(this.#path, { force: true })
   }
 
   /** Free above the reserve. */

@@ -35,9 +35,15 @@ function facts(rows: readonly Row[]): string[] {
 function faultLines({ faults = [] }: PlantReport): string[] {
   if (faults.length === 0) return []
   const rows = faults.map(({ kind, count, skipped }) => [kind, '', String(count), String(skipped)])
-  const lines = table([['fault', '', 'done', 'skipped'], ...rows])
-  const remarks = faults.map(({ how, reasons }) => [how, ...reasons.map((reason) => `skipped: ${reason}`)].join('; '))
-  return [...lines.map((line, index) => (index === 0 ? line : `${line}  ${remarks[index - 1]}`)), '']
+  const [head = '', ...lines] = table([['fault', '', 'done', 'skipped'], ...rows])
+  const remarks = faults.map(({ how, reasons }) => [how, ...reasons.map((reason) => `skipped: ${reason}`)].flatMap(wrapped))
+  const indent = ' '.repeat(head.length)
+  return [head, ...remarks.flatMap((texts, fault) => texts.map((text, part) => `${part === 0 ? lines[fault] : indent}  ${text}`)), '']
+}
+
+/** Lines of at most 68 characters, broken between words. */
+function wrapped(text: string): string[] {
+  return text.match(/.{1,68}(?= |$)|\S+/g)?.map((line) => line.trim()) ?? []
 }
 
 /** One line for each recovery while they are few; beyond that one per seat and cause with the percentiles, since twenty kills say the same thing. */

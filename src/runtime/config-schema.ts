@@ -19,7 +19,7 @@ export const configSchema = z.strictObject({
   journal: z.strictObject({
     batchRowsMax: whole(1, 1_000_000),
     batchBytesMax: bytes(64 * 1024, 2 ** 30),
-    reserveBytes: bytes(0, 2 ** 40),
+    reserveBytes: bytes(0, 2 ** 50),
     mapBytes: bytes(2 ** 24, 2 ** 46),
     segmentRowsMax: whole(1, 100_000_000),
     segmentBytesMax: bytes(2 ** 16, 2 ** 34),
