@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.js'
 import { MillraceError } from '#base/errors.js'
+import type { BlockReader } from '#journal/block-reader.js'
 import { RecentAppends } from '#journal/recent-appends.js'
 import { learnRecent, learnSealed } from '#journal/segments/learn-sealed.js'
 import { unlessDamaged } from '#journal/log-damage.js'
@@ -34,16 +35,24 @@ export function learnLog(state: LogState, catalog: Catalog, segments: LogSegment
     else if (part instanceof Segment) {
       const first = part.atOrBefore(Math.max(part.firstPosition, wanted - 1))
       if (first < 0) throw endsEarly(part.name, part.firstPosition, partEnd)
-      for (const reader of part.walk(first, partEnd)) {
-        // Nothing comes before the first block of a log, and what comes behind a damaged one does not continue what that is now.
+      // Nothing comes before the first block of a log, and what comes behind a damaged one does not continue what that is now.
+      const passOver = (damage: MillraceError): void => {
+        const { block } = damage.values
+        if (typeof block !== 'number' || block >= saved) throw damage
+        isFirst = true
+      }
+      for (const reader of part.readableBlocks({ from: first }, partEnd, state, passOver)) {
         const options = { isFirst: isFirst && reader.header.basePosition !== 0, keepsRecent }
         isFirst = false
-        const damaged = (damage: MillraceError): void => {
-          if (reader.header.endPosition > saved) throw damage
-          state.passOver(reader)
-          isFirst = true
-        }
-        unlessDamaged(() => state.learn(reader, options), damaged)
+        unlessDamaged(
+          () => state.learn(reader, options),
+          (damage) => {
+            // A block that is whole and does not fit the others is no damage that could be passed over.
+            if (reader.header.endPosition > saved || isWhole(reader)) throw damage
+            passOver(damage)
+            state.passOver(reader)
+          },
+        )
       }
     }
     if (part instanceof SealedSegment) isFirst = false
@@ -54,6 +63,15 @@ export function learnLog(state: LogState, catalog: Catalog, segments: LogSegment
   }
   assert(state.endPosition === end, 'a log that was learnt ends where its last block ends')
   return saved
+}
+
+function isWhole(reader: BlockReader): boolean {
+  return (
+    unlessDamaged(
+      () => reader.check(),
+      () => undefined,
+    ) !== undefined
+  )
 }
 
 function recentSealed(state: LogState, segments: LogSegments, from: number, end: number): RecentAppends {

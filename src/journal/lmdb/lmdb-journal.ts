@@ -19,6 +19,7 @@ import type {
   Row,
   Snapshot,
 } from '#journal/journal.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
@@ -246,7 +247,10 @@ export class LmdbJournal implements Journal {
     if (entity !== undefined) this.learn()
     for await (const { part, end } of retained(this.#segments, range.from, this.endPosition)) {
       if (onDamaged !== undefined) {
-        for (const reader of part.readableBlocks(range, end, this.#state, onDamaged)) yield reader.bytes
+        for (const reader of part.readableBlocks(range, end, this.#state, onDamaged)) {
+          unlessDamaged(() => reader.check(), onDamaged)
+          yield reader.bytes
+        }
       } else {
         for await (const reader of part.blocks(range, end, this.#state)) yield reader.check().bytes
       }
@@ -373,16 +377,24 @@ export class LmdbJournal implements Journal {
     const { verifyLog } = await import('./verify.js')
     const { firstPosition, sealed, unsealed, manifest } = this.#segments
     const waiting = unsealed.map((segment) => ({ segment, fileBytes: fileBytes(segment.file) }))
-    yield* verifyLog({
-      types: this.#state.eventTypes,
-      heads,
-      manifest: manifest.entries,
-      firstPosition,
-      sealed,
-      unsealed: waiting,
-      endPosition: this.endPosition,
-      progress,
-    })
+    // What is sealed or dropped meanwhile stays until it is checked.
+    const thaw = this.#freezes.begin()
+    for (const { segment } of waiting) segment.retain()
+    try {
+      yield* verifyLog({
+        types: this.#state.eventTypes,
+        heads,
+        manifest: manifest.entries,
+        firstPosition,
+        sealed: [...sealed],
+        unsealed: waiting,
+        endPosition: this.endPosition,
+        progress,
+      })
+    } finally {
+      for (const { segment } of waiting) segment.release()
+      thaw()
+    }
   }
 
   freeze(): FrozenLog {

@@ -23,7 +23,7 @@ export interface LogPart {
   release(): void
   /** Blocks below `end` that the range asks for, as Journal.blocks gives them, headers checked. */
   blocks(range: BlockRange, end: number, state: LogState): AsyncIterable<BlockReader>
-  /** As `blocks`, passing over what is damaged, as BlockRange.onDamaged says; of some blocks only the header is whole. */
+  /** As `blocks`, passing over what is damaged, as BlockRange.onDamaged says; only headers are checked. */
   readableBlocks(range: BlockRange, end: number, state: LogState, onDamaged: (damage: MillraceError) => void): Iterable<BlockReader>
   /** Blocks that are not clustered with rows at or after `from` and below `to`, in order of position. */
   ordered(range: { readonly from: number; readonly to: number }, types: readonly EventType[]): AsyncIterable<Uint8Array>

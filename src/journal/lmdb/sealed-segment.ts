@@ -72,9 +72,7 @@ export class SealedSegment implements LogPart {
     if (file === undefined) return
     for (const [id, entry] of file.footer.blocks.entries()) {
       const reader = isWanted(entry, range, state) ? unlessDamaged(() => file.block(id), onDamaged) : undefined
-      if (reader === undefined) continue
-      unlessDamaged(() => reader.check(), onDamaged)
-      yield reader
+      if (reader !== undefined) yield reader
     }
   }
 

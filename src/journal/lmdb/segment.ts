@@ -84,9 +84,7 @@ export class Segment implements LogPart {
         const reader: BlockReader | undefined = unlessDamaged(() => this.block(base), onDamaged)
         expected = reader?.header.endPosition
         next = expected ?? base + 1
-        if (reader === undefined || !isWanted(reader.header, range, state)) continue
-        unlessDamaged(() => reader.check(), onDamaged)
-        yield reader
+        if (reader !== undefined && isWanted(reader.header, range, state)) yield reader
       }
       if (bases.length === 0) break
     }

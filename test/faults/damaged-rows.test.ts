@@ -1,0 +1,97 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { defineEntity, i32 } from '#entity/index.js'
+import { rowsOf } from '#journal/block-rows.js'
+import { openSegmentFile } from '#journal/segments/segment-file.js'
+import { openPlant } from '#runtime/inline-plant.js'
+import { PlantFolder } from '../apps/plant-folder.js'
+import { damageBlockAt } from './damage-block.js'
+
+const Counter = defineEntity({
+  name: 'counter',
+  events: { Counted: { n: i32() } },
+  commands: { count: { n: i32() } },
+  initial: () => ({ count: 0 }),
+  decide: {
+    count(state, command, { emit }) {
+      emit.Counted(command)
+      return { count: state.count + 1 }
+    },
+  },
+  apply: {
+    Counted(state) {
+      state.count++
+    },
+  },
+})
+
+const SEGMENT = '000000000000.segment'
+const ENTITIES = 40
+const TIMES = 150
+
+describe('an inline plant that opens a damaged log', () => {
+  let folder: PlantFolder
+
+  beforeEach(() => {
+    folder = new PlantFolder()
+  })
+
+  afterEach(() => {
+    folder.remove()
+  })
+
+  const open = () => openPlant({ entities: [Counter], data: folder.data })
+
+  /** Which of the entities take no command, and how far the others have counted. */
+  async function ask(names: readonly string[]): Promise<{ fenced: string[]; counts: number[] }> {
+    const plant = await open()
+    const asked = names.map(async (name) => plant.entity(Counter, name).count({ n: 0 }))
+    const settled = await Promise.allSettled(asked)
+    await plant.close()
+    const fenced = names.filter((_, index) => JSON.stringify(reasonOf(settled[index])).includes('ROWS_FENCED'))
+    const counts = settled.flatMap((one) => (one.status === 'fulfilled' && one.value.ok ? [one.value.reply.count] : []))
+    return { fenced, counts }
+  }
+
+  test('in a group of a sealed block fences those who have rows in it, and nobody else', async () => {
+    const names = Array.from({ length: ENTITIES }, (_, index) => `c${index}`)
+    const plant = await open()
+    await Promise.all(Array.from({ length: ENTITIES * TIMES }, (_, n) => plant.entity(Counter, names[n % ENTITIES] as string).count({ n })))
+    await plant.journal.seal()
+    const path = join(folder.data, 'journal', 'log', SEGMENT)
+    const file = openSegmentFile(path, SEGMENT)
+    const block = file.block(0)
+    const group = block.header.groups.at(-1) as (typeof block.header.groups)[number]
+    const rows = rowsOf(block.bytes, plant.journal, { rankMin: group.rank, rankMax: group.rank + group.rowCount - 1 })
+    const at = (file.footer.blocks[0] as { offset: number }).offset + group.offset + (group.bytes >> 1)
+    file.close()
+    await plant.close()
+    const hit = [...new Set(rows.map(({ entity }) => entity.slice('counter/'.length)))].sort()
+    const bytes = readFileSync(path)
+    bytes[at] = (bytes[at] as number) ^ 1
+    writeFileSync(path, bytes)
+
+    const { fenced, counts } = await ask(names)
+
+    expect(hit.length).toBeGreaterThan(0)
+    expect(hit.length).toBeLessThan(ENTITIES)
+    expect(fenced.sort()).toEqual(hit)
+    expect(counts).toEqual(Array.from({ length: ENTITIES - hit.length }, () => TIMES + 1))
+  })
+
+  test.each(['rows', 'header'] as const)('in the %s of a block that is not sealed fences whom it belongs to', async (where) => {
+    const plant = await open()
+    for (const name of ['a', 'b', 'a', 'b', 'b']) await plant.entity(Counter, name).count({ n: 1 })
+    await plant.close()
+    damageBlockAt(folder.data, 2, where)
+
+    const answered = await ask(['a', 'b'])
+
+    expect(answered).toEqual({ fenced: ['a'], counts: [4] })
+  })
+})
+
+function reasonOf(settled: PromiseSettledResult<unknown> | undefined): unknown {
+  return settled?.status === 'rejected' ? String(settled.reason) : settled?.value
+}
