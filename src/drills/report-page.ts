@@ -125,7 +125,7 @@ function around({ kind, process, atMs, endMs, quietMs, replaced }: Incident, tim
   const latency = timePlot({
     ...common,
     title: `Acknowledgement times around ${name}`,
-    unit: 'ms, p50 and p99',
+    unit: 'ms',
     series: [
       { label: 'p50', kind: 'line', tone: 'b', values: ackP50Ms },
       { label: 'p99', kind: 'line', tone: 'c', values: ackP99Ms },
@@ -176,7 +176,7 @@ svg text{fill:var(--soft);font:11px system-ui,sans-serif}
 .fault{fill:var(--fault)}
 .bar.a{fill:var(--a)}
 .line{fill:none;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}
-.line.b{stroke:var(--b)}.line.c{stroke:var(--c)}
+.line.b{stroke:var(--b)}.line.c{stroke:var(--c)}.key{font-weight:700}.key.b{fill:var(--b)}.key.c{fill:var(--c)}
 .dot{fill:var(--a);fill-opacity:.55}
 .hash dd{margin:0 0 .5rem;overflow-wrap:anywhere}
 @media print{article,figure,.tile{break-inside:avoid}}

@@ -50,7 +50,7 @@ export function timePlot(plot: TimePlot): string {
     `<rect class="fault" x="${at(x(from))}" y="${TOP}" width="${at(Math.max(1.5, x(to) - x(from)))}" height="${HEIGHT - TOP - BOTTOM}"/>`,
     ...scale.ticks.map((tick) => gridLine(y(tick), shortNumber(tick))),
     ...secondTicks(fromMs, toMs).map((ms) => caption(x(ms), HEIGHT - 8, 'middle', `${shortNumber(ms / 1000)} s`)),
-    caption(LEFT + 4, TOP + 9, 'start', plot.unit),
+    keyOf(plot),
     ...shapes,
   ])
 }
@@ -67,7 +67,7 @@ export function stripPlot(title: string, marks: readonly Mark[]): string {
   return svg(title, height, [
     ...scale.ticks.map(
       (tick) =>
-        `<line class="grid" x1="${at(x(tick))}" x2="${at(x(tick))}" y1="${TOP}" y2="${height - BOTTOM}"/>${caption(x(tick), height - 8, 'middle', `${shortNumber(tick)} ms`)}`,
+        `<line class="grid" x1="${at(x(tick))}" x2="${at(x(tick))}" y1="${TOP}" y2="${height - BOTTOM}"/>${tickCaption(tick, scale, x(tick), height)}`,
     ),
     ...rows.map((row) => caption(left - 8, y(row) + 4, 'end', row)),
     ...marks.map(
@@ -91,7 +91,7 @@ export function histogram(title: string, values: readonly number[]): string {
   const y = (count: number) => HEIGHT - BOTTOM - most.place(count) * (HEIGHT - TOP - BOTTOM)
   return svg(title, HEIGHT, [
     ...most.ticks.filter(Number.isInteger).map((tick) => gridLine(y(tick), shortNumber(tick))),
-    ...scale.ticks.map((tick) => caption(LEFT + scale.place(tick) * wide * parts, HEIGHT - 8, 'middle', `${shortNumber(tick)} ms`)),
+    ...scale.ticks.map((tick) => tickCaption(tick, scale, LEFT + scale.place(tick) * wide * parts, HEIGHT)),
     ...counts.map((count, part) =>
       count === 0
         ? ''
@@ -165,6 +165,23 @@ function clamped(value: number, min: number, max: number): number {
 
 function gridLine(y: number, label: string): string {
   return `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(y)}" y2="${at(y)}"/>${caption(LEFT - 6, y + 4, 'end', label)}`
+}
+
+/** Below a logarithmic axis of milliseconds; the last one must not stand out of the picture. */
+function tickCaption(tick: number, { ticks }: Scale, x: number, height: number): string {
+  const isLast = tick === ticks.at(-1)
+  return caption(
+    isLast ? x + RIGHT : x,
+    height - 8,
+    isLast ? 'end' : 'middle',
+    tick < 1000 ? `${shortNumber(tick)} ms` : `${shortNumber(tick / 1000)} s`,
+  )
+}
+
+/** The unit, and which line is which where there are several. */
+function keyOf({ unit, series }: TimePlot): string {
+  const names = series.length < 2 ? [] : series.map(({ label, tone }) => `<tspan class="key ${tone}" dx="8">${escaped(label)}</tspan>`)
+  return `<text x="${LEFT + 4}" y="${TOP + 9}">${escaped(unit)}${names.join('')}</text>`
 }
 
 function caption(x: number, y: number, anchor: 'start' | 'middle' | 'end', what: string): string {
