@@ -31,6 +31,30 @@ const RAW = { encoding: 'binary', keyEncoding: 'binary', noSubdir: false, overla
 
 const segmentsIn = (directory: string) => readdirSync(join(directory, 'log')).sort()
 
+describe('a log that is verified', () => {
+  test('is whole while segments of it are sealed and dropped', async () => {
+    const { journal, writer } = await started()
+    await fill(journal, writer, 10)
+    await journal.seal()
+    // So that sealing them ends before verifying them does.
+    await fill(journal, writer, 150)
+    const [oldest] = journal.sealedSegments()
+    let meanwhile: Promise<unknown> | undefined
+
+    const findings = await collect(
+      journal.verify(() => {
+        meanwhile ??= Promise.all([journal.seal(), journal.dropOldest(oldest?.name as string)])
+      }),
+    )
+    await meanwhile
+
+    expect(findings).toEqual([])
+    expect(journal.sealedSegments().map(({ firstPosition }) => firstPosition)).toEqual([200])
+    expect(await collect(journal.verify())).toEqual([])
+    await journal.close()
+  })
+})
+
 describe('a log that is sealed by itself', () => {
   test('closes a segment with so many rows, and has them in sealed files soon', async () => {
     const { directory, journal, writer } = await started({ segmentRowsMax: 60 })
