@@ -73,6 +73,10 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
     ]),
   )
   for (const line of status.processes.flatMap(remarksOn)) output.line(line)
+  if (status.fencedEntities > 0) {
+    output.line()
+    output.line(`${status.fencedEntities} of the entities take no commands, since rows of them are damaged: millrace status --fenced`)
+  }
   if (status.recoveries.length === 0) return
   output.line()
   output.table(

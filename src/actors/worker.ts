@@ -193,6 +193,10 @@ export class Worker implements DutyCycle {
     return [...new Set(ids)]
   }
 
+  get fencedCount(): number {
+    return this.#fenced.size
+  }
+
   /** Entities that take no commands since rows of them are gone, as far as they were loaded, in no order. */
   get fenced(): readonly FencedEntity[] {
     return [...this.#fenced].map(([entity, version]) => ({ entity, version }))

@@ -63,6 +63,8 @@ export interface PlantStatus {
   readonly uptimeMs: number
   /** The supervisor, the seats, the spares. */
   readonly processes: readonly ProcessStatus[]
+  /** Entities that take no commands since damage hit them, as far as workers have loaded them. */
+  readonly fencedEntities: number
   /** How many processes were replaced since the start, and the newest of these recoveries, oldest first. */
   readonly recoveryCount: number
   readonly recoveries: readonly LoggedRecovery[]
@@ -78,6 +80,7 @@ export class PlantSupervisor {
   readonly #runtimeDirectory: string
   readonly #recordPath: string
   readonly #lock: FileLock
+  readonly #table: ProcessTable
   readonly #counters: ProcessCounters<'supervisor'>
   readonly #recoveryLog: RecoveryLog
   readonly #recoveries: LoggedRecovery[] = []
@@ -108,6 +111,7 @@ export class PlantSupervisor {
     const tablePath = join(runtimeDirectory, PROCESS_TABLE_NAME)
     const mapping = Mapping.create(tablePath, PROCESS_TABLE_BYTES)
     const table = ProcessTable.create(mapping.buffer)
+    this.#table = table
     const self = ownProcess()
     table.process(0).occupy('supervisor', self.pid, self.startTime)
     table.process(0).take(0, 0)
@@ -201,9 +205,15 @@ export class PlantSupervisor {
         },
         ...this.#supervision.processes(),
       ],
+      fencedEntities: this.#fencedCount(),
       recoveryCount: this.#recoveryCount,
       recoveries: recoveryCountMax === 0 ? [] : this.#recoveries.slice(-recoveryCountMax),
     }
+  }
+
+  #fencedCount(): number {
+    const slots = Array.from({ length: this.#options.roles.worker.count }, (_, slot) => slot)
+    return slots.reduce((sum, slot) => sum + this.#table.counters({ role: 'worker', slot }).get('fencedEntities'), 0)
   }
 
   /** Events from now on, for any number of readers. */

@@ -81,7 +81,7 @@ export function runWorkerProcess(): Promise<void> {
         counters.set('knownEntities', now.knownEntities)
         counters.set('loadingEntities', worker.loadingCount)
         counters.set('unreleased', worker.inFlightCount)
-        counters.set('fencedEntities', worker.fenced.length)
+        counters.set('fencedEntities', worker.fencedCount)
       }
       const counting = setInterval(count, LOADING_EVERY_MS)
       await settled(() => worker.isLoaded, Number.POSITIVE_INFINITY, clock)

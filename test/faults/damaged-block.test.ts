@@ -29,11 +29,12 @@ describe('a plant that starts on a log with a damaged block', () => {
 
   test('runs, fences exactly the entity that the block hit, lists it, and says so', async () => {
     const { up } = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: '1' } })
-    const [refused, taken, fenced, listed] = await Promise.all([
+    const [refused, taken, fenced, listed, plain] = await Promise.all([
       run(folder, ['send', 'counter/a', 'count', '{"n":3}', '--json']),
       run(folder, ['send', 'counter/b', 'count', '{"n":3}', '--json']),
       run(folder, ['status', '--fenced', '--json']),
       run(folder, ['status', '--fenced']),
+      run(folder, ['status']),
     ])
     up.kill('SIGTERM')
     await up.ended
@@ -43,6 +44,7 @@ describe('a plant that starts on a log with a damaged block', () => {
     expect(taken).toMatchObject({ code: 0, json: { ok: true, version: 3, reply: { count: 3 } } })
     expect(fenced).toMatchObject({ code: 0, json: { fenced: [{ entity: 'counter/a', version: 2, worker: 0 }], silent: [] } })
     expect(listed.stdout).toMatch(/counter\/a +worker\/0 +2\n[^]*millrace log repair/)
+    expect(plain.stdout).toMatch(/1 of the entities take no commands.*status --fenced/)
     const said = readFileSync(join(folder.data, 'logs', 'supervisor.log'), 'utf8')
     expect(said).toMatch(/an entity lacks rows and is fenced, all others work: counter\/a \(.*damaged/)
     expect(said).not.toMatch(/"kind":"(exit","code":[1-9]|signal)/)
