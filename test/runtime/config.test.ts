@@ -26,7 +26,7 @@ describe('a configuration without a file or a variable', () => {
     expect(file).toBeUndefined()
     expect([...origins.keys()]).toEqual([...KNOBS.keys()])
     expect([...origins.values()].every((origin) => origin.kind === 'default')).toBe(true)
-    expect(config.bus.capacityBytes).toBe(2 * 1024 * 1024)
+    expect(config.bus.capacityBytes).toBe(4 * 1024 * 1024)
     expect(config.http.host).toBe('127.0.0.1')
   })
 
@@ -69,7 +69,7 @@ describe('a configuration with a millrace.yaml', () => {
 
   test('may be empty, or have a group without a knob', () => {
     expect(loadFile('').config.workers.count).toBe(2)
-    expect(loadFile('bus:\n  # capacityBytes: 4MiB\n').config.bus.capacityBytes).toBe(2_097_152)
+    expect(loadFile('bus:\n  # capacityBytes: 8MiB\n').config.bus.capacityBytes).toBe(2_097_152)
   })
 
   test('takes TLS files from the folder of the file that names them', () => {
