@@ -82,7 +82,9 @@ describe('a command that takes its worker along, each time that it is executed',
   test('is not one that only takes long: that is named while it runs, in the status and in the log, and done', async () => {
     const slow = sample('c', 777, 1)
 
-    const turn = await eventually(async () => (await session.status()).processes.find(({ longTurn }) => (longTurn?.command ?? null) !== null)?.longTurn)
+    const turn = await eventually(
+      async () => (await session.status()).processes.find(({ longTurn }) => (longTurn?.command ?? null) !== null)?.longTurn,
+    )
     const done = await slow
 
     expect(turn?.command).toMatchObject({ entity: 'press/c', command: 'sample' })

@@ -69,7 +69,7 @@ describe('a configuration with a millrace.yaml', () => {
 
   test('may be empty, or have a group without a knob', () => {
     expect(loadFile('').config.workers.count).toBe(2)
-    expect(loadFile('bus:\n  # capacityBytes: 8MiB\n').config.bus.capacityBytes).toBe(2_097_152)
+    expect(loadFile('bus:\n  # capacityBytes: 8MiB\n').config.bus.capacityBytes).toBe(4_194_304)
   })
 
   test('takes TLS files from the folder of the file that names them', () => {
