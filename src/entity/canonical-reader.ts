@@ -1,7 +1,9 @@
 import { MillraceError } from '#base/errors.js'
+import { LabelReader } from '#schema/utf8.js'
 import { CANONICAL_DEPTH_MAX, TAG } from './canonical.js'
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** Keys and short texts are the same ones again and again, in every state of a type. */
+const texts = new LabelReader()
 
 /** Makes the value anew from bytes of `encodeCanonical` (the layout stands there). Throws ERR_CANONICAL_DAMAGED when they are anything else. */
 export function decodeCanonical(bytes: Uint8Array): unknown {
@@ -53,8 +55,11 @@ class CanonicalReader {
         return new Date(this.#f64())
       case TAG.bytes:
         return new Uint8Array(this.#slice(this.#count()))
-      case TAG.list:
-        return Array.from({ length: this.#length() }, () => this.value(depth + 1))
+      case TAG.list: {
+        const list: unknown[] = []
+        for (let left = this.#length(); left > 0; left--) list.push(this.value(depth + 1))
+        return list
+      }
       case TAG.object:
         return this.#properties({}, depth)
       case TAG.bare:
@@ -93,8 +98,9 @@ class CanonicalReader {
   }
 
   #text(): string {
+    const { length } = this.#slice(this.#count())
     try {
-      return utf8.decode(this.#slice(this.#count()))
+      return texts.read(this.#bytes, this.#offset - length, length)
     } catch {
       throw damaged('a text is cut off or not UTF-8')
     }

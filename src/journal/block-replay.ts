@@ -177,7 +177,8 @@ class ReplayContext {
   #ranks = new Uint32Array(0)
   #sources: Uint8Array[] = []
   #sourceTexts: (string | undefined)[] = []
-  readonly #variables = new Map<number, VariableColumn | undefined>()
+  /** By column, once asked for; null where all are empty. */
+  readonly #variables: (VariableColumn | null | undefined)[] = []
 
   constructor(types: readonly EventType[]) {
     this.#types = types
@@ -196,7 +197,7 @@ class ReplayContext {
       this.columns = decodeColumns(this.group)
     })
     this.#sourceTexts = []
-    this.#variables.clear()
+    this.#variables.length = 0
     this.#openSections.clear()
     this.#reader = reader
     this.#opened = group
@@ -265,17 +266,17 @@ class ReplayContext {
 
   /** A copy, so that what is kept of a row does not keep its block. */
   bytes(column: number, index: number): Uint8Array {
-    if (!this.#variables.has(column)) {
-      const empty = { bytes: NOTHING, starts: new Uint32Array(0), isConstant: false }
-      this.#variables.set(
-        column,
-        (this.#reader as BlockReader).guard(() => this.group.variable(column, empty)),
-      )
-    }
-    const variable = this.#variables.get(column)
-    if (variable === undefined) return NOTHING
+    let variable = this.#variables[column]
+    if (variable === undefined) this.#variables[column] = variable = this.#openVariable(column)
+    if (variable === null) return NOTHING
     if (variable.isConstant) return variable.bytes.slice()
-    return variable.bytes.slice(variable.starts[index], variable.starts[index + 1])
+    const [start, end] = [variable.starts[index] as number, variable.starts[index + 1] as number]
+    return start === end ? NOTHING : variable.bytes.slice(start, end)
+  }
+
+  #openVariable(column: number): VariableColumn | null {
+    const empty = { bytes: NOTHING, starts: new Uint32Array(0), isConstant: false }
+    return (this.#reader as BlockReader).guard(() => this.group.variable(column, empty)) ?? null
   }
 
   #rank(): void {

@@ -27,6 +27,11 @@ interface Message {
   readonly bytes: Uint8Array
 }
 
+/** A message of each: there are many, and each generator that they went through would take as long as reading a small one. */
+interface Blocks {
+  readonly blocks: AsyncIterable<Uint8Array>
+}
+
 type Snapshots = Pick<Journal, 'snapshot' | 'snapshots'>
 
 const HEADS_PER_MESSAGE = 4096
@@ -46,7 +51,9 @@ const utf8 = new TextEncoder()
  */
 export class LoadJob {
   readonly request: LoadRequest
-  readonly #source: AsyncGenerator<Message>
+  readonly #source: AsyncGenerator<Message | Blocks>
+  /** Under way. */
+  #blocks: AsyncIterator<Uint8Array> | undefined
   /** What was read and not sent, in order. */
   #messages: Message[] = []
   /** How many of them are sent, and how much of the one behind those. */
@@ -91,6 +98,7 @@ export class LoadJob {
   /** Whoever asked is gone. What was sent of the message under way is told from the next one by its header. */
   cancel(): void {
     this.#isDone = true
+    this.#blocks?.return?.().catch(() => undefined)
     this.#source.return(undefined).catch(() => undefined)
   }
 
@@ -134,8 +142,15 @@ export class LoadJob {
 
   async #next(): Promise<Message> {
     try {
-      const next = await this.#source.next()
-      return next.done === true ? { kind: LOAD_END, bytes: NOTHING } : next.value
+      for (;;) {
+        const block = await this.#blocks?.next()
+        if (block !== undefined && block.done !== true) return { kind: LOAD_BLOCK, bytes: block.value }
+        this.#blocks = undefined
+        const next = await this.#source.next()
+        if (next.done === true) return { kind: LOAD_END, bytes: NOTHING }
+        if ('kind' in next.value) return next.value
+        this.#blocks = next.value.blocks[Symbol.asyncIterator]()
+      }
     } catch (error) {
       const failure: LoadFailure = { code: isMillraceError(error) ? error.code : 'ERR_LOAD', message: messageOf(error) }
       return { kind: LOAD_FAILED, bytes: pack(failure) }
@@ -145,7 +160,7 @@ export class LoadJob {
 
 const NOTHING = new Uint8Array(0)
 
-async function* messagesOf(whole: Journal, request: LoadRequest): AsyncGenerator<Message> {
+async function* messagesOf(whole: Journal, request: LoadRequest): AsyncGenerator<Message | Blocks> {
   const readable = request.isLenient === true ? new ReadableParts(whole) : undefined
   const journal = readable ?? whole
   const snapshots = request.isWhole ? basesOf(journal) : journal
@@ -173,17 +188,17 @@ async function* entityMessages(
   snapshots: Snapshots,
   entity: EntityId,
   snapshotBelow = Infinity,
-): AsyncGenerator<Message> {
+): AsyncGenerator<Message | Blocks> {
   const head = journal.head(entity)
   if (head === undefined) return
   yield headsMessage(head.shard, [head])
   const snapshot = snapshots.snapshot(entity, snapshotBelow - 1)
   if (snapshot !== undefined) yield snapshotsMessage([snapshotBytes(snapshot)])
   const from = firstRowNeeded(snapshot, head.version)
-  if (from < journal.endPosition) yield* blockMessages(journal.blocks({ from, entity }))
+  if (from < journal.endPosition) yield { blocks: journal.blocks({ from, entity }) }
 }
 
-async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request: LoadRequest): AsyncGenerator<Message> {
+async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request: LoadRequest): AsyncGenerator<Message | Blocks> {
   const { shards, entityTypes } = request
   const isWanted = (entity: EntityId): boolean => entityTypes === undefined || entityTypes.includes(typeOf(entity))
   // All heads first, so that the worker knows from the beginning how much there is, and which entities are none of the log's.
@@ -226,17 +241,17 @@ async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request
   }
   if (waiting.length > 0) yield snapshotsMessage(waiting)
   if (journal.endPosition - from > SCAN_ROWS_MIN) yield* firstMessages(journal, snapshots, request.first ?? [])
-  if (from < journal.endPosition) yield* blockMessages(journal.blocks({ from, shards: new Set(shards) }))
+  if (from < journal.endPosition) yield { blocks: journal.blocks({ from, shards: new Set(shards) }) }
 }
 
 /** The rows of some entities, one after the other, in front of the scan that has them too. */
-async function* firstMessages(journal: LoadSource, snapshots: Snapshots, entities: readonly string[]): AsyncGenerator<Message> {
+async function* firstMessages(journal: LoadSource, snapshots: Snapshots, entities: readonly string[]): AsyncGenerator<Message | Blocks> {
   for (const id of entities) {
     const entity = id as EntityId
     const head = journal.head(entity)
     if (head === undefined) continue
     yield { kind: LOAD_ONLY, bytes: utf8.encode(entity) }
-    yield* blockMessages(journal.blocks({ from: firstRowNeeded(snapshots.snapshot(entity), head.version), entity }))
+    yield { blocks: journal.blocks({ from: firstRowNeeded(snapshots.snapshot(entity), head.version), entity }) }
   }
   if (entities.length > 0) yield { kind: LOAD_ONLY, bytes: NOTHING }
 }
@@ -249,10 +264,6 @@ function typeOf(entity: EntityId): string {
 function firstRowNeeded(snapshot: Snapshot | undefined, headVersion: number): number {
   if (snapshot === undefined) return 0
   return snapshot.version < headVersion ? snapshot.position : Number.POSITIVE_INFINITY
-}
-
-async function* blockMessages(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Message> {
-  for await (const bytes of blocks) yield { kind: LOAD_BLOCK, bytes }
 }
 
 function beginMessage(eventTypes: LoadBegin['eventTypes']): Message {
