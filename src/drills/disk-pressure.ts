@@ -7,6 +7,7 @@ const MEGABYTE = 1 << 20
 export const BALLAST_BYTES_MAX = 256 * MEGABYTE
 /** At first, so that there is as much to give as to take when others fill the disk or make room on it. */
 const BALLAST_BYTES_FIRST = 160 * MEGABYTE
+const BALLAST_BYTES_OFF = 64 * MEGABYTE
 /** What the plant may write above its reserve while the disk is not to be full. */
 const ROOM_BYTES = 24 * MEGABYTE
 const ROOM_BYTES_OFF = 8 * MEGABYTE
@@ -51,10 +52,16 @@ export class DiskPressure {
     this.#resize(BALLAST_BYTES_FIRST)
   }
 
-  /** For a plant that is about to start: its `journal.reserveBytes` at what is free now. */
+  /** For a plant that is about to start: its `journal.reserveBytes` at what is free now. The ballast has room to grow and to shrink again. */
   newReserve(): number {
+    if (Math.abs(this.#ballastBytes - BALLAST_BYTES_FIRST) > BALLAST_BYTES_OFF) this.#resize(BALLAST_BYTES_FIRST)
     this.#reserveBytes = Math.max(0, freeBytes(this.#directory) - ROOM_BYTES)
     return this.#reserveBytes
+  }
+
+  /** Others took more than the ballast could give back: only a plant that is started with a new reserve has room again. */
+  get isExhausted(): boolean {
+    return this.#wantedBytes > 0 && this.#ballastBytes === 0 && this.#roomBytes < LACKING_BYTES
   }
 
   /** Keeps up with what others do to the disk; to be called several times a second. */

@@ -86,6 +86,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   while (!fleet.isSettled) {
     if (fleet.failure !== undefined) throw failedCommand(fleet.failure)
     if (elapsedMs() > settleByMs) throw unsettled(ledger, fleet)
+    await plant.keepRoom()
     progress.look()
     await pause(clock, STEP_MS)
   }

@@ -59,10 +59,21 @@ export class FaultExecutor {
   /** Rejects with ERR_NOT_RECOVERED when the plant does not come back. */
   async carryOut(fault: Fault): Promise<FaultOutcome> {
     const before = this.#recoveries.length
-    const skipped = await this.#carry(fault)
+    await this.#plant.keepRoom()
+    const skipped = await this.#carryWithRoom(fault)
     await this.#plant.whenReady()
     await this.#untilServed()
     return { recoveries: this.#recoveries.slice(before), ...(skipped === undefined ? {} : { skipped }) }
+  }
+
+  /** A plant that others leave no room on the disk cannot recover before it has some: that says nothing about the plant. */
+  async #carryWithRoom(fault: Fault): Carried {
+    try {
+      return await this.#carry(fault)
+    } catch (error) {
+      if (!isMillraceError(error, 'ERR_NOT_RECOVERED') || !(await this.#plant.keepRoom())) throw error
+      return 'others took the room on the disk meanwhile'
+    }
   }
 
   async #carry(fault: Fault): Carried {
@@ -207,7 +218,11 @@ export class FaultExecutor {
   /** A command that was acknowledged after all seats worked again: what the sending side calls back. */
   #untilServed(): Promise<void> {
     const acked = this.#fleet.ackedCount
-    return this.#until('a command is acknowledged', () => this.#fleet.ackedCount > acked)
+    return this.#until('a command is acknowledged', async () => {
+      if (this.#fleet.ackedCount > acked) return true
+      await this.#plant.keepRoom()
+      return false
+    })
   }
 
   async #until(claim: string, condition: () => boolean | Promise<boolean>): Promise<void> {

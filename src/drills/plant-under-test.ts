@@ -15,6 +15,11 @@ export interface PlantUnderTest {
   fillDisk(): Promise<string | undefined>
   /** Gives the room back. Safe to call again. */
   emptyDisk(): Promise<void>
+  /**
+   * Where others took the room on the disk that the plant was started with, so that it is full without anybody having asked for it: starts it again with what
+   * is left, and answers true.
+   */
+  keepRoom(): Promise<boolean>
   /** Resolves when every seat works. */
   whenReady(): Promise<void>
   /** Tells what the supervisor says from now on, until the answer is called. */

@@ -94,6 +94,13 @@ export class SessionUnderTest implements PlantUnderTest {
     if (typeof this.#disk !== 'string') this.#disk.empty()
   }
 
+  async keepRoom(): Promise<boolean> {
+    if (typeof this.#disk === 'string' || !this.#disk.isExhausted) return false
+    await this.#session.killSupervisor()
+    await this.#session.restartSupervisor(reserveOf(this.#disk))
+    return true
+  }
+
   whenReady(): Promise<void> {
     return this.#session.ready(BACK_WITHIN_MS)
   }

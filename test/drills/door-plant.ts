@@ -22,6 +22,8 @@ export interface DoorPlantOptions {
   readonly whyNotFull?: string
   /** Successors are at work at once, so that nobody can be killed before. */
   readonly isInstant?: boolean
+  /** At the first kill others take the room on its disk, so that it takes nothing until it is started again. */
+  readonly isRobbedByKill?: boolean
 }
 
 interface Holder {
@@ -37,6 +39,8 @@ export class DoorPlant implements PlantUnderTest {
   readonly done: string[] = []
   readonly doneAtMs: number[] = []
   isFull = false
+  /** Others took the room on its disk. */
+  isRobbed = false
   readonly #door: FakeDoor
   readonly #clock: FakeClock
   readonly #startMs: number
@@ -63,6 +67,10 @@ export class DoorPlant implements PlantUnderTest {
   async kill(seat: Seat<ChildRole>): Promise<number> {
     const { pid } = this.#holderOf(seat)
     this.#note(`kill ${seatName(seat)}`)
+    if (this.#options.isRobbedByKill === true && !this.done.includes('restart')) {
+      this.isRobbed = true
+      this.#door.capacity = 0
+    }
     this.#clock.after(1, () => this.#die(seat, pid, 'SIGKILL'))
     return pid
   }
@@ -106,6 +114,15 @@ export class DoorPlant implements PlantUnderTest {
   async emptyDisk(): Promise<void> {
     if (this.isFull) this.#note('empty')
     this.isFull = false
+  }
+
+  async keepRoom(): Promise<boolean> {
+    if (!this.isRobbed) return false
+    this.#note('restart')
+    this.isRobbed = false
+    this.#door.capacity = 100_000
+    this.#door.makeRoom()
+    return true
   }
 
   async whenReady(): Promise<void> {

@@ -93,6 +93,16 @@ describe('a fault that is carried out', () => {
   })
 })
 
+describe('a plant whose disk others fill meanwhile', () => {
+  test('is started again with the room that is left, and serves', async () => {
+    const { plant, result, replaced } = await carriedOut({ ...RUN, isRobbedByKill: true, faults: [kill('worker', 0), kill('worker', 1)] })
+
+    expect(plant.done).toEqual(['kill worker/0', 'restart', 'kill worker/1'])
+    expect(replaced.map(([seat]) => seat)).toEqual(['worker/0', 'worker/1'])
+    expect(result.report).toMatchObject({ acked: result.report.sent, ackedMissing: 0 })
+  })
+})
+
 describe('a fault that cannot be carried out', () => {
   test('full-disk: says why and leaves the disk alone', async () => {
     const { plant, outcomes } = await carriedOut({
