@@ -7,6 +7,7 @@ import { entityId } from '#base/ids.js'
 import { type EntityModel, PlantModel } from '#entity/index.js'
 import { BlockReplay } from '#journal/block-replay.js'
 import type { Journal } from '#journal/journal.js'
+import { THREAD_OPTIONS } from '#journal/lmdb/thread-options.js'
 import { entityRowsOf, readEntityState } from '#reading/entity-state.js'
 import { openLog } from '#runtime/data-directory.js'
 import { compiledPath } from './compiled.js'
@@ -65,6 +66,7 @@ async function measure(journal: Journal, entities: number, eventsEach: number, r
   const types = journal.eventTypes
   const inThreads = async (threads: number): Promise<number> => {
     const pool = new Piscina({
+      ...THREAD_OPTIONS,
       filename: compiledPath('harness/decode-thread'),
       minThreads: threads,
       maxThreads: threads,
