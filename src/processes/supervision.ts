@@ -6,7 +6,7 @@ import { BackOff } from './back-off.js'
 import { type ChildHandlers, type Ending, spawnChild } from './child.js'
 import { type ChildMessage, FAILED_EVENT, isPlainError, type PlainError, plainErrorOf, type SupervisorMessage } from './control-message.js'
 import { drain } from './drain.js'
-import { failureKindOf, needsOperator } from './failure-kind.js'
+import { type FailureKind, failureKindOf, needsOperator } from './failure-kind.js'
 import { Member } from './member.js'
 import { checkProcessCounts } from './process-counts.js'
 import type { SeatFacts } from './process-facts.js'
@@ -172,8 +172,7 @@ export class Supervision {
     const { limits, hasRoom, commands } = this.#options
     const missing = member?.missingSign(now, limits)?.sign
     const start = this.#startBackOffs[role]
-    const startFailure = this.#startFailures[role]
-    const lastFailure = seat?.lastFailure ?? (startFailure === undefined ? 'none' : failureKindOf(startFailure))
+    const lastFailure = this.#lastFailure(seat, role)?.kind ?? 'none'
     return {
       role,
       process: member === undefined ? 'exited' : member.state === 'killed' ? 'unknown' : 'alive',
@@ -192,6 +191,16 @@ export class Supervision {
       hasRoom: lastFailure !== 'room' || hasRoom === undefined || hasRoom(),
       isCommandFatal: role === 'worker' && seat !== undefined && commands?.isFatal(seat.slot) === true,
     }
+  }
+
+  /** Of whoever was to hold the seat: one that did not even load came last. */
+  #lastFailure(
+    seat: SupervisedSeat | undefined,
+    role: ChildRole,
+  ): { readonly kind: FailureKind; readonly message: string | undefined } | undefined {
+    const start = this.#startFailures[role]
+    if (start !== undefined) return { kind: failureKindOf(start), message: start.message }
+    return seat?.lastFailure === undefined ? undefined : { kind: seat.lastFailure, message: seat.needs }
   }
 
   #nameTurn(member: Member, now: number): void {
@@ -337,8 +346,9 @@ export class Supervision {
 
   /** Once for each reason, until the seat works again. */
   #reportFailing(seat: SupervisedSeat, needsPerson: boolean): void {
-    const failure = seat.lastFailure ?? failureKindOf(this.#startFailures[seat.role])
-    const needs = needsPerson ? (seat.needs ?? this.#startFailures[seat.role]?.message) : undefined
+    const last = this.#lastFailure(seat, seat.role)
+    const failure = last?.kind ?? 'other'
+    const needs = needsPerson ? last?.message : undefined
     if (!seat.report(failure, needs)) return
     const backOffs = [seat.backOff, this.#startBackOffs[seat.role]]
     const failures = Math.max(...backOffs.map((backOff) => backOff.failureCount))

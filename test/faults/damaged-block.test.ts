@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openPlant } from '#runtime/inline-plant.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { run, startPlant } from '../apps/program-under-test.js'
+import { Counter } from './counter.js'
 import { damageBlockAt } from './damage-block.js'
 
 describe('a plant that starts on a log with a damaged block', () => {
@@ -10,16 +12,9 @@ describe('a plant that starts on a log with a damaged block', () => {
 
   beforeAll(async () => {
     folder = new PlantFolder()
-    const { up } = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: '1' } })
-    for (const [entity, n] of [
-      ['counter/a', 1],
-      ['counter/b', 1],
-      ['counter/a', 2],
-      ['counter/b', 2],
-    ] as const)
-      await run(folder, ['send', entity, 'count', `{"n":${n}}`, '--json'])
-    up.kill('SIGTERM')
-    await up.ended
+    const plant = await openPlant({ entities: [Counter], data: folder.data })
+    for (const name of ['a', 'b', 'a', 'b']) await plant.entity(Counter, name).count({ n: 1 })
+    await plant.close()
     damageBlockAt(folder.data, 2)
   })
 

@@ -1,34 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { defineEntity, i32 } from '#entity/index.js'
 import { rowsOf } from '#journal/block-rows.js'
 import { openSegmentFile } from '#journal/segments/segment-file.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { PlantFolder } from '../apps/plant-folder.js'
+import { Counter } from './counter.js'
 import { damageBlockAt } from './damage-block.js'
-
-const Counter = defineEntity({
-  name: 'counter',
-  events: { Counted: { n: i32() } },
-  commands: { count: { n: i32() } },
-  initial: () => ({ count: 0 }),
-  decide: {
-    count(state, command, { emit }) {
-      emit.Counted(command)
-      return { count: state.count + 1 }
-    },
-  },
-  apply: {
-    Counted(state) {
-      state.count++
-    },
-  },
-})
 
 const SEGMENT = '000000000000.segment'
 const ENTITIES = 40
-const TIMES = 150
+const TIMES = 60
 
 describe('an inline plant that opens a damaged log', () => {
   let folder: PlantFolder

@@ -3,34 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { defineEntity, i32 } from '#entity/index.js'
 import { openSegmentFile } from '#journal/segments/segment-file.js'
 import { type Row, readRows } from '#journal/index.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { ProgramUnderTest, run } from '../apps/program-under-test.js'
+import { Counter } from './counter.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
-
-/** As in the plant's file. */
-const Counter = defineEntity({
-  name: 'counter',
-  events: { Counted: { n: i32() } },
-  commands: { count: { n: i32() } },
-  initial: () => ({ count: 0, last: 0 }),
-  decide: {
-    count(state, command, { emit }) {
-      emit.Counted(command)
-      return { count: state.count + 1 }
-    },
-  },
-  apply: {
-    Counted(state, event) {
-      state.count++
-      state.last = event.n
-    },
-  },
-})
 
 const SEGMENT = '000000000000.segment'
 const ENTITIES = 40

@@ -10,24 +10,36 @@ let plant: PlantOfChildren
 afterEach(() => plant.end())
 
 describe('a worker whose start fails over what only a person can change', () => {
-  test.each([
-    ['schema', 'ERR_SCHEMA_CHANGED', 'the log has another field'],
-    ['log', 'ERR_BLOCK_DAMAGED', 'a block is damaged'],
-    ['port', 'ERR_HTTP_LISTEN', 'the port is taken'],
-  ] as const)('says so at once and is tried again rarely: %s', async (failure, code, message) => {
+  test('says so at once and is tried again rarely', async () => {
+    const message = 'the log has another field'
     await startPlant({ gateways: 0, limits: { backOff: RARE } })
     const from = plant.events.length
-    plant.setFault('worker', 'fails-taking', true, { code, message, action: 'operator' })
+    plant.setFault('worker', 'fails-taking', true, { code: 'ERR_SCHEMA_CHANGED', message, action: 'operator' })
 
     process.kill(plant.pidOf('worker', 0), 'SIGKILL')
     const failing = await plant.event('failing')
     await eventually('it is tried once more and then waited for', () => plant.eventsOf('died', from).length === 3)
     const seat = plant.supervision.processes().find(({ role, slot }) => role === 'worker' && slot === 0)
 
-    expect(failing).toMatchObject({ role: 'worker', slot: 0, failure, needs: message })
+    expect(failing).toMatchObject({ role: 'worker', slot: 0, failure: 'schema', needs: message })
     expect(plant.eventsOf('failing').length).toBe(1)
     expect(seat).toMatchObject({ state: 'failing', needs: message })
     expect(plant.eventsOf('ready', from)).toEqual([])
+  })
+})
+
+describe('a worker that ends while it loads, over what only a person can change', () => {
+  test('says so at once, though it never had the seat', async () => {
+    await startPlant({ gateways: 0, workerSpares: 0, limits: { backOff: RARE } })
+    plant.setFault('worker', 'fails-loading', true, { code: 'ERR_PLANT_MODULE', message: 'the plant has a typo', action: 'operator' })
+    const from = plant.events.length
+
+    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
+    const failing = await plant.event('failing')
+    await eventually('it is tried once more and then waited for', () => plant.eventsOf('died', from).length === 3)
+
+    expect(failing).toMatchObject({ role: 'worker', slot: 0, failure: 'operator', needs: 'the plant has a typo' })
+    expect(plant.eventsOf('failing').length).toBe(1)
   })
 })
 

@@ -11,7 +11,14 @@ let seat = `${role}/spare`
 const hasFault = (fault) => existsSync(`${settings.folder}/${role}-${fault}`)
 const note = (what) => appendFileSync(`${settings.folder}/ledger`, `${seat} ${what}\n`)
 
+/** Says over what it ends, as the fault has it. */
+const failOver = (fault) => {
+  lifeline.send({ kind: 'event', name: 'failed', data: JSON.parse(readFileSync(`${settings.folder}/${role}-${fault}`, 'utf8')) })
+  process.exit(1)
+}
+
 if (hasFault('dies-loading')) process.exit(3)
+if (hasFault('fails-loading')) failOver('fails-loading')
 const { place } = startBeating(lifeline.birth, 10)
 process.stderr.write(`${role} was born\n`)
 
@@ -39,10 +46,7 @@ lifeline.onMessage((message) => {
     seat = `${message.role}/${message.slot}`
     note(`took ${message.term} ${JSON.stringify(message.assignment)}`)
     if (hasFault('dies-taking')) process.exit(4)
-    if (hasFault('fails-taking')) {
-      lifeline.send({ kind: 'event', name: 'failed', data: JSON.parse(readFileSync(`${settings.folder}/${role}-fails-taking`, 'utf8')) })
-      process.exit(1)
-    }
+    if (hasFault('fails-taking')) failOver('fails-taking')
     if (!hasFault('never-ready')) lifeline.send({ kind: 'ready', details: { entities: 7, events: 70, phases: { replay: 1.5 } } })
   } else if (message.kind === 'ring') {
     note(`rung for ${message.seat.role}/${message.seat.slot}`)
