@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { rowsOf } from '#journal/block-rows.js'
+import { repairLog, verifyFiles } from '#journal/lmdb/index.js'
 import { openSegmentFile } from '#journal/segments/segment-file.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { Counter } from './counter.js'
@@ -72,6 +74,40 @@ describe('an inline plant that opens a damaged log', () => {
 
     expect(answered).toEqual({ fenced: ['a'], counts: [4] })
   })
+})
+
+describe('a log that went on behind damage', () => {
+  test('is repaired as any other: clean, with the same entity fenced, and the others where they were', async () => {
+    const folder = new PlantFolder()
+    try {
+      const plant = await openPlant({ entities: [Counter], data: folder.data })
+      for (const name of ['a', 'b', 'a', 'b']) await plant.entity(Counter, name).count({ n: 1 })
+      await plant.close()
+      damageBlockAt(folder.data, 3)
+      const before = await counted(folder)
+
+      const { gone } = await repairLog(dataPaths(folder.data).journal, { isDryRun: false })
+      const findings = []
+      for await (const finding of verifyFiles(dataPaths(folder.data).journal)) findings.push(finding)
+      const after = await counted(folder)
+
+      expect(before).toEqual([3, 'ROWS_FENCED'])
+      expect(gone).toMatchObject([{ firstPosition: 3, endPosition: 4, entities: [{ entity: 'counter/b', from: 2, to: 2 }] }])
+      expect(findings).toMatchObject([{ severity: 'note', block: 3, entities: ['counter/b'] }])
+      expect(after).toEqual([4, 'ROWS_FENCED'])
+    } finally {
+      folder.remove()
+    }
+  })
+
+  async function counted(folder: PlantFolder): Promise<unknown[]> {
+    const plant = await openPlant({ entities: [Counter], data: folder.data })
+    const settled = await Promise.allSettled(['a', 'b'].map(async (name) => plant.entity(Counter, name).count({ n: 2 })))
+    await plant.close()
+    return settled.map((one) =>
+      one.status === 'fulfilled' && one.value.ok ? one.value.reply.count : /ROWS_FENCED/.exec(JSON.stringify(reasonOf(one)))?.[0],
+    )
+  }
 })
 
 function reasonOf(settled: PromiseSettledResult<unknown> | undefined): unknown {
