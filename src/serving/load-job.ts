@@ -3,6 +3,7 @@ import type { EntityId } from '#base/ids.js'
 import { pack } from '#base/pack.js'
 import type { Producer } from '#bus/index.js'
 import type { EntityHead, Journal, Snapshot } from '#journal/journal.js'
+import { utf8Bytes, writeUtf8 } from '#schema/utf8.js'
 import { type LoadSource, ReadableParts } from './load-source.js'
 import {
   LOAD_BEGIN,
@@ -193,7 +194,11 @@ async function* entityMessages(
   if (head === undefined) return
   yield headsMessage(head.shard, [head])
   const snapshot = snapshots.snapshot(entity, snapshotBelow - 1)
-  if (snapshot !== undefined) yield snapshotsMessage([snapshotBytes(snapshot)])
+  if (snapshot !== undefined) {
+    const messages = new SnapshotMessages()
+    messages.add(snapshot)
+    yield messages.take()
+  }
   const from = firstRowNeeded(snapshot, head.version)
   if (from < journal.endPosition) yield { blocks: journal.blocks({ from, entity }) }
 }
@@ -220,8 +225,7 @@ async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request
     if (own.left > 0) told.push(own)
   }
   let from = Number.POSITIVE_INFINITY
-  let waiting: Uint8Array[] = []
-  let waitingBytes = 0
+  const messages = new SnapshotMessages()
   for (const own of told) {
     for (const snapshot of snapshots.snapshots(own.shard)) {
       const head = journal.head(snapshot.entity)
@@ -229,17 +233,12 @@ async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request
       if (head === undefined || head.number >= own.numberEnd || !isWanted(head.entity)) continue
       own.left--
       from = Math.min(from, firstRowNeeded(snapshot, head.version))
-      const bytes = snapshotBytes(snapshot)
-      waiting.push(bytes)
-      waitingBytes += bytes.length
-      if (waitingBytes < SNAPSHOTS_BYTES) continue
-      yield snapshotsMessage(waiting)
-      waiting = []
-      waitingBytes = 0
+      messages.add(snapshot)
+      if (messages.byteCount >= SNAPSHOTS_BYTES) yield messages.take()
     }
     if (own.left > 0) from = 0
   }
-  if (waiting.length > 0) yield snapshotsMessage(waiting)
+  if (messages.byteCount > 0) yield messages.take()
   if (journal.endPosition - from > SCAN_ROWS_MIN) yield* firstMessages(journal, snapshots, request.first ?? [])
   if (from < journal.endPosition) yield { blocks: journal.blocks({ from, shards: new Set(shards) }) }
 }
@@ -279,22 +278,37 @@ function headsMessage(shard: number, heads: readonly EntityHead[]): Message {
   return { kind: LOAD_HEADS, bytes: pack(message) }
 }
 
-function snapshotsMessage(snapshots: readonly Uint8Array[]): Message {
-  return { kind: LOAD_SNAPSHOTS, bytes: Buffer.concat(snapshots) }
-}
+/** Puts snapshots into messages, each with its length in front. */
+class SnapshotMessages {
+  byteCount = 0
+  #bytes = new Uint8Array(0)
+  #view = new DataView(this.#bytes.buffer)
 
-/** With its length in front. */
-function snapshotBytes(snapshot: Snapshot): Uint8Array {
-  const entity = utf8.encode(snapshot.entity)
-  const length = SNAPSHOT_HEADER_BYTES + entity.length + snapshot.bytes.length
-  const bytes = new Uint8Array(4 + length)
-  const view = new DataView(bytes.buffer)
-  view.setUint32(0, length, true)
-  view.setUint32(4, snapshot.version, true)
-  view.setUint32(8, snapshot.term, true)
-  view.setUint32(12, snapshot.appendNumber, true)
-  view.setUint32(16, entity.length, true)
-  bytes.set(entity, 4 + SNAPSHOT_HEADER_BYTES)
-  bytes.set(snapshot.bytes, 4 + SNAPSHOT_HEADER_BYTES + entity.length)
-  return bytes
+  add({ entity, version, term, appendNumber, bytes }: Snapshot): void {
+    const entityBytes = utf8Bytes(entity)
+    const at = this.byteCount
+    const end = at + 4 + SNAPSHOT_HEADER_BYTES + entityBytes + bytes.length
+    if (end > this.#bytes.length) this.#grow(Math.max(end, SNAPSHOTS_BYTES + SNAPSHOTS_BYTES / 4))
+    this.#view.setUint32(at, end - at - 4, true)
+    this.#view.setUint32(at + 4, version, true)
+    this.#view.setUint32(at + 8, term, true)
+    this.#view.setUint32(at + 12, appendNumber, true)
+    this.#view.setUint32(at + 16, entityBytes, true)
+    this.#bytes.set(bytes, writeUtf8(entity, this.#bytes, at + 4 + SNAPSHOT_HEADER_BYTES))
+    this.byteCount = end
+  }
+
+  take(): Message {
+    const message = { kind: LOAD_SNAPSHOTS, bytes: this.#bytes.subarray(0, this.byteCount) }
+    this.#bytes = new Uint8Array(0)
+    this.byteCount = 0
+    return message
+  }
+
+  #grow(byteCount: number): void {
+    const grown = new Uint8Array(byteCount)
+    grown.set(this.#bytes.subarray(0, this.byteCount))
+    this.#bytes = grown
+    this.#view = new DataView(grown.buffer)
+  }
 }

@@ -330,11 +330,11 @@ function snapshotKey(shard: number, entity: EntityId, version: number): Key {
 }
 
 function entityOf(key: Key): EntityId {
-  return Buffer.from(key.subarray(3, key.length - 5)).toString('utf8') as EntityId
+  return Buffer.from(key.buffer, key.byteOffset + 3, key.length - 8).toString('utf8') as EntityId
 }
 
 function versionOf(key: Key): number {
-  return Buffer.from(key).readUInt32BE(key.length - 4)
+  return Buffer.from(key.buffer, key.byteOffset, key.length).readUInt32BE(key.length - 4)
 }
 
 function baseKey(shard: number, entity: EntityId): Key {
