@@ -18,11 +18,11 @@ export interface LoadFacts {
 }
 
 /**
- * `go-on`: use it. `older-snapshot`: load the entity on its own, from the snapshot before this one, or from its first row where there is none. `all-rows`: ask for
+ * `go-on`: use it. `rows-alone`: fold the rows as if there were no snapshot. `older-snapshot`: load the entity on its own, from the snapshot before this one, or from its first row where there is none. `all-rows`: ask for
  * all rows, and no snapshots but bases. `pass-over-damage`: ask again, for what can be read. `fence`: the entity takes no commands, all others run.
  * `end-worker`: the process says why and ends.
  */
-export type LoadAction = 'go-on' | 'older-snapshot' | 'all-rows' | 'pass-over-damage' | 'fence' | 'end-worker'
+export type LoadAction = 'go-on' | 'rows-alone' | 'older-snapshot' | 'all-rows' | 'pass-over-damage' | 'fence' | 'end-worker'
 
 /** The first row whose conditions all hold decides, as in the table for processes (recovery/decision.ts). */
 export interface LoadRow {
@@ -41,8 +41,8 @@ export const LOAD_DECISIONS: readonly LoadRow[] = [
   { when: { journal: 'damaged' }, action: 'end-worker', because: 'what everything else is found by is damaged itself' },
   {
     when: { snapshot: 'damaged', isWhole: true },
-    action: 'fence',
-    because: 'what the base stood for is nowhere else; of the entity nothing can be said any more',
+    action: 'rows-alone',
+    because: 'all rows that there are come as well, and an entity that lacks some is fenced for that',
   },
   { when: { snapshot: 'damaged' }, action: 'older-snapshot', because: 'the one before it, and at last the rows, say the same' },
   {

@@ -233,13 +233,12 @@ export class Load {
     // The table costs more than a small snapshot.
     const action = snapshot.kind === 'ok' ? 'go-on' : decideLoad({ ...this.facts, snapshot: snapshot.kind })
     if (action === 'all-rows') return false
+    if (action === 'rows-alone') return true
     if (action === 'older-snapshot') return this.#leaveOut(slot, version, place)
-    if (snapshot.kind === 'ok') {
-      slot.state = snapshot.state
-      slot.outcomes = snapshot.outcomes
-      slot.latestAt = snapshot.latestAt
-    } else if (action === 'fence') slot.lostVersion = version
-    else throw baseUnreadable(slot, version, snapshot.reason)
+    if (snapshot.kind !== 'ok') throw baseUnreadable(slot, version, snapshot.reason)
+    slot.state = snapshot.state
+    slot.outcomes = snapshot.outcomes
+    slot.latestAt = snapshot.latestAt
     slot.version = version
     slot.term = view.getUint32(4, true)
     slot.appendNumber = view.getUint32(8, true)

@@ -138,6 +138,26 @@ describe('a snapshot that is not what was written', () => {
   })
 })
 
+describe('a base snapshot that is not what was written', () => {
+  test('fences the entity whose rows before it are gone, and nobody whose rows are there', async () => {
+    const plant = await plantOf(['tally/a', 'tally/b', 'tally/a', 'tally/b'], { limits: { snapshotEvery: 1 } })
+    const { stored } = plant.rig.journal
+    for (const entity of ['tally/a', 'tally/b'] as const) {
+      spoil(plant, entity, 2)
+      stored.bases.set(entity, stored.snapshots.get(entity)?.[0] as NonNullable<ReturnType<typeof stored.bases.get>>)
+    }
+    stored.snapshots.clear()
+    damage(plant, 0)
+
+    await restartWorker(plant)
+    const sent = [plant.add('tally/a', 10), plant.add('tally/b', 11)]
+    await plant.settle()
+
+    expect(sent.map((one) => answerOf(one))).toMatchObject([{ kind: 'failed' }, { kind: 'done', version: 3 }])
+    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 1 }])
+  })
+})
+
 /** Cuts the newest snapshots of an entity short; answers the versions of all, newest first. */
 function spoil(plant: TallyRig, entity: EntityId, count: number): number[] {
   const snapshots = plant.rig.journal.stored.snapshots.get(entity) ?? []

@@ -34,7 +34,12 @@ const INVARIANTS: readonly {
   {
     claim: 'only an entity of which something is gone for good is fenced',
     given: (_, action) => action === 'fence',
-    holds: (f) => f.journal === 'reads' && ((f.rows === 'missing' && f.isLenient) || (f.snapshot === 'damaged' && f.isWhole)),
+    holds: (f) => f.journal === 'reads' && f.rows === 'missing' && f.isLenient,
+  },
+  {
+    claim: 'a snapshot is passed over without another load only when all rows come beside it',
+    given: (_, action) => action === 'rows-alone',
+    holds: (f) => f.snapshot === 'damaged' && f.isWhole,
   },
   {
     claim: 'nothing is asked for that was asked for already: each load comes to an end',
