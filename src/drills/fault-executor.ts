@@ -104,32 +104,25 @@ export class FaultExecutor {
       return undefined
     },
     'slow-disk': async (fault) => {
-      await this.#during(fault, async (isOver) => {
+      const pulses = async (isOver: () => boolean) => {
         while (!isOver()) {
           await this.#stall()
           await this.#pause(FLOW_MS)
         }
-      })
+      }
+      await this.#last(fault, () => undefined, pulses)
       return undefined
     },
     'full-disk': async (fault) => {
       const whyNot = await this.#plant.fillDisk()
       if (whyNot !== undefined) return whyNot
-      try {
-        await this.#during(fault)
-      } finally {
-        await this.#plant.emptyDisk()
-      }
+      await this.#last(fault, () => this.#plant.emptyDisk())
       return undefined
     },
     flood: async (fault) => {
       const fullBefore = this.#fleet.fullCount
       this.#fleet.beginFlood()
-      try {
-        await this.#during(fault)
-      } finally {
-        this.#fleet.endFlood()
-      }
+      await this.#last(fault, () => this.#fleet.endFlood())
       await this.#until('the devices got rid of what the flood left them', () => this.#fleet.bufferedCount === 0)
       return this.#fleet.fullCount > fullBefore ? undefined : 'the plant took all that the devices could send, so that nothing had to hold'
     },
@@ -164,18 +157,27 @@ export class FaultExecutor {
     },
   }
 
-  /** Lets the fault last, with the one that comes in its middle, while `work` goes on beside it. */
-  async #during({ forMs, during }: Fault, work?: (isOver: () => boolean) => Promise<void>): Promise<void> {
+  /**
+   * Lets the fault last, with `work` beside it, and ends it. Then the one that began in its middle may still have to recover: a worker whose appends wait for
+   * room on the disk can only do so when there is some.
+   */
+  async #last({ forMs, during }: Fault, end: () => unknown, work?: (isOver: () => boolean) => Promise<void>): Promise<void> {
     let isOver = false
+    let inner: Promise<unknown> | undefined
     const working = work?.(() => isOver)
     try {
       await this.#pause(forMs / 2)
-      if (during !== undefined) await this.#carry(during)
+      if (during !== undefined) {
+        inner = this.#carry(during)
+        inner.catch(() => undefined)
+      }
       await this.#pause(forMs / 2)
     } finally {
       isOver = true
       await working
+      await end()
     }
+    await inner
   }
 
   async #stall(): Promise<void> {

@@ -163,6 +163,8 @@ export class DoorPlant implements PlantUnderTest {
   #becomeReady(seat: Seat<ChildRole>, holder: Holder): void {
     const name = seatName(seat)
     if (this.#holders.get(name) !== holder) return
+    // As a worker does whose appends wait for room.
+    if (this.isFull && seat.role === 'worker') return void this.#clock.after(1, () => this.#becomeReady(seat, holder))
     const { role, slot } = seat
     const { pid } = holder
     const ms = this.#clock.monotonicMs() - (this.#emptySinceMs.get(name) ?? 0)

@@ -93,6 +93,18 @@ describe('a fault that is carried out', () => {
   })
 })
 
+describe('a worker that dies while the disk is full', () => {
+  test('recovers when there is room, which is not waited for before', async () => {
+    const full = { ...faultOf('full-disk', 'journal', 0, 400), during: kill('worker', 0) }
+
+    const { plant, replaced } = await carriedOut({ ...RUN, faults: [full] })
+
+    expect(plant.done).toEqual(['fill', 'kill worker/0', 'empty'])
+    expect((plant.doneAtMs[2] as number) - (plant.doneAtMs[0] as number)).toBe(400)
+    expect(replaced).toEqual([['worker/0', expect.toSatisfy((ms) => ms >= 200)]])
+  })
+})
+
 describe('a plant whose disk others fill meanwhile', () => {
   test('is started again with the room that is left, and serves', async () => {
     const { plant, result, replaced } = await carriedOut({ ...RUN, isRobbedByKill: true, faults: [kill('worker', 0), kill('worker', 1)] })
