@@ -20,6 +20,8 @@ const WITHIN_MS = 60_000
 const LIVE_ENTITIES = '200000'
 /** A process that takes less of a core than this rests. */
 const RESTING_SHARE = 0.05
+/** After its start, with time to spare. */
+const WARM_UP_BEGINS_MS = 2500
 
 /** What one kill came to. */
 export interface KillResult {
@@ -162,7 +164,8 @@ export class RecoveryPlant {
     for (let lastNs = Number.NaN; ; ) {
       const { processes } = await this.#session.status()
       const spare = processes.find((one) => one.role === 'worker' && one.slot === null)
-      const ready = spare?.state === 'standby' && processes.every((one) => one.slot === null || one.state === 'ready')
+      const isOldEnough = (spare?.uptimeMs ?? 0) > WARM_UP_BEGINS_MS
+      const ready = isOldEnough && spare?.state === 'standby' && processes.every((one) => one.slot === null || one.state === 'ready')
       const ns = ready ? cpuNsOf(spare.pid ?? 0) : Number.NaN
       if (ns - lastNs < 4 * LOOK_EVERY_MS * 1e6 * RESTING_SHARE) return
       lastNs = ns

@@ -136,8 +136,8 @@ export async function runRole<L>(
   if (!isOver()) await warm(loaded, isOver).catch((error: unknown) => log.debug({ err: error }, 'a spare could not warm up'))
 }
 
-/** Whoever takes a seat at once has got it by then. */
-const WARM_AFTER_MS = 20
+/** Whoever takes a seat at once has got it by then, and a plant that is started for one command is gone: neither has processor time for a spare. */
+const WARM_AFTER_MS = 1500
 
 /** How long an orphan goes on finishing what is in flight; below the bound at which its lifeline ends it. */
 const ORPHAN_DRAIN_MS = 1500

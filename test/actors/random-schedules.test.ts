@@ -9,7 +9,7 @@ import { PlantRig } from './plant-rig.js'
 import { type CommandDraft, RigClient, type SentCommand } from './rig-client.js'
 import { Tally, type TallyState } from './tally.js'
 
-const SCHEDULES = soakTimes({ smoke: 150, full: 20_000 })
+const SCHEDULES = soakTimes({ smoke: 60, full: 20_000 })
 const FIRST_SEED = soakSeed(1)
 
 /** One random plant, its clients, and what goes wrong with it; all from one seed. */

@@ -4,7 +4,7 @@ import { ranDrill } from './ran-drill.js'
 
 const ROLES = ['worker', 'journal', 'gateway', 'supervisor']
 /** Kills in each drill. */
-const times = soakTimes({ smoke: 2 * ROLES.length, full: 200 })
+const times = soakTimes({ smoke: ROLES.length, full: 200 })
 const seed = soakSeed(1)
 
 describe('millrace drill', () => {

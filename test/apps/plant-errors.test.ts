@@ -11,7 +11,9 @@ beforeEach(() => {
   folder = new PlantFolder()
 })
 
-afterEach(() => {
+afterEach(async () => {
+  // The reader of a tool that has ended ends by itself, within moments.
+  await until('nothing is left of what was run', () => folder.processes().length === 0)
   expect(folder.remove()).toEqual([])
 })
 
