@@ -52,7 +52,7 @@ export const JOURNAL_APPEND_SMOKE: JournalAppendOptions = {
 export interface JournalAppendBench {
   readonly bench: 'journal-append'
   readonly eventsPerSecond: number
-  /** One per batch. */
+  /** Transactions that LMDB counts, each of which syncs. */
   readonly fsyncs: number
   /** Of a batch, from the call to its answer. */
   readonly ackP50Ms: number
@@ -113,7 +113,7 @@ export async function measureJournalAppend(options: JournalAppendOptions): Promi
     return {
       bench: 'journal-append',
       eventsPerSecond: perSecond(flood),
-      fsyncs: batches,
+      fsyncs: flood.transactions,
       ackP50Ms: rounded(flood.ackMs.p50),
       ackP99Ms: rounded(flood.ackMs.p99),
       bytesPerEvent: Math.round((flood.bytes / flood.events) * 10) / 10,

@@ -1,6 +1,9 @@
-import { join } from 'node:path'
+import { closeSync, openSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import type { AppendAnswer, AppendBatch, Journal } from '#journal/index.js'
+import { DATA_FILE } from '#journal/lmdb/environment.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
+import { newestTransaction } from '#journal/lmdb/page-check.js'
 import { AppendBatches, SENSOR_EVENT } from './append-batches.js'
 import { putAndSync } from './lmdb-put.js'
 import { serveOrders } from './measuring-process.js'
@@ -24,6 +27,8 @@ type Batches = Extract<AppendOrder, { readonly order: 'batches' }>
 
 export interface AppendReport {
   readonly events: number
+  /** Of the log's environments, while it lasted: each is synced once, and its meta page by a synchronous write. */
+  readonly transactions: number
   readonly elapsedMs: number
   readonly cpuMs: number
   readonly ackMs: { readonly p50: number; readonly p99: number }
@@ -37,6 +42,8 @@ const BATCHES_AHEAD = 32
 /** Sealing, which rewrites the log in the background, is another question. */
 const WITHOUT_SEALING = { segmentRowsMax: Number.POSITIVE_INFINITY, segmentBytesMax: Number.POSITIVE_INFINITY }
 
+const JOURNAL = 'journal'
+
 class AppendWriter {
   readonly #folder: string
   readonly #sensors: number
@@ -49,11 +56,12 @@ class AppendWriter {
   constructor({ folder, sensors }: AppendWriterSetup) {
     this.#folder = folder
     this.#sensors = sensors
-    this.#opened = openLmdbJournal({ directory: join(folder, 'journal'), ...WITHOUT_SEALING })
+    this.#opened = openLmdbJournal({ directory: join(folder, JOURNAL), ...WITHOUT_SEALING })
   }
 
   async carryOut(order: AppendOrder): Promise<AppendReport> {
     const journal = await this.#opened
+    const transactionsBefore = transactionsOf(this.#folder)
     this.#acks.length = 0
     this.#elapsedMs = 0
     this.#cpuMs = 0
@@ -70,6 +78,7 @@ class AppendWriter {
     const acks = Float64Array.from(this.#acks)
     return {
       events,
+      transactions: transactionsOf(this.#folder) - transactionsBefore,
       elapsedMs: this.#elapsedMs,
       cpuMs: this.#cpuMs,
       ackMs: { p50: percentile(acks, 0.5), p99: percentile(acks, 0.99) },
@@ -122,6 +131,20 @@ class AppendWriter {
     this.#acks.push(performance.now() - startMs)
     if (answer.rowCount !== batch.count) throw new Error(`${batch.count - answer.rowCount} appends of a batch were not stored`)
   }
+}
+
+/** As LMDB counts them, in all files of the log. */
+function transactionsOf(folder: string): number {
+  const names = readdirSync(join(folder, JOURNAL), { recursive: true, encoding: 'utf8' })
+  const files = names.filter((name) => basename(name) === DATA_FILE)
+  return files.reduce((sum, name) => {
+    const descriptor = openSync(join(folder, JOURNAL, name), 'r')
+    try {
+      return sum + newestTransaction(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  }, 0)
 }
 
 serveOrders<AppendWriterSetup, AppendOrder, AppendReport>(import.meta.url, (setup) => {

@@ -10,7 +10,7 @@ import {
 } from '#journal/append-frame.js'
 import type { AppendBatch, EventType, EventTypeDeclaration, Row, Snapshot } from '#journal/journal.js'
 import { createCodec, encodePayload, type FieldKind, type FieldSchema } from '#schema/index.js'
-import { frameBatch } from './frame-batch.js'
+import { frameBatch } from '#journal/frame-batch.js'
 
 /** What work on a journal is made of. The same seed gives the same work, step for step and bit for bit. */
 export type WorkStep =

@@ -16,8 +16,8 @@ import type { EventType, Journal } from '#journal/journal.js'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
 import { readRows } from '#journal/read-rows.js'
 import { type Codec, createCodec, encodePayload } from '#schema/index.js'
+import { frameBatch } from '#journal/frame-batch.js'
 import type { DecodeSpeeds } from './decode-speed.js'
-import { frameBatch } from './frame-batch.js'
 import { type SizeData, type SizeRow, TERM } from './size-rows.js'
 
 /** What a data set takes in a log of its own. */

@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
-import { closeSync, ftruncateSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { freeBytes } from '#shm/index.js'
 
 const MEGABYTE = 1 << 20
 /** The ballast never takes more. */
@@ -102,9 +103,4 @@ export class DiskPressure {
     if (this.#ballastBytes > wanted) ftruncateSync(this.#file, wanted)
     this.#ballastBytes = wanted
   }
-}
-
-function freeBytes(directory: string): number {
-  const { bavail, bsize } = statfsSync(directory)
-  return bavail * bsize
 }

@@ -1,11 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { seatName } from '#processes/process-role.js'
 import { describeCause, type Replacement } from '#processes/supervision-event.js'
+import { RecordFiles } from './record-files.js'
 import type { Recovery } from './report.js'
 
 const FILES_KEPT = 200
-const FILE_NAME = /^\d{15,17}-[a-z]+-\d+-\d+\.json$/
+const NAMES = /^\d{15,17}-[a-z]+-\d+-\d+$/
 
 /** A recovery as it stands in its file: what a report says of it, and when and by whom. */
 export interface LoggedRecovery extends Recovery {
@@ -17,48 +16,26 @@ export interface LoggedRecovery extends Recovery {
   readonly attempts: number
 }
 
-/**
- * One file for every recovery of a plant, in `<data>/recoveries`, the newest ones kept. Each appears as a whole; the last ones may be missing after a
- * power loss, since nobody's recovery should wait for them.
- */
+/** One file for every recovery of a plant, in `<data>/recoveries`, the newest ones kept. */
 export class RecoveryLog {
-  readonly #directory: string
-  readonly #filesKept: number
+  readonly #files: RecordFiles
 
   /** Makes the directory, mode 0700. */
   constructor(directory: string, filesKept = FILES_KEPT) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    this.#directory = directory
-    this.#filesKept = filesKept
+    this.#files = new RecordFiles({ directory, names: NAMES, filesKept })
   }
 
-  /** Writes the recovery's file and drops the oldest beyond the bound. Errors of the file system come through as they are. */
   add(replacement: Replacement, at: number): LoggedRecovery {
     const { role, slot, pid, term, attempts } = replacement
     const recovery = { ...recoveryOf(replacement), at, pid, term, attempts }
-    const path = join(this.#directory, `${at}-${role}-${slot}-${term}.json`)
-    writeFileSync(`${path}.next`, `${JSON.stringify(recovery, null, 2)}\n`, { mode: 0o600 })
-    renameSync(`${path}.next`, path)
-    for (const name of this.#names().slice(0, -this.#filesKept)) rmSync(join(this.#directory, name), { force: true })
+    this.#files.add(`${at}-${role}-${slot}-${term}`, recovery)
     return recovery
   }
 
-  /** Oldest first, at most `countMax` of the newest. A file that is no recovery is passed over: somebody put it there. */
-  read(countMax = this.#filesKept): LoggedRecovery[] {
-    const names = countMax === 0 ? [] : this.#names().slice(-countMax)
-    return names.flatMap((name) => {
-      try {
-        return [JSON.parse(readFileSync(join(this.#directory, name), 'utf8')) as LoggedRecovery]
-      } catch {
-        return []
-      }
-    })
-  }
-
-  #names(): string[] {
-    return readdirSync(this.#directory)
-      .filter((name) => FILE_NAME.test(name))
-      .sort()
+  /** Oldest first, at most `countMax` of the newest. A file that is no recovery is passed over. */
+  read(countMax = FILES_KEPT): LoggedRecovery[] {
+    const names = countMax === 0 ? [] : this.#files.names().slice(-countMax)
+    return names.flatMap((name) => (this.#files.read(name) as LoggedRecovery | undefined) ?? [])
   }
 }
 

@@ -10,8 +10,9 @@ import {
   writeAppendHeader,
   writeRowHeader,
 } from '#journal/append-frame.js'
+import { frameBatch } from '#journal/frame-batch.js'
 import { createInMemoryJournal } from '#journal/in-memory/index.js'
-import type { AppendBatch, Journal, Snapshot } from '#journal/journal.js'
+import type { Journal, Snapshot } from '#journal/journal.js'
 import { registerSchemas } from '#journal/register-schemas.js'
 import { encodePayload, type FieldSchema } from '#schema/index.js'
 
@@ -152,7 +153,7 @@ async function append(journal: Journal, histories: readonly MadeUpHistory[]): Pr
   for (let start = 0, batch = 0; start < events.length; batch++) {
     const count = BATCH_ROWS[batch % BATCH_ROWS.length] as number
     const rows = events.slice(start, start + count)
-    await journal.append(batchOf(rows.map((event, index) => frameOf(event, start + index + 1, numbers))))
+    await journal.append(frameBatch(rows.map((event, index) => frameOf(event, start + index + 1, numbers))))
     start += count
   }
 }
@@ -184,25 +185,4 @@ function frameOf({ entity, version, typeNumber, payload }: MadeUpEvent, number: 
   const view = new DataView(bytes.buffer)
   bytes.set(payload, writeRowHeader(typeNumber, payload.length, view, writeAppendHeader(header, bytes, view, 0)))
   return bytes
-}
-
-/** Frames one behind the other, each at a whole word as in a ring. */
-function batchOf(frames: readonly Uint8Array[]): AppendBatch {
-  const offsets: number[] = []
-  let end = 0
-  for (const frame of frames) {
-    offsets.push(end)
-    end = (end + frame.length + 7) & -8
-  }
-  const bytes = new Uint8Array(end)
-  for (const [index, frame] of frames.entries()) bytes.set(frame, offsets[index])
-  const zeros = new Uint8Array(frames.length)
-  return {
-    count: frames.length,
-    memories: [{ bytes, view: new DataView(bytes.buffer) }],
-    memory: zeros,
-    offsets,
-    lengths: frames.map((frame) => frame.length),
-    slots: zeros,
-  }
 }
