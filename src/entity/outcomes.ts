@@ -64,19 +64,14 @@ export class Outcomes {
   toPlain(): PlainOutcomes {
     return {
       dropped: this.#droppedCount,
-      sources: [...this.#inOrder()].map(([source, outcomes]) => [source, outcomes.highest, outcomes.toPlain()]),
+      sources: [...this.#inOrder()].map(([source, outcomes]) => outcomes.toPlain(source)),
     }
   }
 
   static fromPlain(plain: PlainOutcomes): Outcomes {
     const outcomes = new Outcomes()
     outcomes.#droppedCount = plain.dropped
-    for (const [source, highest, remembered] of plain.sources) {
-      const of = outcomes.#recent(source)
-      for (const [sequence, kind, bytes, version] of remembered) of.record(sequence, kind, bytes, version)
-      of.isNew = false
-      of.highest = highest
-    }
+    for (const one of plain.sources) outcomes.#recent(one[0]).fill(one)
     return outcomes
   }
 
@@ -109,8 +104,12 @@ export class Outcomes {
 
 export interface PlainOutcomes {
   readonly dropped: number
-  readonly sources: readonly (readonly [source: string, highest: number, remembered: readonly PlainOutcome[]])[]
+  readonly sources: readonly (PlainList | PlainRun)[]
 }
+
+type PlainList = readonly [source: string, highest: number, remembered: readonly PlainOutcome[]]
+/** So many up to the highest were done one after the other, without a reply and with one row each. */
+type PlainRun = readonly [source: string, highest: number, count: number, lastVersion: number]
 
 type PlainOutcome = readonly [sequence: number, kind: OutcomeKind, bytes: Uint8Array, version: number]
 
@@ -167,11 +166,24 @@ class SourceOutcomes {
     this.#oldest = (this.#oldest + 1) % OUTCOMES_PER_SOURCE
   }
 
-  /** The oldest first. */
-  toPlain(): PlainOutcome[] {
-    const places = this.#places ?? this.#unrolled()
-    const inOrder = [...places.slice(this.#oldest), ...places.slice(0, this.#oldest)]
-    return inOrder.map(({ sequence, kind, bytes, version }) => [sequence, kind, bytes, version])
+  /** The same for the same outcomes, however they are kept here. The oldest first. */
+  toPlain(source: string): PlainList | PlainRun {
+    if (this.#places === undefined) return [source, this.highest, this.#count, this.#lastVersion]
+    const inOrder = [...this.#places.slice(this.#oldest), ...this.#places.slice(0, this.#oldest)]
+    const last = inOrder.at(-1)
+    if (last !== undefined && inOrder.every((one, index) => isOfRun(one, last, inOrder.length - 1 - index)))
+      return [source, this.highest, inOrder.length, last.version]
+    return [source, this.highest, inOrder.map(({ sequence, kind, bytes, version }) => [sequence, kind, bytes, version])]
+  }
+
+  /** Of a source that is new. */
+  fill(plain: PlainList | PlainRun): void {
+    if (plain.length === 4) {
+      this.#count = plain[2]
+      this.#lastVersion = plain[3]
+    } else for (const [sequence, kind, bytes, version] of plain[2]) this.record(sequence, kind, bytes, version)
+    this.isNew = false
+    this.highest = plain[1]
   }
 
   #unrolled(): { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[] {
@@ -180,6 +192,12 @@ class SourceOutcomes {
       return { sequence: this.highest - before, ...plainOutcome(this.#lastVersion - before) }
     })
   }
+}
+
+function isOfRun(one: { sequence: number } & RememberedOutcome, last: { sequence: number } & RememberedOutcome, before: number): boolean {
+  return (
+    one.kind === OUTCOME_REPLY && one.bytes.length === 0 && one.sequence === last.sequence - before && one.version === last.version - before
+  )
 }
 
 function plainOutcome(version: number): RememberedOutcome {

@@ -6,8 +6,8 @@ import type { EntityModel } from './entity-model.js'
 import { Outcomes, type PlainOutcomes } from './outcomes.js'
 
 /**
- * Everything of an entity that rows fold into, as of one version. Bytes: 'M' 'S', u8 SNAPSHOT_FORMAT, then the canonical encoding of
- * `[foldHash as 32 bytes, shapeHash as 32 bytes, state, outcomes, latestAt]`.
+ * Everything of an entity that rows fold into, as of one version. Bytes: 'M' 'S', u8 SNAPSHOT_FORMAT, foldHash (32 bytes), shapeHash (32 bytes), then the
+ * canonical encoding of `[state, outcomes, latestAt]`.
  */
 export interface SnapshotContent {
   readonly state: unknown
@@ -22,17 +22,25 @@ export type DecodedSnapshot =
   | { readonly kind: 'mismatch'; readonly reason: string }
   | { readonly kind: 'damaged'; readonly reason: string }
 
-export const SNAPSHOT_FORMAT = 2
+export const SNAPSHOT_FORMAT = 3
+/** Before that both hashes stood in front in the canonical encoding, and runs of outcomes were written out. */
+const FORMER_FORMAT = 2
 
 const HEADER = [0x4d, 0x53, SNAPSHOT_FORMAT] as const
+const HASH_BYTES = 32
+const PART_COUNT = 5
+const SHAPE_HASH_AT = HEADER.length + HASH_BYTES
+const BODY_AT = SHAPE_HASH_AT + HASH_BYTES
 
 /** Throws ERR_STATE_NOT_PLAIN naming the path. */
 export function encodeSnapshot(model: EntityModel, content: SnapshotContent): Uint8Array {
   const outcomes = (content.outcomes ?? new Outcomes()).toPlain()
-  const body = encodeCanonical([model.foldHash, model.shapeHash, content.state, outcomes, content.latestAt])
-  const bytes = new Uint8Array(HEADER.length + body.length)
+  const body = encodeCanonical([content.state, outcomes, content.latestAt])
+  const bytes = new Uint8Array(BODY_AT + body.length)
   bytes.set(HEADER)
-  bytes.set(body, HEADER.length)
+  bytes.set(model.foldHash, HEADER.length)
+  bytes.set(model.shapeHash, SHAPE_HASH_AT)
+  bytes.set(body, BODY_AT)
   return bytes
 }
 
@@ -67,10 +75,12 @@ type ReadSnapshot =
 
 function readSnapshot(bytes: Uint8Array): ReadSnapshot {
   if (bytes[0] !== HEADER[0] || bytes[1] !== HEADER[1]) return { kind: 'damaged', reason: 'it does not begin like a snapshot' }
-  if (bytes[2] !== HEADER[2]) return { kind: 'mismatch', reason: `its format is ${bytes[2]}, this is ${SNAPSHOT_FORMAT}` }
+  const format = bytes[2]
+  if (format !== SNAPSHOT_FORMAT && format !== FORMER_FORMAT)
+    return { kind: 'mismatch', reason: `its format is ${format}, this is ${SNAPSHOT_FORMAT}` }
   try {
-    const parts = decodeCanonical(bytes.subarray(HEADER.length))
-    if (!Array.isArray(parts) || parts.length !== 5) return { kind: 'damaged', reason: 'its parts are not five' }
+    const parts = format === SNAPSHOT_FORMAT ? partsOf(bytes) : decodeCanonical(bytes.subarray(HEADER.length))
+    if (!Array.isArray(parts) || parts.length !== PART_COUNT) return { kind: 'damaged', reason: `its parts are not ${PART_COUNT}` }
     const [foldHash, shapeHash, state, outcomes, latestAt] = parts as [Uint8Array, Uint8Array, unknown, PlainOutcomes, number]
     return { kind: 'ok', state, outcomes: Outcomes.fromPlain(outcomes), latestAt, foldHash, shapeHash }
   } catch (error) {
@@ -78,6 +88,13 @@ function readSnapshot(bytes: Uint8Array): ReadSnapshot {
   }
 }
 
+function partsOf(bytes: Uint8Array): unknown[] {
+  const body = decodeCanonical(bytes.subarray(BODY_AT)) as unknown[]
+  return [bytes.subarray(HEADER.length, SHAPE_HASH_AT), bytes.subarray(SHAPE_HASH_AT, BODY_AT), ...body]
+}
+
+/** For so few bytes a loop is faster than a call out of JavaScript. */
 function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
+  for (let index = 0; index < HASH_BYTES; index++) if (one[index] !== other[index]) return false
+  return true
 }

@@ -52,6 +52,20 @@ describe('the outcomes of a source that sent twenty commands', () => {
   })
 })
 
+describe('the outcomes of a source whose commands come one after the other again', () => {
+  test('take no more room in a snapshot than if they always had', () => {
+    const always = createOutcomes()
+    const again = createOutcomes()
+    again.record('device', 1, OUTCOME_REFUSAL, new Uint8Array([1]), 1)
+    for (let sequence = 2; sequence < 40; sequence++)
+      for (const outcomes of [always, again]) outcomes.record('device', sequence, OUTCOME_REPLY, NO_BYTES, sequence)
+
+    expect(again.toPlain()).toEqual(always.toPlain())
+    expect(again.toPlain().sources).toEqual([['device', 39, OUTCOMES_PER_SOURCE, 39]])
+    expect(Outcomes.fromPlain(again.toPlain()).lookup('device', 30)).toEqual({ kind: OUTCOME_REPLY, bytes: NO_BYTES, version: 30 })
+  })
+})
+
 describe('a command recorded', () => {
   test('stays known when a duplicate is recorded over it', () => {
     const outcomes = createOutcomes()

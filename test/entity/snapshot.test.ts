@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { compileEntity, createOutcomes, decodeSnapshot, defineEntity, encodeSnapshot, f64, fold, OUTCOME_REPLY } from '#entity/index.js'
+import {
+  compileEntity,
+  createOutcomes,
+  decodeSnapshot,
+  defineEntity,
+  encodeCanonical,
+  encodeSnapshot,
+  f64,
+  fold,
+  OUTCOME_REPLY,
+} from '#entity/index.js'
 import { Press } from './press.js'
 
 const model = compileEntity(Press)
@@ -33,7 +43,17 @@ describe('a snapshot', () => {
   })
 
   test('of another format does not fit', () => {
-    expect(decodeSnapshot(model, bytes.with(2, 9))).toEqual({ kind: 'mismatch', reason: 'its format is 9, this is 2' })
+    expect(decodeSnapshot(model, bytes.with(2, 9))).toEqual({ kind: 'mismatch', reason: 'its format is 9, this is 3' })
+  })
+
+  test('of the format before, with its hashes and outcomes in the encoding, gives the same', () => {
+    const plain = { dropped: 0, sources: [['device', 4, [[4, OUTCOME_REPLY, new Uint8Array([1]), 2]]]] }
+    const body = encodeCanonical([model.foldHash, model.shapeHash, state, plain, 77])
+
+    const decoded = decodeSnapshot(model, Uint8Array.of(0x4d, 0x53, 2, ...body))
+
+    expect(decoded).toEqual(decodeSnapshot(model, bytes))
+    expect(decodeSnapshot(model, bytes.with(3, (bytes[3] as number) ^ 1)).kind).toBe('mismatch')
   })
 
   test('cut off anywhere is damaged', () => {
