@@ -3,7 +3,7 @@ import { hash32 } from '#base/hash.js'
 import { applyStored, createOutcomes, decodeBase, decodeSnapshot, type PlantModel } from '#entity/index.js'
 import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
-import { type LoadHeads, SNAPSHOT_HEADER_BYTES } from '#serving/serving-frames.js'
+import { type LoadHeads, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frames.js'
 import type { EventNumbers } from './event-numbers.js'
 import { decideLoad, type LoadFacts } from './load-decision.js'
 import type { Slot } from './slot.js'
@@ -223,18 +223,17 @@ export class Load {
   #takeSnapshot(bytes: Uint8Array): boolean {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const version = view.getUint32(0, true)
-    const idEnd = SNAPSHOT_HEADER_BYTES + view.getUint32(12, true)
-    const id = bytes.subarray(SNAPSHOT_HEADER_BYTES, idEnd)
-    const slot = this.#target.slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
-    const place = slot === undefined ? undefined : this.#loading.get(slot)
-    if (slot === undefined || place === undefined) return true
+    const own = this.#shards.get(view.getUint32(12, true))
+    const number = view.getUint32(16, true)
+    const slot = own?.slots[number]
+    if (slot === undefined || own === undefined) return true
     // The only ones that come with all rows are bases, whose rows are gone.
-    const snapshot = (this.isWhole ? decodeBase : decodeSnapshot)(slot.model, bytes.subarray(idEnd))
+    const snapshot = (this.isWhole ? decodeBase : decodeSnapshot)(slot.model, bytes.subarray(LOADED_SNAPSHOT_BYTES))
     // The table costs more than a small snapshot.
     const action = snapshot.kind === 'ok' ? 'go-on' : decideLoad({ ...this.facts, snapshot: snapshot.kind })
     if (action === 'all-rows') return false
     if (action === 'rows-alone') return true
-    if (action === 'older-snapshot') return this.#leaveOut(slot, version, place)
+    if (action === 'older-snapshot') return this.#leaveOut(slot, version, own, number)
     if (snapshot.kind !== 'ok') throw baseUnreadable(slot, version, snapshot.reason)
     slot.state = snapshot.state
     slot.outcomes = snapshot.outcomes
@@ -244,12 +243,12 @@ export class Load {
     slot.appendNumber = view.getUint32(8, true)
     slot.snapshotVersion = version
     this.snapshotCount++
-    if (version >= (place.in.headVersions[place.number] as number)) this.#complete(slot, place.in, place.number)
+    if (version >= (own.headVersions[number] as number)) this.#complete(slot, own, number)
     return true
   }
 
   /** It is loaded on its own. */
-  #leaveOut(slot: Slot, version: number, { in: own, number }: { readonly in: LoadingShard; readonly number: number }): true {
+  #leaveOut(slot: Slot, version: number, own: LoadingShard, number: number): true {
     own.slots[number] = undefined
     own.loadingCount--
     this.#loading.delete(slot)

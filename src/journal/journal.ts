@@ -91,7 +91,7 @@ export interface Journal {
   /** Keeps a snapshot and drops all but the newest `SNAPSHOTS_KEPT` of the entity. May be lost in a crash: snapshots are an optimisation. */
   saveSnapshots(snapshots: readonly Snapshot[]): Promise<void>
   /** The newest readable snapshots of a shard's entities, at most one each, of rows below `endPosition`. Damaged ones are passed over for older ones. */
-  snapshots(shard: number): Iterable<Snapshot>
+  snapshots(shard: number): Iterable<ShardSnapshot>
   /** The newest readable snapshot of the entity with a version of at most `versionMax`. */
   snapshot(entity: EntityId, versionMax?: number): Snapshot | undefined
 
@@ -220,6 +220,13 @@ export interface Snapshot {
   /** No row of the entity with a higher version has a position below this one. */
   readonly position: number
   readonly bytes: Uint8Array
+}
+
+/** A snapshot of an entity that is named as blocks name it, by its number in its shard: for many of them names cost more than all else. */
+export interface ShardSnapshot extends Omit<Snapshot, 'entity'> {
+  readonly number: number
+  /** Version of the entity's newest durable row. */
+  readonly headVersion: number
 }
 
 export interface Finding {

@@ -3,7 +3,6 @@ import type { EntityId } from '#base/ids.js'
 import { pack } from '#base/pack.js'
 import type { Producer } from '#bus/index.js'
 import type { EntityHead, Journal, Snapshot } from '#journal/journal.js'
-import { utf8Bytes, writeUtf8 } from '#schema/utf8.js'
 import { type LoadSource, ReadableParts } from './load-source.js'
 import {
   LOAD_BEGIN,
@@ -14,13 +13,13 @@ import {
   LOAD_HEADS,
   LOAD_ONLY,
   LOAD_SNAPSHOTS,
+  LOADED_SNAPSHOT_BYTES,
   type LoadBegin,
   type LoadFailure,
   type LoadHeads,
   type LoadRequest,
   PIECE_FRAME,
   PIECE_HEADER_BYTES,
-  SNAPSHOT_HEADER_BYTES,
 } from './serving-frames.js'
 
 interface Message {
@@ -176,9 +175,9 @@ function basesOf(journal: LoadSource): Snapshots {
   return {
     snapshot: (entity) => journal.base(entity),
     *snapshots(shard) {
-      for (const { entity } of journal.heads(shard)) {
+      for (const { entity, number, version } of journal.heads(shard)) {
         const base = journal.base(entity)
-        if (base !== undefined) yield base
+        if (base !== undefined) yield { ...base, number, headVersion: version }
       }
     },
   }
@@ -196,7 +195,7 @@ async function* entityMessages(
   const snapshot = snapshots.snapshot(entity, snapshotBelow - 1)
   if (snapshot !== undefined) {
     const messages = new SnapshotMessages()
-    messages.add(snapshot)
+    messages.add(head.shard, head.number, snapshot)
     yield messages.take()
   }
   const from = firstRowNeeded(snapshot, head.version)
@@ -224,16 +223,20 @@ async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request
     if (heads.length > 0) yield headsMessage(shard, heads)
     if (own.left > 0) told.push(own)
   }
+  const isWantedNumber = (shard: number, number: number): boolean => {
+    const entity = entityTypes === undefined ? undefined : journal.entityName(shard, number)
+    return entity === undefined || isWanted(entity)
+  }
   let from = Number.POSITIVE_INFINITY
   const messages = new SnapshotMessages()
   for (const own of told) {
     for (const snapshot of snapshots.snapshots(own.shard)) {
-      const head = journal.head(snapshot.entity)
+      const { number, headVersion } = snapshot
       // Others may have begun meanwhile.
-      if (head === undefined || head.number >= own.numberEnd || !isWanted(head.entity)) continue
+      if (number >= own.numberEnd || !isWantedNumber(own.shard, number)) continue
       own.left--
-      from = Math.min(from, firstRowNeeded(snapshot, head.version))
-      messages.add(snapshot)
+      from = Math.min(from, firstRowNeeded(snapshot, headVersion))
+      messages.add(own.shard, number, snapshot)
       if (messages.byteCount >= SNAPSHOTS_BYTES) yield messages.take()
     }
     if (own.left > 0) from = 0
@@ -260,7 +263,7 @@ function typeOf(entity: EntityId): string {
 }
 
 /** Position of the first row that the snapshot does not cover; infinity when it covers all. */
-function firstRowNeeded(snapshot: Snapshot | undefined, headVersion: number): number {
+function firstRowNeeded(snapshot: Pick<Snapshot, 'version' | 'position'> | undefined, headVersion: number): number {
   if (snapshot === undefined) return 0
   return snapshot.version < headVersion ? snapshot.position : Number.POSITIVE_INFINITY
 }
@@ -284,17 +287,17 @@ class SnapshotMessages {
   #bytes = new Uint8Array(0)
   #view = new DataView(this.#bytes.buffer)
 
-  add({ entity, version, term, appendNumber, bytes }: Snapshot): void {
-    const entityBytes = utf8Bytes(entity)
+  add(shard: number, number: number, { version, term, appendNumber, bytes }: Omit<Snapshot, 'entity'>): void {
     const at = this.byteCount
-    const end = at + 4 + SNAPSHOT_HEADER_BYTES + entityBytes + bytes.length
+    const end = at + 4 + LOADED_SNAPSHOT_BYTES + bytes.length
     if (end > this.#bytes.length) this.#grow(Math.max(end, SNAPSHOTS_BYTES + SNAPSHOTS_BYTES / 4))
     this.#view.setUint32(at, end - at - 4, true)
     this.#view.setUint32(at + 4, version, true)
     this.#view.setUint32(at + 8, term, true)
     this.#view.setUint32(at + 12, appendNumber, true)
-    this.#view.setUint32(at + 16, entityBytes, true)
-    this.#bytes.set(bytes, writeUtf8(entity, this.#bytes, at + 4 + SNAPSHOT_HEADER_BYTES))
+    this.#view.setUint32(at + 16, shard, true)
+    this.#view.setUint32(at + 20, number, true)
+    this.#bytes.set(bytes, end - bytes.length)
     this.byteCount = end
   }
 

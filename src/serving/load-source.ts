@@ -1,10 +1,13 @@
 import type { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
-import type { BlockRange, EntityHead, EventType, Journal, Snapshot } from '#journal/journal.js'
+import type { BlockRange, EntityHead, EventType, Journal, ShardSnapshot, Snapshot } from '#journal/journal.js'
 import { unlessDamaged } from '#journal/log-damage.js'
 
 /** What a load reads of a journal. */
-export type LoadSource = Pick<Journal, 'endPosition' | 'eventTypes' | 'head' | 'heads' | 'snapshot' | 'snapshots' | 'base' | 'blocks'>
+export type LoadSource = Pick<
+  Journal,
+  'endPosition' | 'eventTypes' | 'head' | 'heads' | 'entityName' | 'snapshot' | 'snapshots' | 'base' | 'blocks'
+>
 
 /** Damages told in one load: one bad disk can have thousands, which all say the same. */
 const DAMAGES_MAX = 20
@@ -35,15 +38,19 @@ export class ReadableParts implements LoadSource {
     return this.#journal.heads(shard)
   }
 
+  entityName(shard: number, number: number): EntityId | undefined {
+    return this.#journal.entityName(shard, number)
+  }
+
   snapshot(entity: EntityId, versionMax?: number): Snapshot | undefined {
     return unlessDamaged(() => this.#journal.snapshot(entity, versionMax), this.#tell)
   }
 
   /** One by one: an iteration that has thrown is over. */
-  *snapshots(shard: number): Generator<Snapshot> {
-    for (const { entity } of this.heads(shard)) {
+  *snapshots(shard: number): Generator<ShardSnapshot> {
+    for (const { entity, number, version } of this.heads(shard)) {
       const snapshot = this.snapshot(entity)
-      if (snapshot !== undefined) yield snapshot
+      if (snapshot !== undefined) yield { ...snapshot, number, headVersion: version }
     }
   }
 

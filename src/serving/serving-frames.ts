@@ -39,8 +39,12 @@ export const PIECE_HEADER_BYTES = 20
 export const LOAD_BEGIN = 1
 /** msgpack LoadHeads. */
 export const LOAD_HEADS = 2
-/** Snapshots, one behind the other: u32 bytes of what follows, then as SNAPSHOT_FRAME. */
+/**
+ * Snapshots, one behind the other: u32 bytes of what follows, u32 version, u32 writer term, u32 append number, u32 shard, u32 number of the entity in it, which
+ * its heads have told, then the state.
+ */
 export const LOAD_SNAPSHOTS = 3
+export const LOADED_SNAPSHOT_BYTES = 20
 /** An encoded block, as stored. */
 export const LOAD_BLOCK = 4
 /** Empty. */

@@ -271,7 +271,8 @@ export function describeJournal(kind: string, adapter: JournalAdapter): void {
       expect(again.snapshot(PRESS, 2)).toEqual(at(2))
       expect(again.snapshot(PRESS, 1)).toBeUndefined()
       expect(again.snapshot(OTHER)).toBeUndefined()
-      expect([...again.snapshots(shardOfId(PRESS, again.shardCount))]).toEqual([at(3)])
+      const { entity: _, ...newest } = at(3)
+      expect([...again.snapshots(shardOfId(PRESS, again.shardCount))]).toMatchObject([{ ...newest, number: 0, headVersion: 4 }])
       await again.close()
     })
 

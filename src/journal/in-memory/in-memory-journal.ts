@@ -19,6 +19,7 @@ import {
   type PositionRange,
   type Row,
   SNAPSHOTS_KEPT,
+  type ShardSnapshot,
   type Snapshot,
 } from '#journal/journal.js'
 import { unlessDamaged } from '#journal/log-damage.js'
@@ -204,10 +205,10 @@ export class InMemoryJournal implements Journal {
     }
   }
 
-  *snapshots(shard: number): Generator<Snapshot> {
-    for (const { entity } of this.#state.entities.heads(shard)) {
+  *snapshots(shard: number): Generator<ShardSnapshot> {
+    for (const { entity, number, version } of this.#state.entities.heads(shard)) {
       const snapshot = this.snapshot(entity)
-      if (snapshot !== undefined) yield snapshot
+      if (snapshot !== undefined) yield { ...snapshot, number, headVersion: version }
     }
   }
 

@@ -4,8 +4,9 @@ import { crc32 } from '#base/hash.js'
 import type { EntityId } from '#base/ids.js'
 import { pack, unpack } from '#base/pack.js'
 import { ByteReader, ByteWriter, Damage } from '#journal/bytes.js'
+import type { EntityTable } from '#journal/entity-table.js'
 import type { FrozenRecord } from '#journal/frozen-log.js'
-import { type EventType, type Finding, SNAPSHOTS_KEPT, type Snapshot } from '#journal/journal.js'
+import { type EventType, type Finding, type ShardSnapshot, SNAPSHOTS_KEPT, type Snapshot } from '#journal/journal.js'
 import { type Database, diskFailed, type Key, readValue } from './environment.js'
 
 /**
@@ -129,31 +130,34 @@ export class Catalog {
     return base !== undefined && base.version <= versionMax ? base : undefined
   }
 
-  /**
-   * As `snapshot`, for each entity of a shard that has some; `versionMaxOf` answers up to which version. The keys are looked up once for all of them: for each by
-   * itself that takes longer than reading the snapshots.
-   */
-  *snapshots(shard: number, versionMaxOf: (entity: EntityId) => number): Generator<Snapshot> {
-    const keysOf = new Map<EntityId, Key[]>()
-    for (const key of this.#keys(KIND_BASE, u16Key(KIND_BASE, shard))) keysOf.set(baseEntityOf(key), [])
-    for (const key of this.#keys(KIND_SNAPSHOT, u16Key(KIND_SNAPSHOT, shard))) {
-      const entity = entityOf(key)
-      const keys = keysOf.get(entity)
-      if (keys === undefined) keysOf.set(entity, [key])
-      else keys.push(key)
+  /** As `snapshot`, for each entity of a shard that has some, up to its newest durable row. Keys are looked up once for all of them. */
+  *snapshots(shard: number, entities: EntityTable): Generator<ShardSnapshot> {
+    const based = new Set(this.#keys(KIND_BASE, u16Key(KIND_BASE, shard)).map((key) => entities.findBytes(key.subarray(ID_AT))))
+    const keys = this.#keys(KIND_SNAPSHOT, u16Key(KIND_SNAPSHOT, shard))
+    for (let start = 0, end = 0; start < keys.length; start = end) {
+      for (end = start + 1; end < keys.length && isOfSameEntity(keys[end] as Key, keys[start] as Key); ) end++
+      const index = entities.findBytes(idOf(keys[start] as Key))
+      based.delete(index)
+      const headVersion = index < 0 ? 0 : entities.version(index)
+      const newest = keys.slice(start, end).findLast((key) => versionOf(key) <= headVersion)
+      const found = newest === undefined ? undefined : this.#partsAt(newest)
+      if (found === undefined || newest === undefined) yield* this.#snapshotOf(shard, index, entities)
+      else yield { number: entities.numberOf(index), headVersion, version: versionOf(newest), ...found }
     }
-    for (const [entity, keys] of keysOf) {
-      const versionMax = versionMaxOf(entity)
-      const newest = keys.findLast((key) => versionOf(key) <= versionMax)
-      const found = (newest === undefined ? undefined : this.#snapshotAt(newest)) ?? this.snapshot(shard, entity, versionMax)
-      if (found !== undefined) yield found
-    }
+    for (const index of based) yield* this.#snapshotOf(shard, index, entities)
+  }
+
+  *#snapshotOf(shard: number, index: number, entities: EntityTable): Generator<ShardSnapshot> {
+    const headVersion = index < 0 ? 0 : entities.version(index)
+    if (headVersion === 0) return
+    const found = this.snapshot(shard, entities.name(index), headVersion)
+    if (found !== undefined) yield { ...found, number: entities.numberOf(index), headVersion }
   }
 
   async saveBases(bases: readonly { readonly shard: number; readonly snapshot: Snapshot }[]): Promise<void> {
     await this.#write(
       bases.map(({ shard, snapshot }) => {
-        const value = new ByteWriter(snapshot.bytes.length + SNAPSHOT_FIXED_BYTES + 4)
+        const value = new ByteWriter(BASE_VERSION_BYTES + SNAPSHOT_FIXED_BYTES + snapshot.bytes.length)
         value.u32(snapshot.version)
         return [baseKey(shard, snapshot.entity), writeSnapshot(value, snapshot)]
       }),
@@ -164,8 +168,8 @@ export class Catalog {
   base(shard: number, entity: EntityId): Snapshot | undefined {
     const key = baseKey(shard, entity)
     if (readValue(this.#database, key) === undefined) return undefined
-    const reader = new ByteReader(this.#need(key, `the base snapshot of ${entity}`))
-    return readSnapshot(entity, reader.u32(), reader)
+    const stored = this.#need(key, `the base snapshot of ${entity}`)
+    return { entity, version: new ByteReader(stored).u32(), ...readSnapshot(stored.subarray(BASE_VERSION_BYTES)) }
   }
 
   /** What is read from now on is at least as new as what is stored now. */
@@ -231,10 +235,15 @@ export class Catalog {
   }
 
   #snapshotAt(key: Key): Snapshot | undefined {
+    const parts = this.#partsAt(key)
+    return parts === undefined ? undefined : { entity: entityOf(key), version: versionOf(key), ...parts }
+  }
+
+  /** Undefined where it is gone or damaged. */
+  #partsAt(key: Key): SnapshotParts | undefined {
     try {
       const bytes = this.get(key)
-      if (bytes === undefined) return undefined
-      return readSnapshot(entityOf(key), versionOf(key), new ByteReader(bytes))
+      return bytes === undefined ? undefined : readSnapshot(bytes)
     } catch (error) {
       if (error instanceof Damage) return undefined
       throw error
@@ -329,23 +338,40 @@ function snapshotKey(shard: number, entity: EntityId, version: number): Key {
   return Buffer.concat([u16Key(KIND_SNAPSHOT, shard), Buffer.from(entity, 'utf8'), tail])
 }
 
+const ID_AT = 3
+/** A zero and the version. */
+const ID_END = -5
+
+function idOf(key: Key): Uint8Array {
+  return key.subarray(ID_AT, ID_END)
+}
+
 function entityOf(key: Key): EntityId {
-  return Buffer.from(key.buffer, key.byteOffset + 3, key.length - 8).toString('utf8') as EntityId
+  return utf8.decode(idOf(key)) as EntityId
+}
+
+function isOfSameEntity(key: Key, other: Key): boolean {
+  if (key.length !== other.length) return false
+  for (let at = key.length + ID_END; at >= ID_AT; at--) if (key[at] !== other[at]) return false
+  return true
 }
 
 function versionOf(key: Key): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).readUInt32BE(key.length - 4)
+  return new DataView(key.buffer, key.byteOffset + key.length - 4, 4).getUint32(0)
 }
+
+const utf8 = new TextDecoder()
 
 function baseKey(shard: number, entity: EntityId): Key {
   return Buffer.concat([u16Key(KIND_BASE, shard), Buffer.from(entity, 'utf8')])
 }
 
 function baseEntityOf(key: Key): EntityId {
-  return Buffer.from(key.subarray(3)).toString('utf8') as EntityId
+  return utf8.decode(key.subarray(ID_AT)) as EntityId
 }
 
 const SNAPSHOT_FIXED_BYTES = 16
+const BASE_VERSION_BYTES = 4
 
 function writeSnapshot(out: ByteWriter, { term, appendNumber, position, bytes }: Snapshot): Uint8Array {
   out.u32(term)
@@ -355,11 +381,11 @@ function writeSnapshot(out: ByteWriter, { term, appendNumber, position, bytes }:
   return out.written()
 }
 
-function readSnapshot(entity: EntityId, version: number, reader: ByteReader): Snapshot {
-  const term = reader.u32()
-  const appendNumber = reader.u32()
-  const position = reader.u64()
-  return { entity, version, term, appendNumber, position, bytes: new Uint8Array(reader.slice(reader.left)) }
+type SnapshotParts = Pick<Snapshot, 'term' | 'appendNumber' | 'position' | 'bytes'>
+
+function readSnapshot(stored: Uint8Array): SnapshotParts {
+  const reader = new ByteReader(stored)
+  return { term: reader.u32(), appendNumber: reader.u32(), position: reader.u64(), bytes: stored.subarray(SNAPSHOT_FIXED_BYTES) }
 }
 
 function sealed(key: Key, value: Uint8Array): Buffer {

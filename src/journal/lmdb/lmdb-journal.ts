@@ -17,9 +17,10 @@ import type {
   Journal,
   PositionRange,
   Row,
+  ShardSnapshot,
   Snapshot,
 } from '#journal/journal.js'
-import { unlessDamaged } from '#journal/log-damage.js'
+import { isLogDamage, unlessDamaged } from '#journal/log-damage.js'
 import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
@@ -333,15 +334,16 @@ export class LmdbJournal implements Journal {
 
   async dropOldest(segment: string): Promise<void> {
     this.#assertWritable()
+    if (this.#state.doubtful.count > 0) throw headsInDoubt(segment, this.#state.doubtful.count)
     await this.#freezes.over()
     // Numbers and heads of entities that have no rows any more are told by nothing else.
     await saveBaseHeads(this.#parts.catalog, this.#state)
     await this.#segments.dropOldest(segment)
   }
 
-  *snapshots(shard: number): Generator<Snapshot> {
+  snapshots(shard: number): Iterable<ShardSnapshot> {
     this.learn()
-    yield* this.#parts.catalog.snapshots(shard, (entity) => this.head(entity)?.version ?? 0)
+    return this.#parts.catalog.snapshots(shard, this.#state.entities)
   }
 
   snapshot(entity: EntityId, versionMax = Infinity): Snapshot | undefined {
