@@ -3,7 +3,7 @@ import { hash32 } from '#base/hash.js'
 import { applyStored, createOutcomes, decodeBase, decodeSnapshot, type PlantModel } from '#entity/index.js'
 import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
-import { type LoadHeads, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frames.js'
+import { LOADED_HEAD_BYTES, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frames.js'
 import type { EventNumbers } from './event-numbers.js'
 import { decideLoad, type LoadFacts } from './load-decision.js'
 import type { Slot } from './slot.js'
@@ -34,7 +34,7 @@ interface LoadingShard {
   readonly fold: (row: ReplayRow) => void
 }
 
-const utf8 = new TextEncoder()
+const utf8 = new TextDecoder()
 const TOLD_BY_THE_JOURNAL = (): void => undefined
 
 /**
@@ -51,8 +51,7 @@ export class Load {
   readonly #shards = new Map<number, LoadingShard>()
   /** Whose rows alone are meant; nobody's when it has no slot here. */
   #only: { readonly slot: Slot | undefined; readonly shard: number | undefined } | undefined
-  /** What the log says of each entity that is not live yet. */
-  readonly #loading = new Map<Slot, { readonly in: LoadingShard; readonly number: number }>()
+  #loadingCount = 0
   /** Everything is folded from the first row on. */
   isWhole = false
   /** What can be read is asked for: entities that damage hit are fenced, see load-decision.ts. */
@@ -86,28 +85,36 @@ export class Load {
 
   /** Entities under way. */
   get loadingCount(): number {
-    return this.#loading.size
+    return this.#loadingCount
   }
 
-  /** Asked for, perhaps once more: what is live by now stays, everything else comes from the beginning. */
+  /** Asked for, perhaps once more: what is live by now stays, everything else comes from the beginning, its head first. */
   restart(number: number, position: number, nowMs: number): void {
     this.number = number
     this.position = position
     this.requestedMs = nowMs
     this.beganMs = nowMs
     this.snapshotsMs = nowMs
-    this.#shards.clear()
     this.#only = undefined
     this.#headRows.clear()
     this.damages = []
     this.older.length = 0
   }
 
-  takeHeads({ shard, heads }: LoadHeads): void {
+  /** As LOAD_HEADS has them; answers their shard. */
+  takeHeads(bytes: Uint8Array): number {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const shard = view.getUint32(0, true)
     const into = this.#shard(shard)
-    for (const [id, number, version, term, appendNumber] of heads) {
-      const slot = this.#slotOf(id, shard)
-      if (slot === undefined || !this.#isWanted(slot)) continue
+    for (let at = 4, idEnd = 0; at < bytes.length; at = idEnd) {
+      const idStart = at + LOADED_HEAD_BYTES
+      idEnd = idStart + view.getUint32(at + 16, true)
+      const number = view.getUint32(at, true)
+      const slot = this.#slotOf(bytes.subarray(idStart, idEnd), shard)
+      if (slot === undefined || !(into.slots[number] === slot || this.#isWanted(slot))) continue
+      const version = view.getUint32(at + 4, true)
+      const term = view.getUint32(at + 8, true)
+      const appendNumber = view.getUint32(at + 12, true)
       slot.status = 'loading'
       slot.state = slot.model.initial()
       slot.outcomes = createOutcomes()
@@ -118,12 +125,12 @@ export class Load {
       slot.lostVersion = 0
       slot.term = term
       slot.appendNumber = appendNumber
+      if (into.slots[number] === undefined) this.#count(into, 1)
       into.slots[number] = slot
       into.headVersions[number] = version
-      into.loadingCount++
-      this.#loading.set(slot, { in: into, number })
       if (this.isLenient) this.#headRows.set(slot, [term, appendNumber])
     }
+    return shard
   }
 
   /**
@@ -164,20 +171,26 @@ export class Load {
   end(): void {
     const { slot } = this
     // Nothing that was sent for it was taken: it is new.
-    if (slot !== undefined && this.entityCount === 0 && this.#loading.size === 0) {
+    if (slot !== undefined && this.entityCount === 0 && this.#loadingCount === 0) {
       slot.state = slot.model.initial()
       slot.outcomes = createOutcomes()
       this.#live(slot)
     }
-    for (const [missing, { in: own, number }] of [...this.#loading]) {
-      const headVersion = own.headVersions[number] as number
-      this.#miss(missing, headVersion)
-      const [term, appendNumber] = this.#headRows.get(missing) ?? [missing.term, missing.appendNumber]
-      missing.version = headVersion
-      missing.term = term
-      missing.appendNumber = appendNumber
-      this.#complete(missing, own, number)
+    for (const own of this.#shards.values()) {
+      if (own.loadingCount > 0)
+        for (const [number, missing] of own.slots.entries()) if (missing !== undefined) this.#endOf(missing, own, number)
     }
+  }
+
+  /** Rows of it did not come. */
+  #endOf(missing: Slot, own: LoadingShard, number: number): void {
+    const headVersion = own.headVersions[number] as number
+    this.#miss(missing, headVersion)
+    const [term, appendNumber] = this.#headRows.get(missing) ?? [missing.term, missing.appendNumber]
+    missing.version = headVersion
+    missing.term = term
+    missing.appendNumber = appendNumber
+    this.#complete(missing, own, number)
   }
 
   get facts(): LoadFacts {
@@ -193,10 +206,9 @@ export class Load {
 
   /** What others have taken on, or another load has, is not touched. */
   #isWanted(slot: Slot): boolean {
-    if (this.#loading.has(slot)) return true
     if (this.slot !== undefined) return slot === this.slot && this.entityCount === 0
     const { counters, liveEntitiesMax } = this.#target
-    return slot.status === 'passive' && counters.liveEntities + this.#loading.size < liveEntitiesMax
+    return slot.status === 'passive' && counters.liveEntities + this.#loadingCount < liveEntitiesMax
   }
 
   #shard(shard: number): LoadingShard {
@@ -250,8 +262,7 @@ export class Load {
   /** It is loaded on its own. */
   #leaveOut(slot: Slot, version: number, own: LoadingShard, number: number): true {
     own.slots[number] = undefined
-    own.loadingCount--
-    this.#loading.delete(slot)
+    this.#count(own, -1)
     slot.forget()
     this.older.push({ slot, version })
     return true
@@ -259,9 +270,13 @@ export class Load {
 
   #complete(slot: Slot, own: LoadingShard, number: number): void {
     own.slots[number] = undefined
-    own.loadingCount--
-    this.#loading.delete(slot)
+    this.#count(own, -1)
     this.#live(slot)
+  }
+
+  #count(own: LoadingShard, more: 1 | -1): void {
+    own.loadingCount += more
+    this.#loadingCount += more
   }
 
   #live(slot: Slot): void {
@@ -274,12 +289,12 @@ export class Load {
   }
 
   /** Undefined for an entity of a type that this plant does not have. */
-  #slotOf(id: string, shard: number): Slot | undefined {
+  #slotOf(idBytes: Uint8Array, shard: number): Slot | undefined {
     const { slots, plant, counters } = this.#target
-    const idBytes = utf8.encode(id)
     const hash = hash32(idBytes)
     const known = slots.find(hash, new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.length), 0, idBytes.length)
     if (known !== undefined) return known
+    const id = utf8.decode(idBytes)
     const model = plant.model(id.slice(0, id.indexOf('/')))
     if (model === undefined) return undefined
     counters.knownEntities++

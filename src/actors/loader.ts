@@ -16,7 +16,6 @@ import {
   LOAD_SNAPSHOTS,
   type LoadBegin,
   type LoadFailure,
-  type LoadHeads,
   type LoadRequest,
 } from '#serving/serving-frames.js'
 import { Load, type LoadTarget } from './load.js'
@@ -227,11 +226,8 @@ export class Loader {
         load.snapshotsMs = nowMs
         this.#begin(unpack<LoadBegin>(message.bytes))
         return
-      case LOAD_HEADS: {
-        const heads = unpack<LoadHeads>(message.bytes)
-        load.takeHeads(heads)
-        return this.#options.onHeads(heads.shard)
-      }
+      case LOAD_HEADS:
+        return this.#options.onHeads(load.takeHeads(message.bytes))
       case LOAD_SNAPSHOTS:
         load.snapshotsMs = nowMs
         if (load.takeSnapshots(message.bytes)) return this.#askForOlder(load)

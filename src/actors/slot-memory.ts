@@ -12,9 +12,15 @@ export class SlotMemory {
   /** Replaced when it grows. */
   numbers = new Float64Array(1024 * ROW_NUMBERS)
   /** Over ids and sources. Replaced when they grow. */
-  bytes: DataView = new DataView(new ArrayBuffer(1 << 16))
+  bytes: DataView
+  /** The same. */
+  #octets = new Uint8Array(1 << 16)
   #rowsEnd = 0
   #bytesEnd = 0
+
+  constructor() {
+    this.bytes = new DataView(this.#octets.buffer)
+  }
 
   /** Index of a new row in `numbers`. */
   addRow(): number {
@@ -32,8 +38,9 @@ export class SlotMemory {
   add(own: Uint8Array): number {
     const at = this.#bytesEnd
     if (at + own.length > this.bytes.byteLength) {
-      const grown = new Uint8Array(this.bytes.byteLength * 2)
-      grown.set(new Uint8Array(this.bytes.buffer))
+      const grown = new Uint8Array(this.#octets.length * 2)
+      grown.set(this.#octets)
+      this.#octets = grown
       this.bytes = new DataView(grown.buffer)
     }
     this.replace(at, own)
@@ -43,6 +50,10 @@ export class SlotMemory {
 
   /** Over one that was added and is at least as long. */
   replace(at: number, own: Uint8Array): void {
-    new Uint8Array(this.bytes.buffer).set(own, at)
+    for (let index = 0; index < own.length; index++) this.#octets[at + index] = own[index] as number
+  }
+
+  at(start: number, length: number): Uint8Array {
+    return this.#octets.subarray(start, start + length)
   }
 }

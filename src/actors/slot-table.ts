@@ -38,7 +38,7 @@ export class SlotTable {
     }
   }
 
-  /** A passive slot for an id that has none yet. `idBytes` is the table's to keep. */
+  /** A passive slot for an id that has none yet. */
   add(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel): Slot {
     const slot = new Slot(id, idBytes, hash, shard, model, this.#memory)
     this.#slots.push(slot)
@@ -59,9 +59,12 @@ export class SlotTable {
   }
 
   #grow(): void {
-    this.#table = new Int32Array(this.#table.length * 2)
-    this.#mask = this.#table.length / 2 - 1
-    for (const [index, slot] of this.#slots.entries()) this.#place(slot.hash, index + 1)
+    const former = this.#table
+    this.#table = new Int32Array(former.length * 2)
+    this.#mask = former.length - 1
+    // The newest slot has no place yet; the others' hashes are read where they lie side by side.
+    for (let at = 0; at < former.length; at += 2) if (former[at + 1] !== 0) this.#place(former[at] as number, former[at + 1] as number)
+    this.#place((this.#slots.at(-1) as Slot).hash, this.#slots.length)
   }
 }
 

@@ -42,7 +42,6 @@ export class Slot {
   /** Loaded for commands that have not been executed yet: it stays live until the first of them is. */
   isAwaited = false
   readonly id: string
-  readonly idBytes: Uint8Array
   /** In the list of the passivation sweep. */
   isWatched = false
   #sourceRoom = 0
@@ -54,7 +53,6 @@ export class Slot {
   /** Made by SlotTable. */
   constructor(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel, memory: SlotMemory) {
     this.id = id
-    this.idBytes = idBytes
     this.hash = hash
     this.shard = shard
     this.model = model
@@ -88,6 +86,11 @@ export class Slot {
   }
   set lastUsedMs(nowMs: number) {
     this.#memory.numbers[this.#row + USED_MS] = nowMs
+  }
+
+  /** Over memory that may be another one later. */
+  get idBytes(): Uint8Array {
+    return this.#memory.at(this.idAt, this.idLength)
   }
 
   /** Whether the bytes in `view` are `sourceText`: for most commands to most entities, which have one source. */

@@ -3,6 +3,7 @@ import type { EntityId } from '#base/ids.js'
 import { pack } from '#base/pack.js'
 import type { Producer } from '#bus/index.js'
 import type { EntityHead, Journal, Snapshot } from '#journal/journal.js'
+import { utf8Bytes, writeUtf8 } from '#schema/utf8.js'
 import { type LoadSource, ReadableParts } from './load-source.js'
 import {
   LOAD_BEGIN,
@@ -13,10 +14,10 @@ import {
   LOAD_HEADS,
   LOAD_ONLY,
   LOAD_SNAPSHOTS,
+  LOADED_HEAD_BYTES,
   LOADED_SNAPSHOT_BYTES,
   type LoadBegin,
   type LoadFailure,
-  type LoadHeads,
   type LoadRequest,
   PIECE_FRAME,
   PIECE_HEADER_BYTES,
@@ -274,11 +275,20 @@ function beginMessage(eventTypes: LoadBegin['eventTypes']): Message {
 }
 
 function headsMessage(shard: number, heads: readonly EntityHead[]): Message {
-  const message: LoadHeads = {
-    shard,
-    heads: heads.map(({ entity, number, version, term, appendNumber }) => [entity, number, version, term, appendNumber]),
+  const lengths = heads.map(({ entity }) => utf8Bytes(entity))
+  const bytes = new Uint8Array(4 + lengths.reduce((sum, length) => sum + LOADED_HEAD_BYTES + length, 0))
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, shard, true)
+  let at = 4
+  for (const [index, { entity, number, version, term, appendNumber }] of heads.entries()) {
+    view.setUint32(at, number, true)
+    view.setUint32(at + 4, version, true)
+    view.setUint32(at + 8, term, true)
+    view.setUint32(at + 12, appendNumber, true)
+    view.setUint32(at + 16, lengths[index] as number, true)
+    at = writeUtf8(entity, bytes, at + LOADED_HEAD_BYTES)
   }
-  return { kind: LOAD_HEADS, bytes: pack(message) }
+  return { kind: LOAD_HEADS, bytes }
 }
 
 /** Puts snapshots into messages, each with its length in front. */

@@ -37,8 +37,12 @@ export const PIECE_HEADER_BYTES = 20
 
 /** msgpack LoadBegin. */
 export const LOAD_BEGIN = 1
-/** msgpack LoadHeads. */
+/**
+ * u32 shard, then for each of some of its entities u32 number in the shard, u32 version, u32 writer term and u32 append number of the newest row, u32 idBytes, id
+ * (UTF-8).
+ */
 export const LOAD_HEADS = 2
+export const LOADED_HEAD_BYTES = 20
 /**
  * Snapshots, one behind the other: u32 bytes of what follows, u32 version, u32 writer term, u32 append number, u32 shard, u32 number of the entity in it, which
  * its heads have told, then the state.
@@ -91,10 +95,4 @@ export interface EventTypeFacts {
   readonly entity: string
   readonly event: string
   readonly fields: readonly unknown[]
-}
-
-/** Entities of one shard: id, number within the shard, and version, writer term and append number of the newest row. */
-export interface LoadHeads {
-  readonly shard: number
-  readonly heads: readonly (readonly [id: string, number: number, version: number, term: number, appendNumber: number])[]
 }

@@ -20,7 +20,7 @@ import type {
   ShardSnapshot,
   Snapshot,
 } from '#journal/journal.js'
-import { isLogDamage, unlessDamaged } from '#journal/log-damage.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
@@ -334,7 +334,6 @@ export class LmdbJournal implements Journal {
 
   async dropOldest(segment: string): Promise<void> {
     this.#assertWritable()
-    if (this.#state.doubtful.count > 0) throw headsInDoubt(segment, this.#state.doubtful.count)
     await this.#freezes.over()
     // Numbers and heads of entities that have no rows any more are told by nothing else.
     await saveBaseHeads(this.#parts.catalog, this.#state)
