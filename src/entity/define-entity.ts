@@ -2,6 +2,16 @@ import { MillraceError, messageOf } from '#base/errors.js'
 import { type DataOf, type DeepReadonly, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
+import {
+  type InState,
+  type MachineDefinition,
+  type MachineReturns,
+  type OnlySynchronousStates,
+  type StatesOf,
+  type TransitionFields,
+  withoutStates,
+} from './state-machine.js'
+import { wrongInitialOfStates, wrongStates } from './state-machine-check.js'
 import { isRecord, type Wrong, wrongFields, wrongUpcasts } from './upcast-check.js'
 import type { FormerFields, UpcastsOf } from './upcasts.js'
 
@@ -25,6 +35,14 @@ type OnlySynchronous<D, C> = {
     : 'there is no command of this name'
 }
 
+/** A type has `decide` or `states`. */
+type OneOfBoth<P extends string> = [P] extends [never]
+  ? { readonly decide: unknown; readonly start?: never; readonly renamedStates?: never; readonly applyTransition?: never }
+  : { readonly decide?: never }
+
+/** A definition whose states have become handlers. */
+type WholeDefinition = Pick<AnyEntity, 'name' | 'events' | 'commands' | 'initial' | 'decide' | 'apply' | 'upcast' | 'adoptState'>
+
 /** A method, so that its parameter may be declared as what the old state was. */
 type FromOld<S> = { from(old: unknown): S }['from']
 
@@ -39,37 +57,55 @@ type SynchronousReturn<R> = Extract<R, PromiseLike<unknown>> extends never ? unk
  * Defines an entity type. `decide` answers a command by emitting events, replying or refusing; it sees the state before the command and
  * changes nothing. `apply` changes the state in place, depends on state and event alone and returns nothing; it owns both. Every command
  * has a `decide`, every event an `apply`, and neither may be async. Throws ERR_ENTITY_DEFINITION with the path of what is wrong.
+ *
+ * With `states` the type is a state machine: their receivers stand in place of `decide`, and each transition is an event `Transitioned`, which names the states
+ * and is applied by itself: `state.state` is the name of the current one.
  */
 export function defineEntity<
   const N extends string,
   E extends FieldsByName,
   C extends FieldsByName,
   S extends object,
-  D extends Handlers<E, C, NoInfer<S>>,
+  D extends Handlers<E, C, NoInfer<S>> = Handlers<E, C, NoInfer<S>>,
   const U extends FormerFields = {},
->(definition: {
-  /** Lower-case letters, digits and dashes: the part of entity ids before the slash. */
-  readonly name: N
-  readonly events: E
-  readonly commands: C
-  /** A new state each time: plain data, see encodeCanonical. */
-  readonly initial: () => S
-  readonly decide: D & OnlySynchronous<D, C>
-  readonly apply: { readonly [K in keyof E]: (state: NoInfer<S>, event: DataOf<E[K]>) => undefined | void }
-  readonly snapshotEvery?: number
-  readonly class?: EntityClass
-  /**
-   * By event the shapes that it was stored in before, the oldest first, each with the pure function that makes it the next one, the last the event as it is:
-   * `{ Sampled: [{ from: { temp: f64('°F') }, to: (old) => ({ temperature: (old.temp - 32) / 1.8 }) }] }`. `event` is the name it had then.
-   */
-  readonly upcast?: UpcastsOf<U, E>
-  /** Events that the type had once: what is stored of them stays, counts as versions and changes no state. */
-  readonly dropped?: readonly string[]
-  /** Raise it when `apply` makes something else of the same events: then all snapshots are made anew from the log. From 1. */
-  readonly stateVersion?: number
-  /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
-  readonly upcastState?: FromOld<NoInfer<S>>
-}): Entity<N, E, C, S, Returns<D>> {
+  const P extends string = never,
+  M = {},
+>(
+  definition: {
+    /** Lower-case letters, digits and dashes: the part of entity ids before the slash. */
+    readonly name: N
+    readonly events: E
+    readonly commands: C
+    /** A new state each time: plain data, see encodeCanonical. */
+    readonly initial: () => S
+    readonly decide?: D & OnlySynchronous<D, C>
+    /** By name; they may have parents. A command that no receiver takes is refused with UNHANDLED. */
+    readonly states?: StatesOf<E, C, NoInfer<S>, P> & M & OnlySynchronousStates<M>
+    /** The state that the first command starts the machine in, and enters it; the first of `states` unless told. */
+    readonly start?: NoInfer<P>
+    /** States that the machine had once, each with the one that it is now: `{ Ajar: 'Open' }`. */
+    readonly renamedStates?: { readonly [former: string]: NoInfer<P> }
+    /** What else a transition does to the state of a type with `states`, which has the new name then. */
+    readonly applyTransition?: (
+      state: InState<NoInfer<S>, NoInfer<P>>,
+      transition: DataOf<TransitionFields<NoInfer<P>>['Transitioned']>,
+    ) => undefined | void
+    readonly apply: { readonly [K in keyof E]: (state: NoInfer<S>, event: DataOf<E[K]>) => undefined | void }
+    readonly snapshotEvery?: number
+    readonly class?: EntityClass
+    /**
+     * By event the shapes that it was stored in before, the oldest first, each with the pure function that makes it the next one, the last the event as it is:
+     * `{ Sampled: [{ from: { temp: f64('°F') }, to: (old) => ({ temperature: (old.temp - 32) / 1.8 }) }] }`. `event` is the name it had then.
+     */
+    readonly upcast?: UpcastsOf<U, E>
+    /** Events that the type had once: what is stored of them stays, counts as versions and changes no state. */
+    readonly dropped?: readonly string[]
+    /** Raise it when `apply` makes something else of the same events: then all snapshots are made anew from the log. From 1. */
+    readonly stateVersion?: number
+    /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
+    readonly upcastState?: FromOld<NoInfer<S>>
+  } & OneOfBoth<P>,
+): [P] extends [never] ? Entity<N, E, C, S, Returns<D>> : Entity<N, E & TransitionFields<P>, C, InState<S, P>, MachineReturns<M, C>> {
   const wrong = whatIsWrong(definition)
   if (wrong !== undefined) {
     throw new MillraceError('ERR_ENTITY_DEFINITION', {
@@ -79,7 +115,10 @@ export function defineEntity<
       next: wrong.what,
     })
   }
-  const { name, events, commands, initial, decide, apply } = definition
+  const whole = (
+    definition.states === undefined ? definition : withoutStates(definition as unknown as MachineDefinition)
+  ) as WholeDefinition
+  const { name, events, commands, initial, decide, apply } = whole
   const makers = (kind: 'event' | 'command', names: object) =>
     Object.freeze(Object.fromEntries(Object.keys(names).map((one) => [one, (data: object) => ({ [kind]: one, data })])))
   return Object.freeze({
@@ -91,13 +130,14 @@ export function defineEntity<
     apply,
     snapshotEvery: definition.snapshotEvery ?? SNAPSHOT_EVERY_DEFAULT,
     class: definition.class ?? 'normal',
-    upcast: Object.freeze({ ...definition.upcast }),
+    upcast: Object.freeze({ ...whole.upcast }),
     dropped: Object.freeze([...(definition.dropped ?? [])]),
     stateVersion: definition.stateVersion ?? 1,
     upcastState: definition.upcastState,
+    adoptState: whole.adoptState,
     event: makers('event', events),
     command: makers('command', commands),
-  }) as unknown as Entity<N, E, C, S, Returns<D>>
+  }) as never
 }
 
 /** Whether a value of unknown origin is what defineEntity returned, also by another copy of this package. */
@@ -121,14 +161,15 @@ function whatIsWrong(definition: object): Wrong | undefined {
   if (typeof given.name !== 'string' || !isTypeName(given.name)) {
     return { path: 'name', what: 'use at most 64 lower-case letters, digits and dashes, a letter first' }
   }
+  const isMachine = given.states !== undefined
   return (
     wrongFieldsByName('events', given.events) ??
     wrongFieldsByName('commands', given.commands) ??
-    wrongHandlers('decide', given.decide, 'command', given.commands as object) ??
+    (isMachine ? wrongStates(given) : wrongHandlers('decide', given.decide, 'command', given.commands as object)) ??
     wrongHandlers('apply', given.apply, 'event', given.events as object) ??
     wrongUpcasts(given) ??
     wrongOptions(given) ??
-    wrongInitial(given.initial)
+    wrongInitial(given.initial, isMachine)
   )
 }
 
@@ -170,13 +211,20 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
     return { path: 'upcastState', what: 'give a function from an old state to a new one' }
   if (given.class !== undefined && given.class !== 'critical' && given.class !== 'normal')
     return { path: 'class', what: "use 'critical' or 'normal'" }
-  const known = ['name', 'events', 'commands', 'initial', 'decide', 'apply', 'snapshotEvery', 'class']
+  const known = [
+    'name',
+    'events',
+    'commands',
+    'initial',
+    ...(given.states === undefined ? ['decide'] : ['states', 'start', 'renamedStates', 'applyTransition']),
+  ]
+  known.push('apply', 'snapshotEvery', 'class')
   known.push('upcast', 'dropped', 'stateVersion', 'upcastState')
   const extra = Object.keys(given).find((key) => !known.includes(key))
   return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
 }
 
-function wrongInitial(initial: unknown): Wrong | undefined {
+function wrongInitial(initial: unknown, isMachine: boolean): Wrong | undefined {
   if (typeof initial !== 'function') return { path: 'initial', what: 'give a function that returns a new state' }
   let state: unknown
   try {
@@ -191,5 +239,5 @@ function wrongInitial(initial: unknown): Wrong | undefined {
   } catch (error) {
     return { path: 'initial', what: messageOf(error) }
   }
-  return undefined
+  return isMachine ? wrongInitialOfStates(state) : undefined
 }

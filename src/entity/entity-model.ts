@@ -27,6 +27,7 @@ export class EntityModel {
   /** SHA-256 over the names and kinds of what is in the first state, and `stateVersion`: what a base snapshot must share, its rows being gone. */
   readonly shapeHash: Uint8Array
   readonly upcastState: ((old: unknown) => unknown) | undefined
+  readonly adoptState: ((state: unknown) => void) | undefined
   readonly #initial: () => unknown
   readonly #eventCodecs: readonly Codec[]
   readonly #commandCodecs: readonly Codec[]
@@ -48,6 +49,7 @@ export class EntityModel {
     this.foldHash = new Uint8Array(sha256(encodeCanonical([told, first, stateVersion])))
     this.shapeHash = new Uint8Array(sha256(encodeCanonical([shapeOf(first), stateVersion])))
     this.upcastState = entity.upcastState
+    this.adoptState = entity.adoptState as ((state: unknown) => void) | undefined
     this.#initial = entity.initial
     this.#eventCodecs = this.schema.events.map(({ fields }) => createCodec(fields))
     this.#commandCodecs = this.schema.commands.map(({ fields }) => createCodec(fields))

@@ -27,6 +27,8 @@ export interface Entity<N extends string, E extends FieldsByName, C extends Fiel
   /** Told apart by snapshots. */
   readonly stateVersion: number
   readonly upcastState: ((old: unknown) => unknown) | undefined
+  /** Of a type with `states`: gives the state of a base snapshot the name that its machine's state has now, in place. Throws naming a state that is no more. */
+  readonly adoptState: ((state: never) => void) | undefined
   /** Makes events as data: `Press.event.AlarmRaised({ code: 'OVERHEAT', value: 95 })`. */
   readonly event: { readonly [K in keyof E & string]: (data: InputOf<E[K]>) => EntityEvent<K, InputOf<E[K]>> }
   /** Makes commands as data: `Press.command.sample({ temperature: 95, force: 3 })`. */
@@ -47,6 +49,7 @@ export interface AnyEntity {
   readonly dropped?: readonly string[]
   readonly stateVersion?: number
   readonly upcastState?: ((old: unknown) => unknown) | undefined
+  readonly adoptState?: ((state: never) => void) | undefined
 }
 
 export interface EntityEvent<K extends string = string, T = object> {

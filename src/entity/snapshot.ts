@@ -57,7 +57,18 @@ export function decodeSnapshot(model: EntityModel, bytes: Uint8Array): DecodedSn
  */
 export function decodeBase(model: EntityModel, bytes: Uint8Array): DecodedSnapshot {
   const snapshot = readSnapshot(bytes)
-  if (snapshot.kind !== 'ok' || isSame(snapshot.shapeHash, model.shapeHash)) return snapshot
+  if (snapshot.kind !== 'ok') return snapshot
+  const present = isSame(snapshot.shapeHash, model.shapeHash) ? snapshot : upcastBase(model, snapshot)
+  if (present.kind !== 'ok' || model.adoptState === undefined) return present
+  try {
+    model.adoptState(present.state)
+    return present
+  } catch (error) {
+    return { kind: 'mismatch', reason: `the states of ${model.name} are others since, ${messageOf(error)}` }
+  }
+}
+
+function upcastBase(model: EntityModel, snapshot: OkSnapshot): DecodedSnapshot {
   if (model.upcastState === undefined) return { kind: 'mismatch', reason: `the state of ${model.name} has another shape since` }
   try {
     const state = model.upcastState(snapshot.state)
@@ -69,9 +80,9 @@ export function decodeBase(model: EntityModel, bytes: Uint8Array): DecodedSnapsh
   }
 }
 
-type ReadSnapshot =
-  | (Extract<DecodedSnapshot, { kind: 'ok' }> & { readonly foldHash: Uint8Array; readonly shapeHash: Uint8Array })
-  | Exclude<DecodedSnapshot, { kind: 'ok' }>
+type OkSnapshot = Extract<DecodedSnapshot, { kind: 'ok' }>
+
+type ReadSnapshot = (OkSnapshot & { readonly foldHash: Uint8Array; readonly shapeHash: Uint8Array }) | Exclude<DecodedSnapshot, OkSnapshot>
 
 function readSnapshot(bytes: Uint8Array): ReadSnapshot {
   if (bytes[0] !== HEADER[0] || bytes[1] !== HEADER[1]) return { kind: 'damaged', reason: 'it does not begin like a snapshot' }

@@ -1,5 +1,5 @@
 import { MillraceError } from '#base/errors.js'
-import { type EntitySchema, fieldsKey, readingOf, whyNotReadable } from '#schema/index.js'
+import { type EntitySchema, fieldsKey, readingOf, TRANSITIONED, whyNotReadable } from '#schema/index.js'
 import { FENCED_EVENT } from './fenced-block.js'
 import type { EventType, Journal } from './journal.js'
 
@@ -39,6 +39,16 @@ function unreadable(schema: EntitySchema, type: EventType, stored: readonly Even
       action: 'operator',
       values: { type: name, field, how, storedAs: type.number, declaredAs: known.number },
       next: 'start the version of the plant that wrote them, or declare how they are turned back under upcast',
+    })
+  }
+  const namesOf = (fields: EventType['fields']) => fields.find(({ name: one }) => one === field)?.oneOf ?? []
+  const lost = type.event === TRANSITIONED ? namesOf(type.fields).find((one) => !namesOf(present.fields).includes(one)) : undefined
+  if (lost !== undefined) {
+    return new MillraceError('ERR_SCHEMA_CHANGED', {
+      fact: 'the log has transitions of a state that the entity type has no more',
+      action: 'operator',
+      values: { type: name, state: lost },
+      next: `say which of its states that is now: renamedStates: { ${lost}: '…' }, or bring the state back`,
     })
   }
   return new MillraceError('ERR_SCHEMA_CHANGED', {

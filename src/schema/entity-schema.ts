@@ -30,6 +30,9 @@ export interface CommandSchema {
   readonly fields: readonly FieldSchema[]
 }
 
+/** The event that each transition of an entity type with states is: labels `from` and `to`, whose values are the names of the states. */
+export const TRANSITIONED = 'Transitioned'
+
 type SchemaPart = EntitySchema | EventSchema | CommandSchema | readonly FieldSchema[]
 
 /** The same text exactly for equal fields in the same order, whatever process they come from. */
