@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { featuresProject } from './features/project.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Tests of whole processes, which wait for what these do. On a busy machine that takes long: what they say must come about, not be soon. */
-const WHOLE = ['apps', 'bench', 'faults', 'packaging', 'processes'].map((folder) => `test/${folder}/**/*.test.ts`)
+const WHOLE = ['apps', 'bench', 'faults', 'features', 'packaging', 'processes'].map((folder) => `test/${folder}/**/*.test.ts`)
 
 /** A soak takes as long as it takes. */
 const patienceMs = process.env['MILLRACE_SOAK'] === '1' ? 0 : 600_000
@@ -31,6 +32,7 @@ export default defineConfig({
           expect: { poll: { timeout: 60_000 } },
         },
       },
+      featuresProject({ include: ['test/features/*.feature'], patienceMs }),
     ],
   },
 })

@@ -52,37 +52,6 @@ async function countFor(clients: CountingClients, events: number): Promise<void>
   await until(`${events} more events are durable`, () => clients.acked > target)
 }
 
-describe('the commands of a plant, captured from its first one on while a worker and the gateway are killed', () => {
-  test('lead to the state of that plant when they are replayed', async () => {
-    const { ready } = await plant()
-    const first = await startTap('commands-g0-w0', '--lease', '20000')
-    const second = await startTap('commands-g0-w1', '--lease', '20000')
-    const clients = await CountingClients.open(folder, 12)
-    await countFor(clients, 300)
-    const pidOf = (name: string) => ready.processes.find(({ role, slot }) => `${role}/${slot}` === name)?.pid as number
-    process.kill(pidOf('worker/0'), 'SIGKILL')
-    await countFor(clients, 300)
-    process.kill(pidOf('gateway/0'), 'SIGKILL')
-    await countFor(clients, 300)
-    clients.stop()
-    await until('all are settled', () => clients.isSettled)
-    await clients.close()
-    const summaries = [await endTap(first.tap), await endTap(second.tap)]
-
-    const replay = await run(folder, ['bus', 'replay', first.path, second.path, '--compare', '--json'])
-
-    const frames = summaries.reduce((sum, summary) => sum + (summary['frames'] as number), 0)
-    expect(summaries).toMatchObject([{ gaps: 0, endedBy: 'signal' }, { gaps: 0 }])
-    expect(replay.json).toMatchObject({ equal: true, gaps: 0, truncated: [], commands: frames })
-    expect(replay.code).toBe(0)
-    expect(replay.json['stateHash']).toBe(replay.json['log'])
-    expect(replay.json['rows']).toBeGreaterThan(900)
-    // Without what one of the workers did it is another state.
-    const half = await run(folder, ['bus', 'replay', first.path, '--compare', '--json'])
-    expect(half).toMatchObject({ code: 1, json: { equal: false } })
-  })
-})
-
 describe('the channels of a running plant', () => {
   test('are shown with what goes through them and who waits at their ends', async () => {
     await plant(1)

@@ -182,27 +182,6 @@ describe('a plant that is stopped', () => {
     },
   )
 
-  test('by kill -9 of its supervisor is gone as well, and the next one has all that was acknowledged', async () => {
-    const { up } = await startPlant(folder)
-    const clients = await CountingClients.open(folder, 20)
-    await until('commands are acknowledged', () => clients.acked > 1000)
-
-    up.kill('SIGKILL')
-    expect(await up.ended).toBe('SIGKILL')
-    await until('every process is gone', () => folder.processes().length === 0)
-    const { up: next } = await startPlant(folder)
-    const ackedBefore = clients.acked
-    await until('the same clients go on', () => clients.acked > ackedBefore + 1000)
-    clients.stop()
-    await until('everything is acknowledged', () => clients.isSettled)
-    await clients.close()
-    const verdict = await clients.check(folder)
-    next.kill('SIGTERM')
-
-    expect(verdict).toMatchObject({ ...clean, durable: verdict.sent, acked: verdict.sent })
-    expect(await next.ended).toBe(0)
-  })
-
   test('by force ends at once', async () => {
     const unlimited = {
       MILLRACE_STOP__DRAIN_MS: '9min',

@@ -1,0 +1,18 @@
+Feature: An operator reads the report of a drill
+  A drill breaks a plant on purpose while machines report to it, and says afterwards what that came to.
+
+  @inline @processes
+  Scenario: A drill that finds nothing wrong, and one in which a report is lost on purpose
+    When a drill kills the worker and the journal
+    Then the drill succeeds
+    And its report says that nothing acknowledged is missing
+    And its report has a line for each of the 2 recoveries
+    And its report calls the health of the plant as good as the recovery times are
+    And its page for the browser says that nothing is wrong
+    When the next drill has a network that loses a report and acknowledges it
+    Then the drill fails
+    And its report says that "1 acknowledged command missing from the log"
+    And its report names the machine whose report is lost, and its time
+    And its report calls the health of the plant POOR
+    And its report says that the health is worse than the last time
+    And its page for the browser says that "1 acknowledged command missing from the log"

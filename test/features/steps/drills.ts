@@ -1,0 +1,95 @@
+import { Then, When } from 'quickpickle'
+import { expect } from 'vitest'
+import type { Sabotage } from '#drills/sabotage.js'
+import type { Seat } from '#processes/process-role.js'
+import { type Health, HEALTH_LIMITS } from '#recovery/health.js'
+import { Drills, type ReadDrill } from '../drills.js'
+import type { OperatorWorld } from '../operator-world.js'
+
+const NOTHING_WRONG = /<p class="verdict good">Nothing that was acknowledged is missing/
+/** Times are shown in whole milliseconds from a hundred on. */
+const ROUNDING_MS = 0.5
+
+/** What the scenario's operator has at hand. */
+interface DrillingWorld extends OperatorWorld {
+  drills?: Drills
+  killed?: readonly Seat[]
+  drill?: ReadDrill
+}
+
+When('a drill kills the {seats}', async (world: DrillingWorld, seats: readonly Seat[]) => {
+  world.killed = seats
+  await drill(world)
+})
+
+When('the next drill has a network that {sabotage}', (world: DrillingWorld, sabotage: Sabotage) => drill(world, sabotage))
+
+Then('the drill succeeds', (world: DrillingWorld) => expect(read(world).code, read(world).text).toBe(0))
+
+Then('the drill fails', (world: DrillingWorld) => expect(read(world).code, read(world).text).toBe(1))
+
+Then('its report says that nothing acknowledged is missing', (world: DrillingWorld) =>
+  expect(read(world).text).toMatch(/^clean: nothing acknowledged is missing/m),
+)
+
+Then('its report says that {string}', (world: DrillingWorld, wrong: string) =>
+  expect(read(world).text.split('\n')).toContain(`WRONG: ${wrong}`),
+)
+
+Then('its report names the machine whose report is lost, and its time', (world: DrillingWorld) =>
+  expect(read(world).text).toMatch(/^ {2}lost [a-z]+\/\S+ at \d{16}$/m),
+)
+
+Then('its report has a line for each of the {int} recoveries', (world: DrillingWorld, recoveries: number) => {
+  const lines = read(world).text.match(/^(worker|journal)\/\d+ +SIGKILL +1 +[\d.]+ ms/gm)
+  expect(lines, read(world).text).toHaveLength(recoveries)
+})
+
+Then('its report calls the health of the plant {health}', (world: DrillingWorld, health: Health) =>
+  expect(healthIn(read(world).text)).toBe(health),
+)
+
+/** Where many others use the machine no plant recovers fast: what the report says must be true of its own numbers. */
+Then('its report calls the health of the plant as good as the recovery times are', (world: DrillingWorld) => {
+  const { text } = read(world)
+  const p99 = Number(/^recovery time over all: .*p99 ([\d.]+) ms/m.exec(text)?.[1])
+  expect([p99 - ROUNDING_MS, p99 + ROUNDING_MS].map(healthAt), text).toContain(healthIn(text))
+})
+
+Then('its report says that the health is worse than the last time', (world: DrillingWorld) =>
+  expect(read(world).text).toMatch(/^against the last run of kill [^\n]*:$[^]*^ {2}worse +health +\w+ → POOR$/m),
+)
+
+Then('its page for the browser says that nothing is wrong', (world: DrillingWorld) => {
+  expect(read(world).page).toMatch(/^<!doctype html>/)
+  expect(read(world).page).toMatch(NOTHING_WRONG)
+})
+
+Then('its page for the browser says that {string}', (world: DrillingWorld, wrong: string) => {
+  expect(read(world).page).not.toMatch(NOTHING_WRONG)
+  expect(read(world).page).toContain(`<li>${wrong}</li>`)
+})
+
+function healthIn(text: string): string | undefined {
+  return /^health: (\w+)$/m.exec(text)?.[1]
+}
+
+/** Of a plant in which processes were replaced in such times. */
+function healthAt(p99Ms: number): Health {
+  return HEALTH_LIMITS.find(({ replacedMs }) => p99Ms < replacedMs)?.health ?? 'POOR'
+}
+
+async function drill(world: DrillingWorld, sabotage?: Sabotage): Promise<void> {
+  if (world.drills === undefined) {
+    const drills = new Drills(world.isOfProcesses)
+    world.onEnd(() => drills.remove())
+    world.drills = drills
+  }
+  const killed = (world.killed ?? []).map(({ role }) => role)
+  world.drill = await world.drills.run(killed, sabotage)
+}
+
+function read({ drill: last }: DrillingWorld): ReadDrill {
+  if (last === undefined) throw new Error('the scenario has not run a drill yet')
+  return last
+}
