@@ -20,12 +20,16 @@ export async function showFenced(dataDirectory: string, output: Output): Promise
   if (fenced.length === 0 && silent.length === 0) output.line('No entity is fenced.')
   if (fenced.length > 0) {
     output.table(
-      [{ title: 'entity' }, { title: 'worker' }, { title: 'gone up to version', align: 'right' }],
-      fenced.map(({ entity, worker, version }) => [entity, `worker/${worker}`, version]),
+      [{ title: 'entity' }, { title: 'worker' }, { title: 'up to version', align: 'right' }, { title: 'refuses with' }],
+      fenced.map(({ entity, worker, version, code }) => [entity, `worker/${worker}`, version, code]),
     )
-    output.line(
-      'They take no commands. Stop the plant, then `millrace log verify` shows the damage, and `millrace log repair` gives up what is gone.',
-    )
+    output.line('They take no commands; all others work.')
+    if (fenced.some(({ code }) => code === 'ROWS_FENCED'))
+      output.line('ROWS_FENCED: stop the plant; `millrace log verify` shows the damage, and `millrace log repair` gives up what is gone.')
+    if (fenced.some(({ code }) => code === 'APPLY_FAILED'))
+      output.line(
+        'APPLY_FAILED: the code cannot apply an event that is stored; `millrace get` on the entity says why. Mend it and start again.',
+      )
   }
   for (const slot of silent) output.line(`worker/${slot} does not answer; what it has fenced is not known.`)
 }

@@ -75,7 +75,7 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
   for (const line of status.processes.flatMap(remarksOn)) output.line(line)
   if (status.fencedEntities > 0) {
     output.line()
-    output.line(`${status.fencedEntities} of the entities take no commands, since rows of them are damaged: millrace status --fenced`)
+    output.line(`${status.fencedEntities} of the entities take no commands, since they cannot be rebuilt: millrace status --fenced`)
   }
   if (status.recoveries.length === 0) return
   output.line()

@@ -17,11 +17,11 @@ import {
   writeAppendNumbers,
   writeRowHeader,
 } from '#journal/append-frame.js'
-import { rowsFenced } from '#journal/fenced-block.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import { APPEND_FRAME } from '#serving/serving-frames.js'
 import { ByteStrings } from './byte-strings.js'
 import type { EventNumbers } from './event-numbers.js'
+import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
 import type { Slot } from './slot.js'
 import type { WorkerCounters } from './worker-counters.js'
@@ -121,6 +121,8 @@ export class Executor {
     entry.request = command.request
     entry.doorTerm = command.doorTerm
     if (sourceBytes > 0 && this.#isDuplicate(slot, source, command, entry)) return 'done'
+    const fence = slot.lostVersion === 0 ? undefined : fenceOf(slot)
+    if (fence?.isStored === false) return this.#refuseUnstored(slot, entry, fence)
 
     const accepted = command.acceptedMicros
     const atMicros = command.atMicros
@@ -147,7 +149,8 @@ export class Executor {
     header.sourceBytes = sourceBytes
     header.flags = at < slot.latestAt ? FLAG_LATE : 0
 
-    const executed = this.#decideAndAppend(slot, command, entry)
+    const executed =
+      fence === undefined ? this.#decideAndAppend(slot, command, entry) : this.#fault(slot, command, fence.code, fence.error.message)
     if (executed === 'done') this.#finish(slot, source, command, entry)
     return executed
   }
@@ -216,7 +219,6 @@ export class Executor {
   }
 
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
-    if (slot.lostVersion > 0) return this.#fault(slot, command, 'ROWS_FENCED', rowsFenced(slot.id, slot.lostVersion).message)
     if (entry.parked !== undefined) return this.#fault(slot, command, 'PARKED', entry.parked)
     if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
@@ -236,13 +238,11 @@ export class Executor {
    * are too small: a command that can be neither done nor refused would stop its channel for ever.
    */
   #fault(slot: Slot, command: CommandReader, code: string, message: string): Executed {
-    const long = pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
-    const short = pack([code, undefined, true])
-    let appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, long.length <= this.#outcomeBytesMax ? long : short, undefined)
+    let appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, this.#faultOutcome(code, message), undefined)
     if (appended !== 'too-large') return appended
     this.#header.correlationBytes = 0
     this.#header.causationBytes = 0
-    appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, short, undefined)
+    appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, shortFault(code), undefined)
     if (appended !== 'too-large') return appended
     throw new MillraceError('ERR_CHANNEL_TOO_SMALL', {
       fact: 'the appends channel cannot carry the refusal of a command',
@@ -250,6 +250,23 @@ export class Executor {
       values: { channel: this.#journal.appends.name, frameBytesMax: this.#journal.appends.frameBytesMax },
       next: 'raise bus.capacityBytes',
     })
+  }
+
+  #faultOutcome(code: string, message: string): Uint8Array {
+    const long = pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
+    return long.length <= this.#outcomeBytesMax ? long : shortFault(code)
+  }
+
+  /** As a fault, and nothing is remembered of the command. */
+  #refuseUnstored({ waitPosition, version }: Slot, entry: InFlight, { code, error }: Fence): Executed {
+    this.#counters.commands++
+    this.#counters.refusals++
+    entry.status = 'waiting'
+    entry.waitPosition = waitPosition
+    entry.answerKind = ANSWER_REFUSED
+    entry.answerVersion = version
+    entry.outcome = this.#faultOutcome(code, error.message)
+    return 'done'
   }
 
   /** One append with the decision's events, or with a receipt when there are none. */
@@ -345,6 +362,10 @@ export class Executor {
     const rows = slot.version - slot.snapshotVersion
     if (rows * 2 > every && rows >= rowsToSnapshot(slot, every) && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
   }
+}
+
+function shortFault(code: string): Uint8Array {
+  return pack([code, undefined, true])
 }
 
 /**

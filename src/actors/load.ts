@@ -5,6 +5,7 @@ import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
 import { LOADED_HEAD_BYTES, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frames.js'
 import type { EventNumbers } from './event-numbers.js'
+import { notFolded } from './fence.js'
 import { decideLoad, type LoadFacts } from './load-decision.js'
 import type { Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
@@ -35,6 +36,8 @@ interface LoadingShard {
 }
 
 const utf8 = new TextDecoder()
+/** With more entities of one load that cannot be folded it is no entity that is at fault, but code: then commands wait for better code instead of being refused one by one. */
+const FOLD_FAILURES_MAX = 100
 const TOLD_BY_THE_JOURNAL = (): void => undefined
 
 /**
@@ -60,6 +63,8 @@ export class Load {
   snapshotBelow: number | undefined
   /** What the journal passed over. */
   damages: readonly string[] = []
+  /** Events that could not be applied, in words: their entities are fenced. */
+  readonly foldFailures: string[] = []
   /** Entities with a damaged snapshot, and its version: they are not in this load any more. */
   readonly older: { readonly slot: Slot; readonly version: number }[] = []
   /** In a lenient load: the newest row of each entity that is not live yet, by writer term and append number. */
@@ -98,6 +103,7 @@ export class Load {
     this.#only = undefined
     this.#headRows.clear()
     this.damages = []
+    this.foldFailures.length = 0
     this.older.length = 0
   }
 
@@ -123,6 +129,7 @@ export class Load {
       slot.snapshotVersion = 0
       slot.snapshotTriedVersion = 0
       slot.lostVersion = 0
+      slot.foldFailure = undefined
       slot.term = term
       slot.appendNumber = appendNumber
       if (into.slots[number] === undefined) this.#count(into, 1)
@@ -325,9 +332,17 @@ export class Load {
     try {
       applyStored(stored, slot.state, row.data())
     } catch (cause) {
-      const values = { entity: slot.id, version: row.version }
-      throw loadError(`a stored event could not be applied, ${messageOf(cause)}`, values, cause)
+      this.#failFold(slot, row.version, messageOf(cause))
     }
+  }
+
+  /** Its state would be one that it never had. Throws ERR_APPLY_FAILED when it is so with too many. */
+  #failFold(slot: Slot, version: number, failure: string): void {
+    const error = notFolded(slot.id, version, failure)
+    if (this.foldFailures.length === FOLD_FAILURES_MAX) throw error
+    this.foldFailures.push(error.message)
+    slot.lostVersion = version
+    slot.foldFailure = failure
   }
 }
 

@@ -43,7 +43,7 @@ export interface LoaderOptions extends LoadTarget {
   readonly onHeads: (shard: number) => void
   /** All entities of these shards are known, and live as far as there is room for them. */
   readonly onShardsLoaded: (report: LoadReport) => void
-  /** A load passed over damage, in these words, and fenced what that hit. */
+  /** A load passed over damage or events that could not be applied, in these words, and fenced what that hit. */
   readonly onDamage: (damages: readonly string[]) => void
   /** Nothing more is loaded after that. */
   readonly onFatal: (error: unknown) => void
@@ -270,7 +270,7 @@ export class Loader {
 
   #end(load: Load, nowMs: number): void {
     load.end()
-    if (load.isLenient) this.#options.onDamage(load.damages)
+    if (load.isLenient || load.foldFailures.length > 0) this.#options.onDamage([...load.damages, ...load.foldFailures])
     this.#asked.splice(this.#asked.indexOf(load), 1)
     const { entityCount, snapshotCount, eventCount } = load
     if (load.slot !== undefined) return

@@ -35,12 +35,14 @@ export class Slot {
   /** Version of the last snapshot, and the version up to which another need not be tried: the last one could not be taken. */
   snapshotVersion = 0
   snapshotTriedVersion = 0
-  /** Of the newest row that was folded and is fenced; 0: none. The state means nothing then, and no command is decided on it. */
+  /** Of the newest row that is gone or could not be applied; 0: none. The state means nothing then, and no command is decided on it: see fence.ts. */
   lostVersion = 0
   /** Used since the passivation sweep last came by. */
   wasUsed = false
   /** Loaded for commands that have not been executed yet: it stays live until the first of them is. */
   isAwaited = false
+  /** Why the row could not be applied; undefined where it is gone. */
+  foldFailure: string | undefined
   readonly id: string
   /** In the list of the passivation sweep. */
   isWatched = false
@@ -127,6 +129,7 @@ export class Slot {
     this.snapshotVersion = 0
     this.snapshotTriedVersion = 0
     this.lostVersion = 0
+    this.foldFailure = undefined
     this.waitPosition = Number.NEGATIVE_INFINITY
     this.isAwaited = false
   }

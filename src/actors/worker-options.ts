@@ -42,16 +42,18 @@ export interface WorkerOptions {
   readonly appendNumber?: number
 }
 
-/** An entity that takes no commands, since rows of it are gone. */
+/** An entity that takes no commands, since it cannot be rebuilt. */
 export interface FencedEntity {
   readonly entity: string
-  /** Of the newest row that is gone. */
+  /** Of the newest row that is gone, or of the one that could not be applied. */
   readonly version: number
+  /** With which commands to it are refused. */
+  readonly code: 'ROWS_FENCED' | 'APPLY_FAILED'
 }
 
 interface FoundFenced {
   readonly entities: readonly FencedEntity[]
-  /** What of the log could not be read, in words. */
+  /** What of the log could not be read or applied, in words. */
   readonly damages: readonly string[]
 }
 

@@ -6,13 +6,13 @@ import type { DutyCycle } from '#bus/index.js'
 import { ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
 import type { CommandReader } from '#entity/command-frame.js'
 import { createOutcomes, PlantHash, type PlantModel } from '#entity/index.js'
-import { rowsFenced } from '#journal/fenced-block.js'
 
 import type { JournalClient } from '#serving/journal-client.js'
 import { REJECTED_FENCED } from '#serving/serving-frames.js'
 import { Backlog } from './backlog.js'
 import { EventNumbers } from './event-numbers.js'
 import { Executor } from './executor.js'
+import { fenceOf } from './fence.js'
 import { Inbound } from './inbound.js'
 import type { InFlight } from './in-flight.js'
 import { type LoadReport, Loader } from './loader.js'
@@ -55,8 +55,8 @@ export class Worker implements DutyCycle {
   #parked: readonly ParkedPlace[]
   #hasBegun = false
   #hasFailed = false
-  /** By entity the version of the newest row that is gone; stays while the entity is passive. */
-  readonly #fenced = new Map<string, number>()
+  /** By entity; stays while the entity is passive. */
+  readonly #fenced = new Map<string, FencedEntity>()
   readonly #fencedTold = new Set<string>()
 
   constructor(options: WorkerOptions) {
@@ -146,14 +146,15 @@ export class Worker implements DutyCycle {
 
   /**
    * What `read` makes of the entity's state, told when the rows that it is folded from are durable; undefined for an unknown entity. Loads what is
-   * passive. `read` must not keep the state, but copy what it needs. Rejects with ERR_ROWS_FENCED where repair gave rows of the entity up.
+   * passive. `read` must not keep the state, but copy what it needs. Rejects with the error of a fence, where the entity has one.
    */
   read<T>(id: string, read: (slot: Slot) => T): Promise<T> | undefined {
     const bytes = new TextEncoder().encode(id)
     const slot = this.#slots.find(hash32(bytes), new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)
     if (slot === undefined) return undefined
     return this.#reads.read(slot, (live) => {
-      if (live.lostVersion > 0) throw rowsFenced(live.id, live.lostVersion)
+      const fence = fenceOf(live)
+      if (fence !== undefined) throw fence.error
       return read(live)
     })
   }
@@ -197,9 +198,9 @@ export class Worker implements DutyCycle {
     return this.#fenced.size
   }
 
-  /** Entities that take no commands since rows of them are gone, as far as they were loaded, in no order. */
+  /** Entities that take no commands since they cannot be rebuilt, as far as they were loaded, in no order. */
   get fenced(): readonly FencedEntity[] {
-    return [...this.#fenced].map(([entity, version]) => ({ entity, version }))
+    return [...this.#fenced.values()]
   }
 
   #tellFenced(damages: readonly string[]): void {
@@ -209,7 +210,8 @@ export class Worker implements DutyCycle {
   }
 
   #becameLive(slot: Slot): void {
-    if (slot.lostVersion > 0) this.#fenced.set(slot.id, slot.lostVersion)
+    const fence = slot.lostVersion === 0 ? undefined : fenceOf(slot)
+    if (fence !== undefined) this.#fenced.set(slot.id, { entity: slot.id, version: slot.lostVersion, code: fence.code })
     else if (this.#fenced.size > 0) this.#fenced.delete(slot.id)
     slot.isAwaited = slot.stalled !== undefined
     this.#passivation.watch(slot)

@@ -200,7 +200,7 @@ export class AppendPath {
    * row is there, in conflict otherwise; and the rest must build on the newest row: its version, and its writer's term and number.
    */
   #judge(taken: TakenBatch, frame: AppendReader, memory: number, slot: number, found: number): Verdict {
-    const { entities, marks, recent } = this.#state
+    const { entities, marks, recent, doubtful } = this.#state
     const { term, number, expectedVersion, entityOffset, entityBytes } = frame
     assert(entityBytes > 0 && entityBytes <= ENTITY_ID_BYTES_MAX, 'an append names its entity')
     assert(term > 0, 'terms begin at 1')
@@ -217,7 +217,7 @@ export class AppendPath {
       if (expectedVersion !== 0 || frame.baseTerm !== 0 || frame.baseNumber !== 0) return CONFLICT
       entity = entities.add(frame.bytes, entityOffset, entityBytes)
       taken.created.push(entity)
-    } else if (!entities.isNext(entity, expectedVersion, frame.baseTerm, frame.baseNumber)) return CONFLICT
+    } else if (!entities.isNext(entity, expectedVersion, frame.baseTerm, frame.baseNumber) || doubtful.has(entity)) return CONFLICT
     const rowCount = frame.rowCount
     assert(entities.shardOf(entity) === frame.shard, 'an append names the shard of its entity')
     assert(rowCount > 0, 'an append has at least one row')

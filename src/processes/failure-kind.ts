@@ -12,6 +12,8 @@ const KINDS: { readonly [code: string]: FailureKind } = {
   ERR_SCHEMA_NEWER: 'schema',
   ERR_STATE_CHANGED: 'schema',
   ERR_CHANNEL_SCHEMA: 'schema',
+  ERR_UPCAST_FAILED: 'schema',
+  ERR_APPLY_FAILED: 'schema',
   ERR_BLOCK_DAMAGED: 'log',
   ERR_SEGMENT_DAMAGED: 'log',
   ERR_SEGMENT_UNREADABLE: 'log',

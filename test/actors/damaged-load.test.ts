@@ -40,7 +40,7 @@ describe('a load that meets a damaged block', () => {
     await plant.settle()
 
     expect(plant.rig.failures).toEqual([])
-    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 2 }])
+    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 2, code: 'ROWS_FENCED' }])
     expect(answerOf(refused)).toMatchObject({ kind: 'failed', message: expect.stringMatching(/ROWS_FENCED.*millrace log repair/) })
     expect([answerOf(done), answerOf(isNew)]).toMatchObject([
       { kind: 'done', version: 3 },
@@ -61,7 +61,7 @@ describe('a load that meets a damaged block', () => {
     await plant.settle()
 
     expect([answerOf(first), answerOf(second)]).toMatchObject([{ kind: 'failed' }, { kind: 'failed' }])
-    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 2 }])
+    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 2, code: 'ROWS_FENCED' }])
     expect(plant.rig.journal.head('tally/a')?.version).toBe(5)
   })
 
@@ -76,7 +76,7 @@ describe('a load that meets a damaged block', () => {
 
     expect(told).toEqual([
       {
-        entities: [{ entity: 'tally/a', version: 2 }],
+        entities: [{ entity: 'tally/a', version: 2, code: 'ROWS_FENCED' }],
         damages: [expect.stringMatching(/a block of the log is damaged.*segment=memory block=2/)],
       },
     ])
@@ -105,7 +105,7 @@ describe('a load that meets a damaged block', () => {
 
     expect(answerOf(refused)).toMatchObject({ kind: 'failed' })
     expect(answerOf(done)).toMatchObject({ kind: 'done', version: 3 })
-    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 1 }])
+    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 1, code: 'ROWS_FENCED' }])
   })
 })
 
@@ -154,7 +154,7 @@ describe('a base snapshot that is not what was written', () => {
     await plant.settle()
 
     expect(sent.map((one) => answerOf(one))).toMatchObject([{ kind: 'failed' }, { kind: 'done', version: 3 }])
-    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 1 }])
+    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 1, code: 'ROWS_FENCED' }])
   })
 })
 

@@ -100,25 +100,60 @@ describe('a load that fails', () => {
 
     expect(plant.rig.failures.length).toBe(1)
   })
+})
 
-  test('names entity and version of an event that cannot be applied any more', async () => {
-    const plant = await TallyRig.open()
-    plant.add('tally/a', 1)
-    await plant.settle()
-    const Strict = {
-      ...Tally,
-      apply: {
-        ...Tally.apply,
-        Added: () => {
-          throw new Error('no longer')
-        },
+describe('an event that the code cannot apply any more', () => {
+  /** Tally, but for events of one id, or of all of them. */
+  const strict = (isWrong: (id: number) => boolean) => ({
+    ...Tally,
+    apply: {
+      ...Tally.apply,
+      Added(state: never, event: { id: number; by: number }) {
+        if (isWrong(event.id)) throw new Error('no longer')
+        ;(Tally.apply as { Added: (state: never, event: object) => void }).Added(state, event)
       },
-    }
-    const rig = await PlantRig.open({ entities: [Strict], stored: plant.rig.journal.stored })
+    },
+  })
 
-    await expect(rig.until(() => rig.isIdle)).rejects.toThrow(
-      /a stored event could not be applied, .*no longer.* entity=tally\/a version=1/,
-    )
+  /** From a source of its own, which sends nothing else to the entity. */
+  const late = (plant: TallyRig, entity: 'tally/a' | 'tally/b', id: number) =>
+    plant.clientOf(`late-${id}`).send({ entity, command: 'add', data: { id, by: 2 }, at: undefined, answer: 'always' })
+
+  test('fences its entity, for which nothing is stored until better code comes, and no other', async () => {
+    const before = await TallyRig.open()
+    for (const [entity, id] of [
+      ['tally/a', 1],
+      ['tally/b', 2],
+      ['tally/a', 3],
+    ] as const)
+      before.add(entity, id)
+    await before.settle()
+    const plant = await TallyRig.open({ entities: [strict((id) => id === 1)], stored: before.rig.journal.stored })
+    const [refused, done] = [late(plant, 'tally/a', 10), late(plant, 'tally/b', 11)]
+    await plant.settle()
+
+    expect(plant.rig.worker().fenced).toEqual([{ entity: 'tally/a', version: 1, code: 'APPLY_FAILED' }])
+    expect(answerOf(refused)).toMatchObject({
+      kind: 'failed',
+      message: expect.stringMatching(/^APPLY_FAILED: a stored event could not be applied, .*no longer.* entity=tally\/a version=1/),
+    })
+    expect(answerOf(done)).toMatchObject({ kind: 'done', version: 2 })
+    await expect(plant.rig.worker().read('tally/a', ({ state }) => state)).rejects.toThrow(/could not be applied/)
+    expect(plant.rig.journal.head('tally/a')?.version).toBe(2)
+    const mended = await TallyRig.open({ stored: plant.rig.journal.stored })
+    const again = late(mended, 'tally/a', 10)
+    await mended.settle()
+    expect(answerOf(again)).toMatchObject({ kind: 'done', version: 3 })
+  })
+
+  test('of more than a hundred entities ends the worker, and their commands wait for better code', async () => {
+    const before = await TallyRig.open()
+    for (let id = 0; id < 101; id++) before.add(`tally/${id}`, id)
+    await before.settle()
+
+    const opened = TallyRig.open({ entities: [strict(() => true)], stored: before.rig.journal.stored })
+
+    await expect(opened).rejects.toThrow(/a stored event could not be applied, .*no longer/)
   })
 })
 

@@ -37,11 +37,14 @@ describe('a plant that starts on a log with a damaged block', () => {
     expect(refused).toMatchObject({ code: 1 })
     expect(JSON.stringify(refused.json)).toMatch(/ROWS_FENCED.*millrace log repair/)
     expect(taken).toMatchObject({ code: 0, json: { ok: true, version: 3, reply: { count: 3 } } })
-    expect(fenced).toMatchObject({ code: 0, json: { fenced: [{ entity: 'counter/a', version: 2, worker: 0 }], silent: [] } })
-    expect(listed.stdout).toMatch(/counter\/a +worker\/0 +2\n[^]*millrace log repair/)
+    expect(fenced).toMatchObject({
+      code: 0,
+      json: { fenced: [{ entity: 'counter/a', version: 2, code: 'ROWS_FENCED', worker: 0 }], silent: [] },
+    })
+    expect(listed.stdout).toMatch(/counter\/a +worker\/0 +2 +ROWS_FENCED\n[^]*millrace log repair/)
     expect(plain.stdout).toMatch(/1 of the entities take no commands.*status --fenced/)
     const said = readFileSync(join(folder.data, 'logs', 'supervisor.log'), 'utf8')
-    expect(said).toMatch(/an entity lacks rows and is fenced, all others work: counter\/a \(.*damaged/)
+    expect(said).toMatch(/an entity cannot be rebuilt and is fenced, all others work: counter\/a \(.*damaged/)
     expect(said).not.toMatch(/"kind":"(exit","code":[1-9]|signal)/)
   })
 })

@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { rowsOf } from '#journal/block-rows.js'
 import { repairLog, verifyFiles } from '#journal/lmdb/index.js'
 import { openSegmentFile } from '#journal/segments/segment-file.js'
@@ -73,6 +73,56 @@ describe('an inline plant that opens a damaged log', () => {
     const answered = await ask(['a', 'b'])
 
     expect(answered).toEqual({ fenced: ['a'], counts: [4] })
+  })
+})
+
+describe('an inline plant on the log of one that was killed, damaged behind what that had saved', () => {
+  let folder: PlantFolder
+
+  beforeAll(async () => {
+    folder = new PlantFolder()
+    const plant = await openPlant({ entities: [Counter], data: folder.data })
+    for (const name of ['a', 'b', 'c', 'a', 'b', 'b']) await plant.entity(Counter, name).count({ n: 1 })
+    cpSync(folder.data, join(folder.path, 'killed'), { recursive: true, filter: (path) => !path.endsWith('plant.lock') })
+    await plant.close()
+  })
+
+  afterAll(() => {
+    folder.remove()
+  })
+
+  test.each(['identity', 'values'] as const)('in the %s of its rows fences whom it hit, and stores nothing for it', async (part) => {
+    const data = join(folder.path, part)
+    cpSync(join(folder.path, 'killed'), data, { recursive: true })
+    damageBlockAt(data, 3, part)
+    const plant = await openPlant({ entities: [Counter], data })
+    const { endPosition } = plant.journal
+
+    const settled = await Promise.allSettled(['a', 'b', 'c', 'd'].map(async (name) => plant.entity(Counter, name).count({ n: 1 })))
+    const stored = plant.journal.endPosition - endPosition
+    await plant.close()
+    damageBlockAt(data, 3, part)
+    const mended = await openPlant({ entities: [Counter], data })
+    const after = await mended.entity(Counter, 'a').count({ n: 1 })
+    await mended.close()
+
+    expect(settled.map((one) => (one.status === 'fulfilled' && one.value.ok ? one.value.version : one.status))).toEqual([
+      'rejected',
+      4,
+      2,
+      1,
+    ])
+    expect(String(reasonOf(settled[0]))).toContain('ROWS_FENCED')
+    expect(stored).toBe(3)
+    expect(after).toMatchObject({ ok: true, version: 3 })
+  })
+
+  test('in a header is not opened', async () => {
+    const data = join(folder.path, 'header')
+    cpSync(join(folder.path, 'killed'), data, { recursive: true })
+    damageBlockAt(data, 3, 'header')
+
+    await expect(openPlant({ entities: [Counter], data })).rejects.toThrow(`millrace log repair --data ${data}`)
   })
 })
 

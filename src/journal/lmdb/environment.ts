@@ -203,7 +203,7 @@ export function unreadable(file: string, why: string, cause?: unknown): Millrace
     fact: 'a file of the log cannot be read',
     action: 'operator',
     values: { file, why },
-    next: 'restore the file from a backup, or the whole data directory',
+    next: 'run `millrace log repair --dry-run`, which says what can be mended; or restore the file, or the whole data directory, from a backup',
     cause,
   })
 }

@@ -14,6 +14,8 @@ import type { Key } from './environment.js'
  *                      number, varint bytes, UTF-8
  *   marks              u64 position, varint count, then per slot: varint slot, varint term, varint append number
  *
+ * A shard with an entity of which it is not known where it stands, since damage may have hit it, stays as it was saved before: whoever opens the log looks again.
+ *
  * Once rows are dropped, the log alone does not tell all of it any more. So there is a second copy, the base heads, written before a segment is dropped.
  */
 export class HeadsCheckpoint {
@@ -63,8 +65,10 @@ export class HeadsCheckpoint {
     let entities = 0
     if (this.#shard === 0) pairs.push([MARKS_KEY, encodeMarks(this.#state, this.#writer.clear())])
     while (this.#shard < this.#state.entities.shardCount && entities < entitiesMax) {
-      const { bytes, count } = encodeHeads(this.#state, this.#shard, this.#writer.clear())
-      pairs.push([u16Key(KIND_HEADS, this.#shard++), bytes])
+      const shard = this.#shard++
+      if (this.#state.doubtful.hasOf(shard)) continue
+      const { bytes, count } = encodeHeads(this.#state, shard, this.#writer.clear())
+      pairs.push([u16Key(KIND_HEADS, shard), bytes])
       entities += count + 1
     }
     if (this.#shard === this.#state.entities.shardCount) this.#shard = -1
@@ -91,13 +95,24 @@ export async function saveBaseHeads(catalog: Catalog, state: LogState): Promise<
   }
 }
 
-/** Loads what was saved into a fresh state. Returns the position from which on the log must be learnt; 0 when something is missing or damaged in both copies. */
-export function loadHeads(catalog: Catalog, state: LogState): number {
-  let from = loadMarks(catalog, state, MARKS_KEY) || loadMarks(catalog, state, BASE_MARKS_KEY)
-  for (let shard = 0; shard < state.entities.shardCount; shard++) {
-    from = Math.min(from, loadShard(catalog, state, shard, KIND_HEADS) || loadShard(catalog, state, shard, KIND_BASE_HEADS))
-  }
-  return from
+/** What was saved, as positions up to which it is right; 0 where something is missing or damaged in both copies. */
+export interface SavedHeads {
+  /** From here on the log must be learnt. */
+  readonly position: number
+  /** So far the log went at least. */
+  readonly endPosition: number
+  readonly ofShard: readonly number[]
+}
+
+/** Loads what was saved into a fresh state. */
+export function loadHeads(catalog: Catalog, state: LogState): SavedHeads {
+  const ofMarks = loadMarks(catalog, state, MARKS_KEY) || loadMarks(catalog, state, BASE_MARKS_KEY)
+  const ofShard = Array.from(
+    { length: state.entities.shardCount },
+    (_, shard) => loadShard(catalog, state, shard, KIND_HEADS) || loadShard(catalog, state, shard, KIND_BASE_HEADS),
+  )
+  const all = [ofMarks, ...ofShard]
+  return { position: Math.min(...all), endPosition: Math.max(...all), ofShard }
 }
 
 function loadMarks(catalog: Catalog, state: LogState, key: Key): number {

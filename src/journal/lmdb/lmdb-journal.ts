@@ -20,7 +20,7 @@ import type {
   ShardSnapshot,
   Snapshot,
 } from '#journal/journal.js'
-import { unlessDamaged } from '#journal/log-damage.js'
+import { isLogDamage, unlessDamaged } from '#journal/log-damage.js'
 import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
@@ -39,6 +39,7 @@ import { learnLog } from './learn-log.js'
 import { LogSegments } from './log-segments.js'
 import { ManifestStore } from './manifest-store.js'
 import { SealPolicy } from './seal-policy.js'
+import { headsInDoubt, notLearnt } from './damaged-opening.js'
 import { blocksOf, newestRows, retained } from './segment-readers.js'
 
 const RESERVE_BYTES_DEFAULT = 64 * 2 ** 20
@@ -334,6 +335,7 @@ export class LmdbJournal implements Journal {
 
   async dropOldest(segment: string): Promise<void> {
     this.#assertWritable()
+    if (this.#state.doubtful.count > 0) throw headsInDoubt(segment, this.#state.doubtful.count)
     await this.#freezes.over()
     // Numbers and heads of entities that have no rows any more are told by nothing else.
     await saveBaseHeads(this.#parts.catalog, this.#state)
@@ -427,14 +429,21 @@ export class LmdbJournal implements Journal {
     if (this.#isLearnt) return
     if (this.#catalogDamage !== undefined) throw this.#catalogDamage
     const { catalog, isReadOnly, headsEveryRows = HEADS_EVERY_ROWS_DEFAULT } = this.#parts
-    const segments = this.#segments
-    const end = segments.active.end()
-    const saved = learnLog(this.#state, catalog, segments, end, !isReadOnly)
+    const saved = this.#learnt()
     this.#isLearnt = true
     if (isReadOnly) return
     this.#heads = new HeadsCheckpoint(catalog, this.#state, headsEveryRows, saved)
-    this.#policy.began(segments.active)
-    segments.sealNext()
+    this.#policy.began(this.#segments.active)
+    this.#segments.sealNext()
+  }
+
+  #learnt(): number {
+    const { catalog, isReadOnly, directory } = this.#parts
+    try {
+      return learnLog(this.#state, catalog, this.#segments, !isReadOnly)
+    } catch (error) {
+      throw isLogDamage(error) ? notLearnt(error, directory) : error
+    }
   }
 
   /** Rows of a newest block that is damaged are not counted: they cannot be served, and verify names them. */

@@ -79,7 +79,7 @@ async function planRepair(directory: string, shardCount: number, findings: reado
     const { keys, isRepairable } = spareDamage(catalog, plain)
     if (plain.wrong !== undefined || !isRepairable) return hopeless
     const state = new LogState(shardCount, 1)
-    const saved = loadHeads(catalog, state)
+    const { position: saved } = loadHeads(catalog, state)
     const opening = planOpening(readdirSync(paths.log), ManifestStore.open(catalog).entries)
     const hit = new Set(findings.map(({ segment }) => segment))
     const types = new EventTypes(catalog.eventTypes())
