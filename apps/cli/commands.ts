@@ -66,7 +66,7 @@ export const COMMANDS: readonly Command[] = [
       ['--seed <n>', 'of the simulation'],
       ['--data <dir>', 'keep the data here instead of throwing it away'],
       ['--html <file>', 'write the report as a page, too'],
-      ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate or reorder'],
+      ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate, reorder or tear'],
     ],
     examples: [
       ['demo', 'twenty seconds, three kills, a report'],
@@ -179,7 +179,7 @@ export const COMMANDS: readonly Command[] = [
       ['--seed <n>', 'of the machines and of the faults'],
       ['--data <dir>', 'keep data and reports here instead of throwing them away, and compare with the last run'],
       ['--html <file>', 'write the report as a page, too'],
-      ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate or reorder'],
+      ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate, reorder or tear'],
     ],
     examples: [
       ['drill --kill worker --times 20', 'twenty dead workers'],

@@ -23,7 +23,7 @@ export interface DeviceScript {
 const BUFFERED_MAX = 100_000
 /** While there is a flood, devices hold so many commands that the door has not taken, which is more than it takes between two steps. */
 const FLOOD_BUFFERED = 5000
-/** The command of the run, counted from 1, at which sabotage strikes: the plant is under way by then. A run that does not get there proves nothing. */
+/** The command of the run, counted from 1, from which on sabotage strikes the first that it can: the plant is under way by then. A run that does not get there proves nothing. */
 export const SABOTAGED_COMMAND = 500
 
 interface Buffered {
@@ -172,14 +172,21 @@ export class DeviceFleet {
   /** True when the command must not be sent now. */
   #strike(command: DeviceCommand): boolean {
     const kind = this.#sabotage
+    const torn = kind === 'tear' ? tornOf(command) : undefined
+    if (kind === 'tear' && torn === undefined) return false
     this.#sabotage = undefined
     if (kind === 'lose') {
-      this.#ledger.recordAcked(command.entity, this.#ledger.recordSent(command.entity, command.at), 0)
+      this.#ledger.recordAcked(command.entity, this.#record(command), 0)
       return true
     }
     if (kind === 'reorder') {
       this.#heldBack = command
-      this.#recordHeld(command)
+      this.#recordTruth(command, command)
+      return true
+    }
+    if (torn !== undefined) {
+      this.#recordTruth(command, torn)
+      this.#enqueue(torn)
       return true
     }
     this.#enqueue(command)
@@ -188,15 +195,19 @@ export class DeviceFleet {
     return true
   }
 
-  /** The ledger keeps the true order, the plant gets the other one. */
-  #recordHeld(command: DeviceCommand): void {
-    this.#numbers.set(command, this.#ledger.recordSent(command.entity, command.at))
+  /** The ledger has what is true, in the true order; the plant gets something else for it, or later. */
+  #recordTruth(truth: DeviceCommand, sent: DeviceCommand): void {
+    this.#numbers.set(sent, this.#record(truth))
+  }
+
+  #record({ entity, at, data }: DeviceCommand): number {
+    return this.#ledger.recordSent(entity, at, data)
   }
 
   #enqueue(device: DeviceCommand): void {
     const sequence = (this.#sequences.get(device.entity) ?? 0) + 1
     this.#sequences.set(device.entity, sequence)
-    const number = this.#numbers.get(device) ?? this.#ledger.recordSent(device.entity, device.at)
+    const number = this.#numbers.get(device) ?? this.#record(device)
     this.#numbers.delete(device)
     const command = { ...device, source: `device:${this.#run}${device.entity}`, sequence, number }
     this.#buffer.push({ command, dueMs: this.#clock.monotonicMs() })
@@ -235,4 +246,10 @@ export class DeviceFleet {
     else return
     this.#head = 0
   }
+}
+
+/** The command with another value for its first number; undefined without one. */
+function tornOf(command: DeviceCommand): DeviceCommand | undefined {
+  const found = Object.entries(command.data).find((entry): entry is [string, number] => typeof entry[1] === 'number')
+  return found === undefined ? undefined : { ...command, data: { ...command.data, [found[0]]: found[1] + 1 } }
 }

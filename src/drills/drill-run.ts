@@ -103,6 +103,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     ackedMissing: verdict.ackedMissing,
     duplicated: verdict.duplicated,
     outOfOrder: verdict.outOfOrder,
+    torn: verdict.torn,
     stateHash,
     recoveries: executor.recoveries,
     rtoMs: rtoOf(executor.recoveries),

@@ -1,3 +1,5 @@
+import { type Values, ValuePrints } from './value-print.js'
+
 /** What is wrong with the log, as the sending side sees it. Everything is 0 when nothing is. */
 export interface LedgerVerdict {
   readonly sent: number
@@ -8,6 +10,8 @@ export interface LedgerVerdict {
   readonly ackedMissing: number
   readonly duplicated: number
   readonly outOfOrder: number
+  /** Found in the log with other values than were sent. */
+  readonly torn: number
   /** Found in the log without ever having been sent. */
   readonly invented: number
   /** The first few of each kind, for a person: `lost machine/… at …`. */
@@ -20,6 +24,8 @@ export interface LoggedCommand {
   readonly version: number
   /** `at` of the command, microseconds since 1970. */
   readonly at: number
+  /** What the events say that it led to; none of one that was refused. Undefined where that is not to be compared. */
+  readonly events?: readonly Values[]
 }
 
 const EXAMPLES_MAX = 10
@@ -30,6 +36,7 @@ const EXAMPLES_MAX = 10
  */
 export class Ledger {
   readonly #entities = new Map<string, EntityPage>()
+  readonly #prints = new ValuePrints()
   readonly #ackMicros: number[] = []
   #onAck: ((micros: number) => void) | undefined
   #sent = 0
@@ -58,12 +65,12 @@ export class Ledger {
     return this.#ackMicros.splice(0)
   }
 
-  /** Before the command leaves, in the order in which they must take effect. Returns its number within the entity. */
-  recordSent(entity: string, at: number): number {
+  /** Before the command leaves, in the order in which they must take effect; without its values these are not compared. Returns its number within the entity. */
+  recordSent(entity: string, at: number, values?: Values): number {
     let page = this.#entities.get(entity)
     if (page === undefined) this.#entities.set(entity, (page = new EntityPage()))
     this.#sent++
-    return page.add(at)
+    return page.add(at, values === undefined ? Number.NaN : this.#prints.of(values))
   }
 
   /** When the sender has been told that it is durable. */
@@ -83,12 +90,14 @@ export class Ledger {
     let duplicated = 0
     let outOfOrder = 0
     let invented = 0
+    let torn = 0
     const note = (what: string, entity: string, at: number) => {
       if (examples.length < EXAMPLES_MAX) examples.push(`${what} ${entity} at ${at}`)
     }
-    for await (const { entity, at } of log) {
-      const number = this.#entities.get(entity)?.find(at)
-      if (number === undefined) {
+    for await (const { entity, at, events } of log) {
+      const page = this.#entities.get(entity)
+      const number = page?.find(at)
+      if (page === undefined || number === undefined) {
         invented++
         note('invented', entity, at)
         continue
@@ -107,6 +116,10 @@ export class Ledger {
         note('out of order', entity, at)
       }
       finding.latest = Math.max(finding.latest, number)
+      if (this.#isTorn(page.print(number), events)) {
+        torn++
+        note('torn', entity, at)
+      }
     }
     let ackedMissing = 0
     for (const [entity, page] of this.#entities) {
@@ -115,7 +128,11 @@ export class Ledger {
         note('lost', entity, at)
       }
     }
-    return { sent: this.#sent, acked: this.#acked, durable, ackedMissing, duplicated, outOfOrder, invented, examples }
+    return { sent: this.#sent, acked: this.#acked, durable, ackedMissing, duplicated, outOfOrder, torn, invented, examples }
+  }
+
+  #isTorn(print: number, events: readonly Values[] | undefined): boolean {
+    return events !== undefined && events.length > 0 && !Number.isNaN(print) && !this.#prints.isSaid(print, events)
   }
 }
 
@@ -130,11 +147,13 @@ class EntityPage {
   /** Only of an entity whose times do not ascend: those of devices do. */
   #numbers: Map<number, number> | undefined
   readonly #isAcknowledged: boolean[] = []
+  readonly #prints: number[] = []
 
-  add(at: number): number {
+  add(at: number, print: number): number {
     if (at < (this.#ats.at(-1) ?? at)) this.#numbers ??= new Map(this.#ats.map((earlier, number) => [earlier, number]))
     this.#numbers?.set(at, this.#ats.length)
     this.#isAcknowledged.push(false)
+    this.#prints.push(print)
     return this.#ats.push(at) - 1
   }
 
@@ -148,6 +167,11 @@ class EntityPage {
       else high = middle
     }
     return this.#ats[low] === at ? low : undefined
+  }
+
+  /** NaN without one. */
+  print(number: number): number {
+    return this.#prints[number] as number
   }
 
   /** False when it was acknowledged before. */

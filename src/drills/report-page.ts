@@ -38,7 +38,7 @@ ${incidents(report.incidents ?? [])}
 }
 
 function verdict(wrong: readonly string[]): string {
-  if (wrong.length === 0) return '<p class="verdict good">Nothing that was acknowledged is missing, doubled or out of order.</p>'
+  if (wrong.length === 0) return '<p class="verdict good">Nothing that was acknowledged is missing, doubled, torn or out of order.</p>'
   return `<ul class="verdict bad">${wrong.map((one) => `<li>${escaped(one)}</li>`).join('')}</ul>`
 }
 
@@ -48,6 +48,7 @@ function figures(report: PlantReport): string {
     ['missing', whole(report.ackedMissing), 'acknowledged, not in the log'],
     ['duplicated', whole(report.duplicated), 'in the log more than once'],
     ['out of order', whole(report.outOfOrder), 'behind a later one'],
+    ...(report.torn === undefined ? [] : [['torn', whole(report.torn), 'with other values than were sent'] as const]),
     ['acknowledged', whole(report.acked), `of ${whole(report.sent)} sent`],
     ['events/s', whole(report.eventsPerSecond), 'acknowledged over the whole run'],
     ['ack p50', ms(ackMs.p50), `p99 ${ms(ackMs.p99)}`],

@@ -12,13 +12,14 @@ export function renderReport(report: PlantReport): string {
     ['missing', number(report.ackedMissing), 'acknowledged, not in the log'],
     ['duplicated', number(report.duplicated)],
     ['out of order', number(report.outOfOrder)],
+    ...(report.torn === undefined ? [] : [['torn', number(report.torn)] as const]),
     ...(report.bytesPerEvent === undefined ? [] : [['bytes per event', report.bytesPerEvent.toFixed(1)] as const]),
     ...(report.busRttNs === undefined ? [] : [['bus round trip', `${number(Math.round(report.busRttNs))} ns`] as const]),
     ['state hash, live', report.stateHash.live],
     ['state hash, replayed', report.stateHash.replayed, report.stateHash.live === report.stateHash.replayed ? 'equal' : 'DIFFERENT'],
   ]
   const verdict =
-    wrong.length === 0 ? ['clean: nothing acknowledged is missing, doubled or out of order'] : wrong.map((what) => `WRONG: ${what}`)
+    wrong.length === 0 ? ['clean: nothing acknowledged is missing, doubled, torn or out of order'] : wrong.map((what) => `WRONG: ${what}`)
   const health = report.health === undefined ? [] : [`health: ${report.health}`]
   return [...facts(rows), '', ...faultLines(report), ...recoveryLines(report), '', ...verdict, ...health, ''].join('\n')
 }

@@ -17,6 +17,8 @@ export interface PlantReport {
   readonly duplicated: number
   /** In the log behind a later one of the same source and entity. */
   readonly outOfOrder: number
+  /** In the log with other values than were sent, where these were compared. */
+  readonly torn?: number
   readonly stateHash: StateHashes
   readonly recoveries: readonly Recovery[]
   readonly rtoMs: { readonly p50: number; readonly p99: number; readonly max: number }
@@ -90,7 +92,7 @@ export interface Recovery {
   readonly phases: Readonly<Record<string, number>>
 }
 
-/** Nothing lost, doubled or out of order, everything acknowledged is there, and replay gives the state that was live. */
+/** Nothing lost, doubled, torn or out of order, everything acknowledged is there, and replay gives the state that was live. */
 export function isClean(report: PlantReport): boolean {
   return whatIsWrong(report).length === 0
 }
@@ -101,6 +103,7 @@ export function whatIsWrong(report: PlantReport): string[] {
   if (report.ackedMissing > 0) wrong.push(`${count(report.ackedMissing, 'acknowledged command')} missing from the log`)
   if (report.duplicated > 0) wrong.push(`${count(report.duplicated, 'command')} stored twice`)
   if (report.outOfOrder > 0) wrong.push(`${count(report.outOfOrder, 'command')} out of order`)
+  if (report.torn !== undefined && report.torn > 0) wrong.push(`${count(report.torn, 'command')} stored with other values than were sent`)
   if (report.durable < report.acked - report.ackedMissing)
     wrong.push(`fewer commands durable (${report.durable}) than acknowledged (${report.acked})`)
   if (report.stateHash.live !== report.stateHash.replayed) wrong.push('replaying the log gives another state than the live one')

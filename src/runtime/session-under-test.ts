@@ -113,8 +113,17 @@ export class SessionUnderTest implements PlantUnderTest {
   async *log(): AsyncGenerator<LoggedCommand> {
     const access = await JournalAccess.open(this.#session.dataDirectory)
     try {
-      for await (const { entity, version, at, outcomeKind } of access.query({ receipts: true, from: this.#firstPosition })) {
-        if (outcomeKind !== OUTCOME_NONE) yield { entity, version, at }
+      /** Of commands whose last row has not come. */
+      const begun = new Map<string, Readonly<Record<string, unknown>>[]>()
+      for await (const { entity, version, at, event, data, outcomeKind } of access.query({ receipts: true, from: this.#firstPosition })) {
+        const events = begun.get(entity) ?? []
+        if (event !== undefined) events.push(data)
+        if (outcomeKind === OUTCOME_NONE) {
+          begun.set(entity, events)
+          continue
+        }
+        begun.delete(entity)
+        yield { entity, version, at, events }
       }
     } finally {
       await access.close()

@@ -8,6 +8,7 @@ import { FakeDoor, type FakeDoorOptions } from '../ingest/fake-door.js'
 import { deviceScript, entityOf } from './device-script.js'
 
 const DEVICES = 10
+const NO_FAULTS = { ackedMissing: 0, duplicated: 0, outOfOrder: 0, torn: 0, invented: 0 }
 
 describe('a fleet of devices before an open door', () => {
   test('sends what is due, numbered per device, and is settled once all of it is acknowledged', () => {
@@ -106,9 +107,10 @@ describe('a fleet of devices before a full door', () => {
 
 describe('a fleet with a sabotage', () => {
   test.each<[Sabotage, object]>([
-    ['lose', { ackedMissing: 1, duplicated: 0, outOfOrder: 0, invented: 0 }],
-    ['duplicate', { ackedMissing: 0, duplicated: 1, outOfOrder: 0, invented: 0 }],
-    ['reorder', { ackedMissing: 0, duplicated: 0, outOfOrder: 1, invented: 0 }],
+    ['lose', { ...NO_FAULTS, ackedMissing: 1 }],
+    ['duplicate', { ...NO_FAULTS, duplicated: 1 }],
+    ['reorder', { ...NO_FAULTS, outOfOrder: 1 }],
+    ['tear', { ...NO_FAULTS, torn: 1 }],
   ])('that is to %s makes exactly that one fault', async (sabotage, faults) => {
     const { fleet, door, ledger, step } = fleetOf({ sabotage })
     for (let round = 0; ledger.sent < 2 * SABOTAGED_COMMAND; round++) {
@@ -204,7 +206,7 @@ function fleetOf(options: {
 }
 
 async function* logOf(door: FakeDoor) {
-  for (const { entity, at } of door.stored) yield { entity, at: at as number, version: 0 }
+  for (const { entity, at, data } of door.stored) yield { entity, at: at as number, version: 0, events: [data as Record<string, unknown>] }
 }
 
 function commandAt(at: number) {

@@ -87,6 +87,34 @@ describe('a log with one fault, held against the ledger', () => {
   })
 })
 
+describe('a log with the values of what was sent', () => {
+  const sent = { temperature: 95.5, count: 3, kind: 'hot' }
+  const check = async (events: readonly object[]) => {
+    const ledger = new Ledger()
+    ledger.recordAcked(A, ledger.recordSent(A, 10, sent), 1)
+    const log = async function* () {
+      yield { entity: A, at: 10, version: 1, events: events as Record<string, unknown>[] }
+    }
+    return ledger.check(log())
+  }
+
+  test.each<[string, readonly object[]]>([
+    ['in an event of their own', [sent]],
+    ['in one of several, beside others and in another order', [{ from: 1 }, { kind: 'hot', more: true, count: 3, temperature: 95.5 }]],
+    ['nowhere, since the command was refused', []],
+  ])('is whole where these are %s', async (_, events) => {
+    expect(await check(events)).toMatchObject({ durable: 1, torn: 0, examples: [] })
+  })
+
+  test.each<[string, readonly object[]]>([
+    ['one is another', [{ ...sent, count: 4 }]],
+    ['one is missing', [{ temperature: 95.5, kind: 'hot' }]],
+    ['they are spread over several events', [{ temperature: 95.5, count: 3 }, { kind: 'hot' }]],
+  ])('is torn where %s', async (_, events) => {
+    expect(await check(events)).toMatchObject({ durable: 1, torn: 1, examples: [`torn ${A} at 10`] })
+  })
+})
+
 describe('a log with very many faults', () => {
   test('gives a handful of examples and the whole count', async () => {
     const sent = Array.from({ length: 500 }, (_, index): [string, number] => [A, index])
@@ -98,7 +126,7 @@ describe('a log with very many faults', () => {
   })
 })
 
-const clean = { sent: 0, acked: 0, durable: 0, ackedMissing: 0, duplicated: 0, outOfOrder: 0, invented: 0, examples: [] }
+const clean = { sent: 0, acked: 0, durable: 0, ackedMissing: 0, duplicated: 0, outOfOrder: 0, torn: 0, invented: 0, examples: [] }
 
 /** All of them sent in this order and acknowledged. */
 function ledgerOf(...commands: readonly (readonly [entity: string, at: number])[]): Ledger {
