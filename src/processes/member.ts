@@ -66,6 +66,11 @@ export class Member {
     this.#place.take(slot, term)
   }
 
+  /** The term under which the table, and so every other process, knows it; 0 without a seat. */
+  get knownTerm(): number {
+    return this.#place.term
+  }
+
   observe(nowMs: number, isSupervisorPaused: boolean): void {
     const lastedMs = this.#heartbeat.turnAgeMs(nowMs)
     const isTurnOver = this.#heartbeat.observe(nowMs, this.#place.pulse, this.#place.turn)

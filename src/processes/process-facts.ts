@@ -13,7 +13,7 @@ export interface SeatFacts {
    * `stale`: not within its limit.
    */
   readonly turn: 'fresh' | 'long' | 'named' | 'stale'
-  /** No other process was given the seat after the holder. */
+  /** The holder is known to all others under the term under which the seat was given away last. */
   readonly isTermNewest: boolean
   /** The supervisor itself was not scheduled since it last looked, so what it saw says nothing. */
   readonly isSupervisorPaused: boolean

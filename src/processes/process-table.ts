@@ -193,6 +193,11 @@ export class ProcessSlot {
     })
   }
 
+  /** Of the seat that the process was given last; 0 before. */
+  get term(): number {
+    return Atomics.load(this.#words, this.#base + TERM) >>> 0
+  }
+
   /** Supervisor only. `empty` gives the place back: only after the process was reaped. */
   setState(state: ProcessState): void {
     this.#write(() => Atomics.store(this.#words, this.#base + STATE, STATES.indexOf(state)))
@@ -241,7 +246,7 @@ export class ProcessSlot {
       index: this.index,
       role,
       slot: slot < 0 ? undefined : slot,
-      term: slot < 0 ? undefined : Atomics.load(this.#words, this.#base + TERM) >>> 0,
+      term: slot < 0 ? undefined : this.term,
       pid: Atomics.load(this.#words, this.#base + PID),
       startTime: this.#startTime[0] ?? 0,
       state,

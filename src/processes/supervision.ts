@@ -178,7 +178,7 @@ export class Supervision {
       process: member === undefined ? 'exited' : member.state === 'killed' ? 'unknown' : 'alive',
       pulse: missing === 'pulse' || missing === 'load' ? 'stale' : 'fresh',
       turn: member?.turnFact(now, limits) ?? 'fresh',
-      isTermNewest: member === undefined || seat === undefined || member.term === seat.newestTerm,
+      isTermNewest: member === undefined || seat === undefined || member.knownTerm === seat.newestTerm,
       isSupervisorPaused: this.#isPaused,
       isStopping: this.isStopping,
       spare: 'none',

@@ -9,21 +9,31 @@ let plant: PlantOfChildren
 
 afterEach(() => plant.end())
 
-describe('a worker whose start fails over what only a person can change', () => {
-  test('says so at once and is tried again rarely', async () => {
-    const message = 'the log has another field'
-    await startPlant({ gateways: 0, limits: { backOff: RARE } })
+describe('workers whose start fails over what only a person can change', () => {
+  test('say so at once, each of them what, and are tried again rarely', async () => {
+    const needs = [
+      { code: 'ERR_SCHEMA_CHANGED', kind: 'schema', message: 'the log has another field' },
+      { code: 'ERR_BLOCK_DAMAGED', kind: 'log', message: 'a block is damaged' },
+      { code: 'ERR_HTTP_LISTEN', kind: 'port', message: 'somebody has the port' },
+      { code: 'ERR_PLANT_MODULE', kind: 'operator', message: 'the plant has a typo' },
+    ]
+    await startPlant({ gateways: 0, workers: needs.length, limits: { backOff: RARE } })
     const from = plant.events.length
-    plant.setFault('worker', 'fails-taking', true, { code: 'ERR_SCHEMA_CHANGED', message, action: 'operator' })
 
-    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
-    const failing = await plant.event('failing')
-    await eventually('it is tried once more and then waited for', () => plant.eventsOf('died', from).length === 3)
-    const seat = plant.supervision.processes().find(({ role, slot }) => role === 'worker' && slot === 0)
+    for (const [slot, { code, message }] of needs.entries()) {
+      plant.setFault('worker', 'fails-taking', true, { code, message, action: 'operator' })
+      const before = plant.events.length
+      process.kill(plant.pidOf('worker', slot), 'SIGKILL')
+      // The one that was killed, its successor, and the one that is tried once more.
+      await eventually('it is tried once more and then waited for', () => plant.eventsOf('died', before).length === 3)
+    }
+    const failing = plant.eventsOf('failing')
+    const seats = plant.supervision.processes().filter(({ role, slot }) => role === 'worker' && slot !== null)
 
-    expect(failing).toMatchObject({ role: 'worker', slot: 0, failure: 'schema', needs: message })
-    expect(plant.eventsOf('failing').length).toBe(1)
-    expect(seat).toMatchObject({ state: 'failing', needs: message })
+    expect(failing.map(({ slot, failure, needs: said }) => [slot, failure, said])).toEqual(
+      needs.map(({ kind, message }, slot) => [slot, kind, message]),
+    )
+    expect(seats.map(({ state, needs: said }) => [state, said])).toEqual(needs.map(({ message }) => ['failing', message]))
     expect(plant.eventsOf('ready', from)).toEqual([])
   })
 })

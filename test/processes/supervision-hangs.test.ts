@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { CommandPlace } from '#processes/command-at-hand.js'
+import type { ProcessRow } from '#processes/process-table.js'
 import type { LongTurn } from '#processes/supervision-event.js'
 import { eventually, isPidAlive, PlantOfChildren, type PlantShape } from './plant-of-children.js'
 
@@ -65,6 +66,20 @@ describe('a process that hangs', () => {
     expect(plant.pidOf('worker', 0)).toBe(busy)
     expect(plant.eventsOf('long-turn').filter(({ pid }) => pid === busy)).toEqual([named])
     expect(plant.eventsOf('hung')).toEqual([])
+  })
+
+  test('is not needed for one to be replaced that the others know under an older term', async () => {
+    await startPlant({ gateways: 0, workerSpares: 0 })
+    const old = plant.pidOf('worker', 0)
+    const row = plant.table.snapshot().find(({ pid }) => pid === old) as ProcessRow
+
+    plant.table.process(row.index).take(0, (row.term as number) - 1)
+    await plant.event('replaced')
+
+    expect(plant.eventsOf('hung')).toMatchObject([{ pid: old, sign: 'term' }])
+    expect(isPidAlive(old)).toBe(false)
+    expect(plant.eventsOf('ready').at(-1)?.term).toBeGreaterThan(row.term as number)
+    expect(plant.eventsOf('died').map(({ pid }) => pid)).toEqual([old])
   })
 
   test('as a spare is replaced, too', async () => {
