@@ -2,7 +2,7 @@ import { isoMicros } from '#base/micros.js'
 import type { EntityId } from '#base/ids.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { unpackExact } from '#runtime/exact-pack.js'
-import { ParkedCommands } from '#runtime/parked-commands.js'
+import { ParkedCommands, retrySource } from '#runtime/parked-commands.js'
 import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import type { Run } from './command.js'
 import type { Output } from './output.js'
@@ -11,12 +11,16 @@ import { printAnswer, sendTo } from './send-command.js'
 
 /** Shows the commands that ended one worker after the other, and what became of each worker. */
 export function showParked(dataDirectory: string, output: Output): void {
-  const parked = new ParkedCommands(dataDirectory).list()
+  const all = new ParkedCommands(dataDirectory)
+  const [parked, unreadable] = [all.list(), all.unreadable()]
   if (output.isJson) {
-    output.json({ parked })
+    output.json({ parked, unreadable })
     return
   }
+  for (const path of unreadable) output.line(`A parked command cannot be read: ${path}`)
   if (parked.length === 0) {
+    if (unreadable.length > 0) return
+
     output.line('No command is parked.')
     return
   }
@@ -51,9 +55,9 @@ export const runParkedRetry: Run = async ([id = ''], options, output) => {
     try {
       const { entity, command, packed, at, retry } = one
       const data = unpackExact<Record<string, unknown>>(packed)
-      const answer = await sendTo(door, { source: `parked/${id}`, sequence: retry, entity: entity as EntityId, command, data, at })
+      const answer = await sendTo(door, { source: retrySource(id), sequence: retry, entity: entity as EntityId, command, data, at })
       if (answer.error === undefined) parked.remove(id)
-      else parked.failed(one)
+      else parked.failed(id)
       printAnswer(answer, output)
       return answer.ok ? 0 : 1
     } finally {

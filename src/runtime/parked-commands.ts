@@ -7,7 +7,7 @@ import { replaceFileSync } from '#processes/durable-file.js'
 
 /** A command that is not executed any more, since it ended one worker after the other. Plain JSON; its file in `<data>/parked` is named after its id. */
 export interface ParkedCommand {
-  /** Of the entity and the command's source and sequence: the same command gets the same. */
+  /** Made of entity, source and sequence: the same command gets the same. */
   readonly id: string
   /** When it was parked, microseconds since 1970. */
   readonly parkedAt: number
@@ -39,39 +39,48 @@ export class ParkedCommands {
     this.#directory = join(dataDirectory, 'parked')
   }
 
-  /** Durable when it returns. Errors of the file system come through as they are. */
+  /**
+   * Durable when it returns. A command that was tried again, and ended its workers again, stays the one that it was: a second one could be tried as well, and take effect twice. Errors of
+   * the file system come through as they are.
+   */
   add(command: Omit<ParkedCommand, 'id' | 'retry'>): ParkedCommand {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    const { entity, source, sequence, parkedAt } = command
-    // Without a source two commands are never the same.
-    const identity = source === '' ? `${entity} ${parkedAt}` : `${entity} ${source} ${sequence}`
-    const parked = { id: hash32(utf8.encode(identity)).toString(16).padStart(8, '0'), ...command, retry: 1 }
-    this.#write(parked)
-    return parked
+    const tried = this.#find(idOfRetry(command.source))
+    if (tried !== undefined) return this.#write({ ...tried, causes: [...tried.causes, ...command.causes] })
+    const identity = identityOf(command)
+    for (let hash = hash32(utf8.encode(identity)); ; hash = (hash + 1) >>> 0) {
+      const id = hash.toString(16).padStart(8, '0')
+      const there = this.#find(id)
+      if (there === undefined && existsSync(this.#path(id))) continue
+      if (there === undefined || identityOf(there) === identity) return this.#write({ id, ...command, retry: there?.retry ?? 1 })
+    }
   }
 
-  /** It was tried again and failed. */
-  failed(command: ParkedCommand): void {
-    this.#write({ ...command, retry: command.retry + 1 })
+  /** It was tried again and failed: the next time it is another command. Throws ERR_NOT_PARKED. */
+  failed(id: string): void {
+    const now = this.get(id)
+    this.#write({ ...now, retry: now.retry + 1 })
   }
 
-  /** Oldest first. */
+  /** Those that can be read, oldest first. */
   list(): ParkedCommand[] {
-    if (!existsSync(this.#directory)) return []
-    const ids = readdirSync(this.#directory).flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []))
-    return ids
-      .filter((id) => ID.test(id))
-      .map((id) => this.get(id))
+    return this.#ids()
+      .flatMap((id) => this.#find(id) ?? [])
       .sort((a, b) => a.parkedAt - b.parkedAt)
+  }
+
+  /** Files of commands that cannot be read. */
+  unreadable(): string[] {
+    return this.#ids()
+      .filter((id) => this.#find(id) === undefined)
+      .map((id) => this.#path(id))
   }
 
   /** Throws ERR_NOT_PARKED when there is none of that id, or its file is damaged. */
   get(id: string): ParkedCommand {
-    try {
-      return JSON.parse(readFileSync(this.#path(id), 'utf8')) as ParkedCommand
-    } catch (cause) {
-      throw notParked(id, cause)
-    }
+    const found = this.#find(id)
+    if (found === undefined) throw notParked(id)
+    return found
   }
 
   /** Throws ERR_NOT_PARKED when there is none of that id. */
@@ -80,21 +89,53 @@ export class ParkedCommands {
     rmSync(this.#path(id))
   }
 
-  #write(command: ParkedCommand): void {
+  #ids(): string[] {
+    if (!existsSync(this.#directory)) return []
+    const names = readdirSync(this.#directory).filter((name) => name.endsWith('.json'))
+    return names.map((name) => name.slice(0, -'.json'.length)).filter((id) => ID.test(id))
+  }
+
+  #find(id: string | undefined): ParkedCommand | undefined {
+    if (id === undefined || !ID.test(id)) return undefined
+    try {
+      return JSON.parse(readFileSync(this.#path(id), 'utf8')) as ParkedCommand
+    } catch (error) {
+      if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  #write(command: ParkedCommand): ParkedCommand {
     replaceFileSync(this.#path(command.id), `${exactJson(command)}\n`)
+    return command
   }
 
   #path(id: string): string {
-    return join(this.#directory, `${ID.test(id) ? id : 'none'}.json`)
+    return join(this.#directory, `${id}.json`)
   }
 }
 
-function notParked(id: string, cause?: unknown): MillraceError {
+const RETRIES = 'parked/'
+
+/** Under which a parked command is sent when it is tried again. */
+export function retrySource(id: string): string {
+  return `${RETRIES}${id}`
+}
+
+function idOfRetry(source: string): string | undefined {
+  return source.startsWith(RETRIES) ? source.slice(RETRIES.length) : undefined
+}
+
+/** Without a source two commands are never the same. */
+function identityOf({ entity, source, sequence, parkedAt }: Omit<ParkedCommand, 'id' | 'retry'>): string {
+  return source === '' ? `${entity} ${parkedAt}` : `${entity} ${source} ${sequence}`
+}
+
+function notParked(id: string): MillraceError {
   return new MillraceError('ERR_NOT_PARKED', {
     fact: 'no command is parked under that id',
     action: 'operator',
     values: { id },
     next: 'list them with `millrace status --parked`',
-    cause,
   })
 }

@@ -31,7 +31,7 @@ export class Parking implements PlantCommands {
   readonly #options: ParkingOptions
   readonly #fatal: FatalCommands
   readonly #parked: ParkedCommands
-  readonly #reasons = new Map<FatalCommand, string>()
+  readonly #reasons = new WeakMap<FatalCommand, string>()
   /** Not parked yet, by slot. */
   readonly #due = new Map<number, FatalCommand>()
 
@@ -62,7 +62,7 @@ export class Parking implements PlantCommands {
     try {
       this.#keep(command)
     } catch (error) {
-      this.#tell('ERR_PARKED', `a command that ends its worker could not be kept, and is refused all the same: ${messageOf(error)}`)
+      this.#tell('ERR_PARKED', `a command that ends its worker is refused without being kept: ${describe(command)}: ${messageOf(error)}`)
     }
   }
 
@@ -79,7 +79,13 @@ export class Parking implements PlantCommands {
   #keep(command: FatalCommand): void {
     const { slot, causes } = command
     const placed = commandAtPlace(this.runtimeDirectory, this.#options.plant, slot, command)
-    if (placed === undefined) return
+    if (placed === undefined) {
+      this.#tell(
+        'ERR_PARKED',
+        `a command that ends its worker is refused without being kept, since it cannot be read: ${describe(command)}`,
+      )
+      return
+    }
     const { entity, command: name, data, source, sequence, at } = placed
     const parkedAt = systemClock.nowMicros()
     const kept = { parkedAt, entity, command: name, data, packed: packExact(data), source, sequence, at, worker: slot, causes }
@@ -89,14 +95,25 @@ export class Parking implements PlantCommands {
   }
 
   #isAnswered({ slot, gateway, position }: FatalCommand): boolean {
-    const mapping = Mapping.open(channelPath(this.runtimeDirectory, commandsName(gateway, slot)), { access: 'read' })
-    const { releasedPosition, capacityBytes } = channelStat(mapping.buffer)
-    mapping.close()
-    const ahead = distance(releasedPosition, position)
-    return ahead < 0 || ahead >= capacityBytes
+    let mapping: Mapping | undefined
+    try {
+      mapping = Mapping.open(channelPath(this.runtimeDirectory, commandsName(gateway, slot)), { access: 'read' })
+      const { releasedPosition, capacityBytes } = channelStat(mapping.buffer)
+      const ahead = distance(releasedPosition, position)
+      return ahead < 0 || ahead >= capacityBytes
+    } catch (error) {
+      this.#tell('ERR_PARKED', `whether a parked command was answered is not known: ${messageOf(error)}`)
+      return false
+    } finally {
+      mapping?.close()
+    }
   }
 
   #tell(code: string, message: string): void {
     this.#options.onEvent({ at: systemClock.nowMicros(), kind: 'trouble', code, message })
   }
+}
+
+function describe({ gateway, slot, position, causes }: FatalCommand): string {
+  return `from gateway/${gateway} to worker/${slot} at ${position}, which ended ${causes.length} workers (${causes.join(', ')})`
 }

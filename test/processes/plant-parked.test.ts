@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ParkedCommands } from '#runtime/parked-commands.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { run } from '../apps/program-under-test.js'
@@ -93,23 +94,32 @@ describe('a command that takes its worker along, each time that it is executed',
     expect(said.match(/has not turned for [\d.]+ s, executing sample of press\/c for [\d.]+ s of that/g)).toHaveLength(1)
   })
 
-  test('is parked again when it is tried again and nothing has changed, done once it has, and can be forgotten', async () => {
-    const idOf = async () => ((await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string }[])[0]?.id as string
-    const first = await idOf()
+  test('is parked again when it is tried again and nothing has changed, as the one that it was, and done once it has', async () => {
+    const parkedNow = async () => (await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string; causes: string[] }[]
+    const [{ id = '' } = {}] = await parkedNow()
 
-    const again = await run(folder, ['parked', 'retry', first, '--json'])
-    const parked = (await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string }[]
-    const second = parked.find(({ id }) => id !== first)?.id as string
-    const discarded = await run(folder, ['parked', 'discard', second, '--json'])
+    const again = await run(folder, ['parked', 'retry', id, '--json'])
+    const still = await parkedNow()
     folder.write('mended', '')
-    const done = await run(folder, ['parked', 'retry', first, '--json'])
+    const done = await run(folder, ['parked', 'retry', id, '--json'])
 
-    expect([again.code, again.json['error']]).toEqual([1, expect.stringContaining('it is parked as')])
-    expect(discarded.json).toEqual({ id: second, isDiscarded: true })
+    expect([again.code, again.json['error']]).toEqual([1, expect.stringContaining(`it is parked as ${id}`)])
+    expect(still).toMatchObject([{ id, causes: Array.from({ length: 6 }, () => 'SIGKILL') }])
     expect(done.json).toMatchObject({ ok: true })
     expect((await run(folder, ['status', '--parked'])).stdout).toBe('No command is parked.\n')
-    expect((await run(folder, ['parked', 'retry', first])).stderr).toMatch(/no command is parked under that id/)
+    expect((await run(folder, ['parked', 'retry', id])).stderr).toMatch(/no command is parked under that id/)
   }, 60_000)
+
+  test('is forgotten when nobody wants it any more', async () => {
+    const parked = new ParkedCommands(folder.data)
+    const command = { parkedAt: 1, entity: 'press/a', command: 'sample', data: {}, packed: '', source: '', sequence: 0, at: undefined }
+    const { id } = parked.add({ ...command, worker: 0, causes: ['SIGKILL'] })
+
+    const { code, json } = await run(folder, ['parked', 'discard', id, '--json'])
+
+    expect([code, json]).toEqual([0, { id, isDiscarded: true }])
+    expect(parked.list()).toEqual([])
+  })
 })
 
 /** What the question comes to, as soon as it is something. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { ParkedCommands } from '#runtime/parked-commands.js'
+import { ParkedCommands, retrySource } from '#runtime/parked-commands.js'
 
 function parkedIn(): { readonly parked: ParkedCommands; readonly data: string } {
   const data = mkdtempSync(join(tmpdir(), 'millrace-parked-'))
@@ -57,9 +57,37 @@ describe('parked commands', () => {
     const { parked } = parkedIn()
     const one = parked.add(COMMAND)
 
-    parked.failed(one)
+    parked.failed(one.id)
 
     expect([one.retry, parked.get(one.id).retry]).toEqual([1, 2])
+  })
+
+  test('stay one when they end their workers again when tried again, and remember how often that was', () => {
+    const { parked } = parkedIn()
+    const { id } = parked.add(COMMAND)
+
+    parked.add({ ...COMMAND, source: retrySource(id), sequence: 1, causes: ['SIGKILL'] })
+    parked.failed(id)
+    parked.add(COMMAND)
+
+    expect(parked.list()).toMatchObject([{ id, source: 'plc', sequence: 7, retry: 2, causes: ['SIGSEGV'] }])
+    parked.add({ ...COMMAND, source: retrySource(id), sequence: 2, causes: ['SIGKILL'] })
+    expect(parked.get(id).causes).toEqual(['SIGSEGV', 'SIGKILL'])
+  })
+
+  test('do not take the place of another one that is to have the same id, nor of one that cannot be read', () => {
+    const { parked, data } = parkedIn()
+    const { id } = parked.add(COMMAND)
+    const path = join(data, 'parked', `${id}.json`)
+    writeFileSync(path, JSON.stringify({ ...COMMAND, id, sequence: 99 }))
+    const beside = parked.add(COMMAND)
+    writeFileSync(path, 'torn')
+    const besideTorn = parked.add({ ...COMMAND, parkedAt: 6 })
+
+    expect(beside.id).not.toBe(id)
+    expect(besideTorn.id).toBe(beside.id)
+    expect(parked.list()).toMatchObject([{ id: beside.id, parkedAt: 6 }])
+    expect(parked.unreadable()).toEqual([path])
   })
 
   test('do not mind files of others beside them', () => {
