@@ -4,11 +4,12 @@ import { pack } from '#base/pack.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
-import { type Decision, encodeSnapshot, FORGOTTEN, type PlantModel } from '#entity/index.js'
+import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type PlantModel } from '#entity/index.js'
 import {
   APPEND_HEADER_BYTES,
   type AppendNumbers,
   FLAG_LATE,
+  OUTCOME_NONE,
   OUTCOME_REFUSAL,
   OUTCOME_REPLY,
   type OutcomeKind,
@@ -23,6 +24,9 @@ import { ByteStrings } from './byte-strings.js'
 import type { EventNumbers } from './event-numbers.js'
 import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
+import type { MessagesOptions } from './messenger.js'
+import { encodeOutboxRow, messageBytes, outboxRowBytes } from './outbox-rows.js'
+import { type OwnCommand, ownCommandOf, ownSettledRow } from './own-command.js'
 import type { Slot } from './slot.js'
 import type { WorkerCounters } from './worker-counters.js'
 
@@ -58,6 +62,10 @@ export interface ExecutorOptions {
   readonly outcomeBytesMax: number
   /** Of the first append less one: for tests of the numbers' end. */
   readonly appendNumber?: number
+  /** Where entities can send messages. */
+  readonly messages: MessagesOptions | undefined
+  /** The entity's outbox has taken rows, which are durable when the journal has released up to `position`. */
+  readonly onOutbox: (slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], position: number) => void
 }
 
 /**
@@ -73,13 +81,20 @@ export class Executor {
   readonly #snapshotEvery: number
   readonly #outcomeBytesMax: number
   readonly #strings = new ByteStrings()
-  readonly #envelope = { at: 0, entity: '', source: '', correlation: '' }
+  readonly #envelope = { at: 0, entity: '', source: '', correlation: '', accepted: 0, outbox: undefined as Outbox | undefined }
+  /** Index of the inbound link by which entities send themselves commands, and the largest frame of a message. */
+  readonly #ownLink: number
+  readonly #messageBytesMax: number
+  readonly #onOutbox: ExecutorOptions['onOutbox']
   readonly #sizes: number[] = []
   readonly #header: Header
   #appendNumber: number
   /** Of the last append. */
   #outcome: Uint8Array = NO_BYTES
   #eventCount = 0
+  #outboxRows: readonly OutboxRow[] = NO_ROWS
+  /** The command at hand, when it is the entity's own. */
+  #own: OwnCommand | undefined
 
   constructor(options: ExecutorOptions) {
     this.#plant = options.plant
@@ -90,6 +105,10 @@ export class Executor {
     this.#snapshotEvery = options.snapshotEvery
     this.#outcomeBytesMax = options.outcomeBytesMax
     this.#appendNumber = options.appendNumber ?? 0
+    const { messages } = options
+    this.#ownLink = messages === undefined ? -1 : messages.deviceLinks + messages.own
+    this.#messageBytesMax = Math.min(...(messages?.links ?? []).map(({ commands }) => commands.frameBytesMax))
+    this.#onOutbox = options.onOutbox
     this.#header = {
       number: 0,
       term: options.term,
@@ -121,6 +140,8 @@ export class Executor {
     entry.request = command.request
     entry.doorTerm = command.doorTerm
     if (sourceBytes > 0 && this.#isDuplicate(slot, source, command, entry)) return 'done'
+    this.#own = undefined
+    if (sourceBytes === 0 && entry.link === this.#ownLink && !this.#isOwnPending(slot, command, entry)) return 'done'
     const fence = slot.lostVersion === 0 ? undefined : fenceOf(slot)
     if (fence?.isStored === false) return this.#refuseUnstored(slot, entry, fence)
 
@@ -132,6 +153,8 @@ export class Executor {
     envelope.at = at
     envelope.entity = slot.id
     envelope.source = source
+    envelope.accepted = accepted
+    envelope.outbox = slot.outbox
     const header = this.#header
     header.correlationBytes = command.correlationBytes
     header.causationBytes = command.causationBytes
@@ -169,7 +192,7 @@ export class Executor {
     if (slot.lostVersion > 0) return this.#noSnapshot(slot)
     let bytes: Uint8Array
     try {
-      bytes = encodeSnapshot(slot.model, { state: slot.state, outcomes: slot.outcomes, latestAt: slot.latestAt })
+      bytes = encodeSnapshot(slot.model, { state: slot.state, outcomes: slot.outcomes, outbox: slot.outbox, latestAt: slot.latestAt })
     } catch (error) {
       if (!isMillraceError(error, 'ERR_STATE_NOT_PLAIN')) throw error
       return this.#noSnapshot(slot)
@@ -218,9 +241,80 @@ export class Executor {
     return true
   }
 
+  /** False for one that is done already: then it is released when that is durable. */
+  #isOwnPending(slot: Slot, command: CommandReader, entry: InFlight): boolean {
+    this.#own = slot.lostVersion > 0 ? undefined : ownCommandOf(slot.outbox, command, this.#plant)
+    if (this.#own !== undefined) return true
+    const { waitPosition } = slot
+    entry.status = 'waiting'
+    entry.waitPosition = waitPosition
+    return false
+  }
+
+  /** Appends rows that say what became of messages, caused by no command: the append's number and its end, or undefined when there is no room. */
+  trySettle(
+    slot: Slot,
+    rows: readonly OutboxRow[],
+    accepted: number,
+  ): { readonly appendNumber: number; readonly position: number } | undefined {
+    const header = this.#header
+    header.number = this.#nextNumber()
+    header.expectedVersion = slot.version
+    header.baseTerm = slot.term
+    header.baseNumber = slot.appendNumber
+    header.shard = slot.shard
+    // No other time than the entity knows already, which could make late what is not.
+    header.at = slot.latestAt
+    header.accepted = accepted
+    header.sequence = 0
+    header.entityBytes = slot.idLength
+    header.sourceBytes = 0
+    header.correlationBytes = 0
+    header.causationBytes = 0
+    header.outcomeBytes = 0
+    header.outcomeKind = OUTCOME_NONE
+    header.flags = 0
+    header.rowCount = rows.length
+    const { appends } = this.#journal
+    const rowsAt = APPEND_HEADER_BYTES + slot.idLength
+    const offset = appends.tryClaim(rowsAt + rows.length * ROW_HEADER_BYTES + outboxRowBytes(rows), APPEND_FRAME)
+    assert(offset !== FRAME_TOO_LARGE, 'what became of messages fits a frame')
+    if (offset < 0) return undefined
+    writeAppendNumbers(header, appends.view, offset)
+    appends.bytes.set(slot.idBytes, offset + APPEND_HEADER_BYTES)
+    this.#writeOutboxRows(slot, rows, offset + rowsAt)
+    appends.commit()
+    this.#appendNumber = header.number
+    slot.version += rows.length
+    slot.term = this.#term
+    slot.appendNumber = header.number
+    slot.waitPosition = this.#journal.sentPosition
+    this.#takeOutboxRows(slot, rows)
+    return { appendNumber: header.number, position: slot.waitPosition }
+  }
+
+  #writeOutboxRows(slot: Slot, rows: readonly OutboxRow[], offset: number): number {
+    const { bytes, view } = this.#journal.appends
+    let end = offset
+    for (const row of rows) {
+      end = writeRowHeader(this.#numbers.numberOfBuiltIn(slot.model, row.event), outboxRowBytes([row]), view, end)
+      end = encodeOutboxRow(row, bytes, view, end)
+    }
+    return end
+  }
+
+  /** Folds rows that were appended; their data is the outbox's from then on. */
+  #takeOutboxRows(slot: Slot, rows: readonly OutboxRow[]): void {
+    const outbox = (slot.outbox ??= new Outbox())
+    const correlation = this.#header.correlationBytes === 0 ? '' : this.#envelope.correlation
+    for (const row of rows) outbox.take(row, this.#header.at, correlation)
+    this.#onOutbox(slot, outbox, rows, slot.waitPosition)
+  }
+
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
     if (entry.parked !== undefined) return this.#fault(slot, command, 'PARKED', entry.parked)
     if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
+    if (this.#own?.isLate === true) return this.#append(slot, command, undefined, OUTCOME_NONE, NO_BYTES, undefined) as Executed
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')
     const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
@@ -283,26 +377,44 @@ export class Executor {
     this.#outcome = outcome
     header.outcomeBytes = outcome.length
     header.outcomeKind = outcomeKind
-    header.rowCount = Math.max(1, eventCount)
+    const rows = this.#rowsOfOutbox(outcomeKind, decision)
+    if (rows.length > 0 && !this.#fit(slot, rows)) return 'too-large'
+    header.rowCount = Math.max(1, eventCount + rows.length)
     const { appends } = this.#journal
     // They lie in the command as they are to lie in the append: packed, in this order.
     const stringBytes = header.entityBytes + header.sourceBytes + header.correlationBytes + header.causationBytes
     const rowsAt = APPEND_HEADER_BYTES + stringBytes + outcome.length
-    const offset = appends.tryClaim(rowsAt + this.#rowsBytes(slot, decision, eventCount), APPEND_FRAME)
+    const offset = appends.tryClaim(rowsAt + this.#rowsBytes(slot, decision, eventCount) + outboxRowBytes(rows), APPEND_FRAME)
     if (offset === FRAME_TOO_LARGE) return 'too-large'
     if (offset < 0) return 'no-room'
     copyWords(command.view, command.entityOffset, appends.view, writeAppendNumbers(header, appends.view, offset), stringBytes)
     const end = offset + rowsAt
     if (outcome.length > 0) appends.bytes.set(outcome, end - outcome.length)
-    if (eventCount === 0) writeRowHeader(RECEIPT_TYPE, 0, appends.view, end)
-    else if (!this.#tryEvents(slot, entry as InFlight, decision as Decision, end)) {
+    const eventsAt = rows.length === 0 ? end : this.#writeOutboxRows(slot, rows, end)
+    if (header.rowCount > eventCount + rows.length) writeRowHeader(RECEIPT_TYPE, 0, appends.view, end)
+    else if (eventCount > 0 && !this.#tryEvents(slot, entry as InFlight, decision as Decision, eventsAt)) {
       appends.abort()
       return 'broken'
     }
     appends.commit()
     this.#appendNumber = header.number
     this.#eventCount = eventCount
+    this.#outboxRows = rows
     return 'done'
+  }
+
+  /** What the command was told to tell, behind what becomes of itself when the entity had sent it. */
+  #rowsOfOutbox(outcomeKind: OutcomeKind, decision: Decision | undefined): readonly OutboxRow[] {
+    const own = this.#own
+    const told = decision === undefined || decision.outbox.length === 0 ? NO_ROWS : decision.outbox
+    if (own !== undefined) return [ownSettledRow(own, outcomeKind, decision, this.#header.accepted), ...told]
+    return told === NO_ROWS ? NO_ROWS : [...told]
+  }
+
+  /** Whether the messages among the rows can be carried to where they go. */
+  #fit(slot: Slot, rows: readonly OutboxRow[]): boolean {
+    const { correlationBytes } = this.#header
+    return rows.every((row) => messageBytes(row, slot, correlationBytes, this.#plant) <= this.#messageBytesMax)
   }
 
   #rowsBytes(slot: Slot, decision: Decision | undefined, eventCount: number): number {
@@ -345,6 +457,7 @@ export class Executor {
     if (header.at > slot.latestAt) slot.latestAt = header.at
     slot.waitPosition = sentPosition
     if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, this.#outcome, slot.version)
+    if (this.#outboxRows.length > 0) this.#takeOutboxRows(slot, this.#outboxRows)
     const isRefused = header.outcomeKind === OUTCOME_REFUSAL
     this.#counters.commands++
     if (isRefused) this.#counters.refusals++
@@ -363,6 +476,8 @@ export class Executor {
     if (rows * 2 > every && rows >= rowsToSnapshot(slot, every) && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
   }
 }
+
+const NO_ROWS: readonly OutboxRow[] = []
 
 function shortFault(code: string): Uint8Array {
   return pack([code, undefined, true])

@@ -1,6 +1,6 @@
 import { MillraceError, messageOf } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
-import { applyStored, createOutcomes, decodeBase, decodeSnapshot, type PlantModel } from '#entity/index.js'
+import { applyStored, createOutcomes, decodeBase, decodeSnapshot, Outbox, type PlantModel } from '#entity/index.js'
 import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
 import { LOADED_HEAD_BYTES, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frames.js'
@@ -35,9 +35,9 @@ interface LoadingShard {
   readonly fold: (row: ReplayRow) => void
 }
 
-const utf8 = new TextDecoder()
 /** With more entities of one load that cannot be folded it is no entity that is at fault, but code: then commands wait for better code instead of being refused one by one. */
 const FOLD_FAILURES_MAX = 100
+const utf8 = new TextDecoder()
 const TOLD_BY_THE_JOURNAL = (): void => undefined
 
 /**
@@ -124,6 +124,7 @@ export class Load {
       slot.status = 'loading'
       slot.state = slot.model.initial()
       slot.outcomes = createOutcomes()
+      slot.outbox = undefined
       slot.version = 0
       slot.latestAt = 0
       slot.snapshotVersion = 0
@@ -256,6 +257,7 @@ export class Load {
     if (snapshot.kind !== 'ok') throw baseUnreadable(slot, version, snapshot.reason)
     slot.state = snapshot.state
     slot.outcomes = snapshot.outcomes
+    slot.outbox = snapshot.outbox
     slot.latestAt = snapshot.latestAt
     slot.version = version
     slot.term = view.getUint32(4, true)
@@ -326,6 +328,8 @@ export class Load {
     if (numbers.isFenced(row.typeNumber)) slot.lostVersion = row.version
     if (slot.lostVersion > 0) return
     const stored = numbers.stored(row.typeNumber)
+    const event = stored === undefined ? numbers.outboxEvent(row.typeNumber) : undefined
+    if (event !== undefined) return (slot.outbox ??= new Outbox()).take({ event, data: row.data() }, row.at, row.correlation)
     if (stored === undefined || stored.model !== slot.model) {
       throw loadError('the log has an event that this plant does not know', { entity: slot.id, version: row.version })
     }

@@ -19,6 +19,7 @@ export class Passivation {
   readonly #limits: { readonly liveEntitiesMax: number; readonly passivateAfterMs: number }
   readonly #roundMs: number
   readonly #trySnapshot: (slot: Slot) => SnapshotSent
+  readonly #isBusy: (slot: Slot) => boolean
   readonly #watched: Slot[] = []
   #hand = 0
   #lastSweepMs: number
@@ -31,11 +32,14 @@ export class Passivation {
     readonly counters: WorkerCounters
     readonly limits: { readonly liveEntitiesMax: number; readonly passivateAfterMs: number }
     readonly trySnapshot: (slot: Slot) => SnapshotSent
+    /** Whether it must stay for something other than commands. */
+    readonly isBusy: (slot: Slot) => boolean
   }) {
     this.#clock = options.clock
     this.#counters = options.counters
     this.#limits = options.limits
     this.#trySnapshot = options.trySnapshot
+    this.#isBusy = options.isBusy
     this.#roundMs = Math.min(ROUND_MS_MAX, Math.max(ROUND_MS_MIN, options.limits.passivateAfterMs / 4))
     this.#lastSweepMs = options.clock.monotonicMs()
   }
@@ -106,7 +110,7 @@ export class Passivation {
   }
 
   #tryPassivate(slot: Slot, released: number): boolean {
-    if (slot.waitPosition > released || slot.waiters !== undefined || slot.isAwaited) return false
+    if (slot.waitPosition > released || slot.waiters !== undefined || slot.isAwaited || this.#isBusy(slot)) return false
     // The snapshot travels in front of anything that could bring the entity back, so that its load finds it.
     if (slot.snapshotVersion < slot.version && this.#trySnapshot(slot) === 'no-room') return false
     slot.forget()

@@ -1,4 +1,4 @@
-import type { EntityModel, Outcomes } from '#entity/index.js'
+import type { EntityModel, Outbox, Outcomes } from '#entity/index.js'
 import { isSameKey } from '#journal/byte-key.js'
 import type { ByteString } from './byte-strings.js'
 import type { InFlight } from './in-flight.js'
@@ -49,6 +49,10 @@ export class Slot {
   #sourceRoom = 0
   /** Commands that came while it was loading. */
   stalled: InFlight[] | undefined
+  /** What it has told; undefined when it never told anything. */
+  outbox: Outbox | undefined
+  /** The due times of its timers lie with the worker's others, also while it is passive. */
+  areTimersKnown = false
   /** Readers that wait for it to be live. */
   waiters: (() => void)[] | undefined
 
@@ -122,6 +126,7 @@ export class Slot {
     this.status = 'passive'
     this.state = undefined
     this.outcomes = undefined
+    this.outbox = undefined
     this.version = 0
     this.term = 0
     this.appendNumber = 0

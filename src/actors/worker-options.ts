@@ -3,6 +3,7 @@ import type { PlantModel } from '#entity/index.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import type { InboundLink } from './inbound.js'
 import type { LoadReport } from './loader.js'
+import type { MessagesOptions } from './messenger.js'
 
 export interface WorkerLimits {
   /** Entities with state in memory; above it the least used are passivated. */
@@ -15,6 +16,8 @@ export interface WorkerLimits {
   readonly snapshotEvery: number
   /** Commands read and not yet released, per gateway; a power of two. */
   readonly inFlightMax: number
+  /** Messages of an entity that are under way, above which commands to it wait that are not messages themselves; OUTBOX_MAX_DEFAULT unless told. */
+  readonly outboxMax?: number
 }
 
 export interface WorkerOptions {
@@ -22,7 +25,10 @@ export interface WorkerOptions {
   readonly shards: readonly number[]
   readonly shardCount: number
   readonly term: number
+  /** From the gateways, then from the workers as far as entities can send messages. */
   readonly inbound: readonly InboundLink[]
+  /** Undefined where entities cannot send messages. */
+  readonly messages?: MessagesOptions
   readonly journal: JournalClient
   readonly clock: Clock
   readonly limits: WorkerLimits

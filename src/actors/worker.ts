@@ -1,5 +1,4 @@
 import { assert } from '#base/assert.js'
-import { MillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
 import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import type { DutyCycle } from '#bus/index.js'
@@ -12,14 +11,16 @@ import { REJECTED_FENCED } from '#serving/serving-frames.js'
 import { Backlog } from './backlog.js'
 import { EventNumbers } from './event-numbers.js'
 import { Executor } from './executor.js'
-import { fenceOf } from './fence.js'
 import { Inbound } from './inbound.js'
+import { fenceOf } from './fence.js'
 import type { InFlight } from './in-flight.js'
 import { type LoadReport, Loader } from './loader.js'
+import { Messenger } from './messenger.js'
 import { Passivation } from './passivation.js'
 import { Reads } from './reads.js'
 import type { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
+import { workerFenced } from './worker-fenced.js'
 import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 import type { FencedEntity, ParkedPlace, WorkerOptions } from './worker-options.js'
 
@@ -41,6 +42,7 @@ export class Worker implements DutyCycle {
   readonly #passivation: Passivation
   readonly #reads: Reads
   readonly #backlog = new Backlog()
+  readonly #messenger: Messenger | undefined
   /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
   #released = 0
   /** The appends channel was full at this released position; nothing is executed until it has moved. */
@@ -60,7 +62,7 @@ export class Worker implements DutyCycle {
   readonly #fencedTold = new Set<string>()
 
   constructor(options: WorkerOptions) {
-    const { plant, journal, term, clock, limits } = options
+    const { plant, journal, term, clock, limits, messages } = options
     this.#options = options
     this.#journal = journal
     this.#atHand = options.atHand ?? NOBODY_ASKS
@@ -77,7 +79,17 @@ export class Worker implements DutyCycle {
       snapshotEvery: limits.snapshotEvery,
       outcomeBytesMax: Math.min(answerBytesMax, journal.appends.frameBytesMax / 2) - ANSWER_HEADER_BYTES,
       ...(options.appendNumber === undefined ? {} : { appendNumber: options.appendNumber }),
+      messages,
+      onOutbox: (...took) => this.#messenger?.took(...took),
     })
+    if (messages !== undefined) {
+      this.#messenger = new Messenger({
+        ...{ ...messages, plant, term, clock, shardCount: options.shardCount, outboxMax: limits.outboxMax ?? OUTBOX_MAX_DEFAULT },
+        settle: (...rows) => this.#executor.trySettle(...rows),
+        load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#fail(error)),
+        goOn: (entry) => this.#backlog.goOn(entry),
+      })
+    }
     this.#reads = new Reads({
       load: (slot) => this.#loadForReader(slot),
       isDurable: (waitPosition) => waitPosition <= this.#released,
@@ -97,13 +109,19 @@ export class Worker implements DutyCycle {
       onDamage: (damages) => this.#tellFenced(damages),
       onFatal: (error) => this.#fail(error),
     })
-    this.#passivation = new Passivation({ clock, counters: this.counters, limits, trySnapshot: (slot) => this.#executor.trySnapshot(slot) })
+    this.#passivation = new Passivation({
+      clock,
+      counters: this.counters,
+      limits,
+      trySnapshot: (slot) => this.#executor.trySnapshot(slot),
+      isBusy: (slot) => this.#messenger?.isBusy(slot) === true,
+    })
     for (const shard of options.shards) this.#backlog.close(shard, Number.NEGATIVE_INFINITY)
   }
 
   /** All shards are loaded and every command that was read is released. */
   get isIdle(): boolean {
-    return this.isLoaded && this.#inbound.every((link) => link.isIdle)
+    return this.isLoaded && this.#inbound.every((link) => link.isIdle) && this.#messenger?.isIdle !== false
   }
 
   get isLoaded(): boolean {
@@ -120,6 +138,10 @@ export class Worker implements DutyCycle {
     return this.#inbound.reduce((sum, link) => sum + link.queue.count, 0)
   }
 
+  nextDeadlineMs(): number | undefined {
+    return this.#messenger?.nextDeadlineMs()
+  }
+
   doWork(): number {
     if (this.#hasFailed) return 0
     if (!this.#hasBegun) this.#begin()
@@ -127,6 +149,7 @@ export class Worker implements DutyCycle {
     let work = this.#loader.doWork()
     work += this.#complete()
     if (this.#hasFailed) return work
+    work += this.#messenger?.doWork(this.#released) ?? 0
     const nowMs = this.#options.clock.monotonicMs()
     work += this.#takeCommands(nowMs)
     work += this.#passivation.sweep(nowMs, this.#released)
@@ -139,7 +162,7 @@ export class Worker implements DutyCycle {
     if (!this.#hasBegun || this.#journal.hasRejections || this.#loader.hasWork()) return true
     const released = this.#journal.releasedPosition()
     if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
-    if (this.#passivation.hasWork(released)) return true
+    if (this.#passivation.hasWork(released) || this.#messenger?.hasWork(released) === true) return true
     if (this.#blockedAt === released) return false
     return this.#backlog.readyCount > 0 || this.#inbound.some((link) => link.canRead())
   }
@@ -163,9 +186,9 @@ export class Worker implements DutyCycle {
   async stateHash(): Promise<PlantHash> {
     const hash = new PlantHash()
     for (const slot of [...this.#slots.values()]) {
-      const one = await this.#reads.read(slot, ({ id, version, state, lostVersion }) => {
+      const one = await this.#reads.read(slot, ({ id, version, state, outbox, lostVersion }) => {
         const own = new PlantHash()
-        if (version > 0 && lostVersion === 0) own.add(id, version, state)
+        if (version > 0 && lostVersion === 0) own.add(id, version, state, outbox)
         return own
       })
       hash.merge(one)
@@ -215,12 +238,14 @@ export class Worker implements DutyCycle {
     else if (this.#fenced.size > 0) this.#fenced.delete(slot.id)
     slot.isAwaited = slot.stalled !== undefined
     this.#passivation.watch(slot)
+    this.#messenger?.loaded(slot)
     this.#reads.wake(slot)
     this.#backlog.leaveSlot(slot)
   }
 
   #openShards(report: LoadReport): void {
     for (const shard of report.shards) this.#backlog.open(shard)
+    if (this.isLoaded) this.#messenger?.start()
     const shards = new Set(report.shards)
     for (const slot of this.#slots.values()) {
       if (slot.waiters !== undefined && slot.status === 'passive' && shards.has(slot.shard)) this.#loader.loadSlot(slot)
@@ -252,7 +277,7 @@ export class Worker implements DutyCycle {
       count++
       if (rejection.term !== this.#options.term) continue
       if (rejection.kind === REJECTED_FENCED) {
-        this.#fail(fenced(this.#options.term))
+        this.#fail(workerFenced(this.#options.term))
         return count
       }
       rejected ??= new Set()
@@ -277,6 +302,9 @@ export class Worker implements DutyCycle {
       entry.takeBack()
       this.#backlog.goOn(entry)
     })
+    this.#messenger?.appends.forEach(({ appendNumber, shard, position }) => {
+      if (rejected.has(appendNumber) && !this.#backlog.wasClosedAfter(shard, position)) wrong.add(shard)
+    })
     if (wrong.size === 0) return
     const dropped = this.#loader.giveUp(wrong)
     for (const shard of dropped) this.#backlog.close(shard, this.#journal.sentPosition)
@@ -288,6 +316,7 @@ export class Worker implements DutyCycle {
     for (const slot of this.#slots.values()) {
       if (!dropped.has(slot.shard)) continue
       this.#loader.forget(slot)
+      this.#messenger?.dropped(slot)
       this.#backlog.leaveSlot(slot)
       this.#reads.dropped(slot)
     }
@@ -347,7 +376,7 @@ export class Worker implements DutyCycle {
   #takeNew(nowMs: number): number {
     if (this.#blockedAt !== undefined) return 0
     const links = this.#inbound
-    const share = Math.ceil(this.#options.limits.commandsPerTurn / links.length)
+    const share = Math.ceil(this.#options.limits.commandsPerTurn / (this.#options.messages?.deviceLinks ?? links.length))
     let taken = 0
     for (let step = 0; step < links.length; step++) {
       const link = links[(this.#nextLink + step) % links.length] as Inbound
@@ -403,6 +432,7 @@ export class Worker implements DutyCycle {
       return true
     }
     slot.lastUsedMs = nowMs
+    if (slot.outbox !== undefined && this.#messenger?.tryHold(slot, slot.outbox, entry) === true) return true
     if (this.#parked.length > 0) this.#lookForParked(entry)
     this.#atHand.set(entry.link, entry.startPosition)
     const executed = this.#executor.execute(slot, command, entry)
@@ -417,6 +447,7 @@ export class Worker implements DutyCycle {
       return false
     }
     this.#loader.forget(slot)
+    this.#messenger?.dropped(slot)
     this.#backlog.waitForSlot(entry, slot)
     this.#loader.loadSlot(slot)
     this.#reads.dropped(slot)
@@ -455,17 +486,9 @@ export class Worker implements DutyCycle {
 }
 
 const utf8 = new TextDecoder()
+const OUTBOX_MAX_DEFAULT = 1000
 
 /** So many commands that wait at the start have their entities loaded in front of the others: more would delay the scan that brings all. */
 const FIRST_COMMANDS = 16
 
 const NOBODY_ASKS: NonNullable<WorkerOptions['atHand']> = { set: () => undefined, clear: () => undefined }
-
-function fenced(term: number): MillraceError {
-  return new MillraceError('ERR_WORKER_FENCED', {
-    fact: 'the journal has seen a later term of this worker slot',
-    action: 'restart',
-    values: { term },
-    next: 'end this process, its successor has taken over',
-  })
-}

@@ -1,4 +1,6 @@
 import type { Codec, Data } from '#schema/index.js'
+import { MessageWriter, type TargetModel } from './message-writer.js'
+import type { Outbox, OutboxRow } from './outbox.js'
 import { whyNotPlain } from './plain-data.js'
 
 /** Who commands whom, and when: all that a decision may know besides state and command. */
@@ -8,6 +10,10 @@ export interface Envelope {
   readonly entity: string
   readonly source: string
   readonly correlation: string
+  /** When the plant took it, microseconds since 1970: what timers count from; `at` where it is left out. */
+  readonly accepted?: number
+  /** What the entity has told so far; it has told nothing where it is left out. */
+  readonly outbox?: Outbox | undefined
 }
 
 /** What a command came to. Reused: read it before the next one is decided. */
@@ -19,6 +25,8 @@ export interface Decision {
   readonly eventIndexes: number[]
   /** Normalised data, each the decision's own copy. */
   readonly events: Data[]
+  /** What was told, empty unless done. */
+  readonly outbox: OutboxRow[]
   /** Plain data, or undefined. */
   reply: unknown
   code: string
@@ -43,11 +51,13 @@ export class Decider {
   readonly #commandNames: readonly string[]
   readonly #handlers: readonly Decide[]
   readonly #context: { -readonly [Key in keyof Envelope]: Envelope[Key] } & { readonly emit: object; readonly refuse: unknown }
+  readonly #messages: MessageWriter
   readonly #decision: Decision = {
     kind: 'done',
     eventCount: 0,
     eventIndexes: [],
     events: [],
+    outbox: [],
     reply: undefined,
     code: '',
     detail: undefined,
@@ -61,7 +71,9 @@ export class Decider {
     readonly eventNames: readonly string[]
     readonly commandNames: readonly string[]
     readonly eventCodecs: readonly Codec[]
+    readonly commandCodecs: readonly Codec[]
     readonly handlers: readonly unknown[]
+    readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
   }) {
     this.#name = type.entity
     this.#commandNames = type.commandNames
@@ -70,7 +82,23 @@ export class Decider {
       name,
       (data: unknown) => this.#emit(index, name, type.eventCodecs[index] as Codec, data),
     ])
+    this.#messages = new MessageWriter({
+      own: { name: type.entity, commandNames: type.commandNames, commandCodec: (index) => type.commandCodecs[index] as Codec },
+      resolve: type.resolve,
+      host: {
+        mustDecide: (what) => {
+          if (this.#deciding < 0) throw new Error(`${this.#name}: ${what} was called after decide had returned`)
+        },
+        fail: (what) => {
+          const error = new TypeError(`${this.#where()}: ${what}`)
+          this.#fail(error)
+          throw error
+        },
+      },
+      rows: this.#decision.outbox,
+    })
     this.#context = {
+      ...this.#messages.context,
       emit: Object.freeze(Object.fromEntries(emit)),
       refuse: (code: unknown, detail?: unknown) => this.#refuse(code, detail),
       at: 0,
@@ -88,6 +116,8 @@ export class Decider {
     decision.code = ''
     decision.detail = undefined
     decision.error = undefined
+    if (decision.outbox.length > 0) decision.outbox.length = 0
+    this.#messages.begin(envelope)
     const context = this.#context
     context.at = envelope.at
     context.entity = envelope.entity
@@ -112,6 +142,7 @@ export class Decider {
     }
     if (decision.kind !== 'done') {
       decision.eventCount = 0
+      decision.outbox.length = 0
       return
     }
     const wrong = returned === undefined ? undefined : whyNotPlain(returned, 'the reply')
@@ -159,6 +190,7 @@ export class Decider {
     decision.error = decision.kind === 'failed' ? decision.error : error
     decision.kind = 'failed'
     decision.eventCount = 0
+    decision.outbox.length = 0
     decision.code = ''
     decision.detail = undefined
   }

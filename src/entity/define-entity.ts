@@ -23,7 +23,7 @@ const NAMES_MAX = 1000
 
 /** One handler per command. Anything may be replied but a promise. */
 type Handlers<E extends FieldsByName, C extends FieldsByName, S> = {
-  readonly [K in keyof C]: (state: DeepReadonly<S>, command: DataOf<C[K]>, context: DecideContext<E>) => unknown
+  readonly [K in keyof C]: (state: DeepReadonly<S>, command: DataOf<C[K]>, context: DecideContext<E, C>) => unknown
 }
 
 /** Asks the impossible of handlers that return a promise or have no command; what they are asked for is what the compiler says then. */

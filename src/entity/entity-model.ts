@@ -34,6 +34,8 @@ export class EntityModel {
   readonly #applies: readonly Apply[]
   readonly #upcasts: readonly UpcastChain[]
   readonly #decider: Decider
+  /** The other types of its plant by name; undefined outside of one, where types are taken as they are. */
+  peers: ((type: string) => EntityModel | undefined) | undefined
 
   constructor(entity: AnyEntity) {
     this.name = entity.name
@@ -60,7 +62,9 @@ export class EntityModel {
       eventNames: this.eventNames,
       commandNames: this.commandNames,
       eventCodecs: this.#eventCodecs,
+      commandCodecs: this.#commandCodecs,
       handlers: this.commandNames.map((name) => handler(entity.decide, name)),
+      resolve: (type) => (this.peers === undefined ? new EntityModel(type as AnyEntity) : this.peers(type.name)),
     })
   }
 

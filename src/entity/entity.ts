@@ -1,4 +1,5 @@
 import type { DataOf, DeepReadonly, Fields, InputOf } from '#schema/index.js'
+import type { AnswerFields } from './answer.js'
 import type { Upcasts } from './upcasts.js'
 
 /** `critical`: recovered first, and the last to wait when the plant is full. */
@@ -63,7 +64,7 @@ export interface EntityCommand<K extends string = string, T = object> {
 }
 
 /** What a `decide` handler gets besides state and command. Valid until it returns: an `emit` kept for later throws. */
-export interface DecideContext<E extends FieldsByName> {
+export interface DecideContext<E extends FieldsByName, C extends FieldsByName = FieldsByName> {
   /** One function per event. The data is checked and copied; a wrong field throws and fails the command. Discarded by `refuse` or a throw. */
   readonly emit: { readonly [K in keyof E]: (data: InputOf<E[K]>) => undefined }
   /** Ends the command with a code and plain data about it, stored like a reply: `return refuse('TOO_HOT', { limit: 90 })`. */
@@ -75,7 +76,48 @@ export interface DecideContext<E extends FieldsByName> {
   /** Who sent the command; empty when the sender does not number its commands. */
   readonly source: string
   readonly correlation: string
+  /**
+   * Sends another entity a command, once this one is durable: `tell(Conveyor, 'main').stop({ why: 'jam' })`. It takes effect once, in order with what this entity told
+   * that one before. What comes of it is not heard. Discarded by `refuse` or a throw.
+   */
+  readonly tell: <const T extends ToldType>(type: T, name: string) => Tells<T>
+  /**
+   * The same, and hears what came of it: the answer comes as the command `answer` of this entity, whose fields are `answer()`. One comes in any case: after
+   * `timeoutMs` it is `timed-out`, and an answer that comes later is dropped. Answers the number that the answer will have as `message`.
+   */
+  readonly ask: <const T extends ToldType>(type: T, name: string) => Asks<T, AnswerCommand<C>>
+  /** Sends this entity a command after a time, once, whatever crashes. A timer with the same key is replaced. */
+  readonly after: <K extends keyof C & string>(ms: number, command: K, data: InputOf<C[K]>, options?: TimerOptions) => undefined
+  /** The same again and again, every so many whole milliseconds, 10 at least. Times that have passed by meanwhile are left out. */
+  readonly every: <K extends keyof C & string>(ms: number, command: K, data: InputOf<C[K]>, options?: TimerOptions) => undefined
+  /** Whether there was a timer with this key; it does not go off then. */
+  readonly cancel: (key: string) => boolean
 }
+
+/** A type that messages go to. */
+export interface ToldType {
+  readonly name: string
+  readonly commands: FieldsByName
+}
+
+export interface TimerOptions {
+  readonly key?: string
+}
+
+export interface AskOptions<Own extends string = string> {
+  readonly timeoutMs: number
+  /** The command of this entity that takes the answer. */
+  readonly answer: Own
+}
+
+/** One function per command. */
+export type Tells<T extends ToldType> = { readonly [K in keyof T['commands'] & string]: (data: InputOf<T['commands'][K]>) => undefined }
+export type Asks<T extends ToldType, Own extends string> = {
+  readonly [K in keyof T['commands'] & string]: (data: InputOf<T['commands'][K]>, options: AskOptions<Own>) => number
+}
+
+/** The commands that take answers. */
+export type AnswerCommand<C extends FieldsByName> = { [K in keyof C & string]: C[K] extends AnswerFields ? K : never }[keyof C & string]
 
 export interface Refusal<Code extends string = string, Detail = unknown> {
   readonly refused: Code

@@ -15,12 +15,14 @@ export {
   text,
   time,
 } from '#schema/index.js'
+export { answerData, takesAnswer } from './answer.js'
 export { encodeCanonical } from './canonical.js'
 export { decodeCanonical } from './canonical-reader.js'
 export { type Decision, type Envelope, EVENTS_PER_COMMAND_MAX } from './decider.js'
 export { defineEntity, isEntity, SNAPSHOT_EVERY_DEFAULT } from './define-entity.js'
 export type * from './entity.js'
 export { compileEntity, EntityModel, entitySchema, eventData, fold } from './entity-model.js'
+export * from './outbox.js'
 export * from './outcomes.js'
 export { PlantModel } from './plant-model.js'
 export { type DecodedSnapshot, decodeBase, decodeSnapshot, encodeSnapshot, type SnapshotContent } from './snapshot.js'

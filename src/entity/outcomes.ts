@@ -1,3 +1,5 @@
+import { ENTITY_SOURCE_PREFIX } from './outbox.js'
+
 /** What is known of a command's outcome. The numbers are those in append frames. */
 export type OutcomeKind = 0 | 1 | 2
 /** Nothing: the row is not the last of its command. */
@@ -23,6 +25,8 @@ export const FORGOTTEN = Symbol('forgotten')
 export const OUTCOMES_PER_SOURCE = 16
 /** Sources remembered per entity. */
 export const SOURCES_PER_ENTITY_MAX = 256
+/** The same for entities that have sent it messages, which come by in far greater numbers: one that is forgotten could do its last message twice. */
+export const SENDERS_PER_ENTITY_MAX = 65_536
 
 /**
  * What one entity remembers of those who command it: per source the highest sequence done and the outcomes of the last 16 commands. Folded
@@ -34,6 +38,7 @@ export class Outcomes {
   #latestOutcomes: SourceOutcomes | undefined
   /** All of them in order of their last record, the longest ago first; undefined while there is one at most. */
   #sources: Map<string, SourceOutcomes> | undefined
+  #senderCount = 0
   #droppedCount = 0
 
   /** How many sources were dropped for newer ones. A resend of such a source is executed again. */
@@ -84,22 +89,31 @@ export class Outcomes {
     const latest = this.#latestOutcomes
     if (latest !== undefined && source === this.#latest) return latest
     if (latest !== undefined) this.#sources ??= new Map([[this.#latest, latest]])
-    const outcomes = this.#sources?.get(source) ?? new SourceOutcomes()
+    const known = this.#sources?.get(source)
+    const outcomes = known ?? new SourceOutcomes()
+    if (known === undefined && isSender(source)) this.#senderCount++
     this.#sources?.delete(source)
     this.#sources?.set(source, outcomes)
     this.#latest = source
     this.#latestOutcomes = outcomes
-    if (this.sourceCount > SOURCES_PER_ENTITY_MAX) this.#dropOldest(this.#sources as Map<string, SourceOutcomes>)
+    if (this.#senderCount > SENDERS_PER_ENTITY_MAX) this.#dropOldest(true)
+    else if (this.sourceCount - this.#senderCount > SOURCES_PER_ENTITY_MAX) this.#dropOldest(false)
     return outcomes
   }
 
-  #dropOldest(sources: Map<string, SourceOutcomes>): void {
-    for (const source of sources.keys()) {
-      sources.delete(source)
+  #dropOldest(isOfSenders: boolean): void {
+    for (const source of this.#sources?.keys() ?? []) {
+      if (isSender(source) !== isOfSenders) continue
+      this.#sources?.delete(source)
       this.#droppedCount++
+      if (isOfSenders) this.#senderCount--
       return
     }
   }
+}
+
+function isSender(source: string): boolean {
+  return source.startsWith(ENTITY_SOURCE_PREFIX)
 }
 
 export interface PlainOutcomes {

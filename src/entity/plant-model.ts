@@ -37,6 +37,7 @@ export class PlantModel {
         })
       }
       byType.set(model.name, model)
+      model.peers = (type) => byType.get(type)
       numbers.set(model, commands.length)
       for (const commandIndex of model.commandNames.keys()) commands.push({ model, commandIndex })
     }

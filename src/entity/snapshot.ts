@@ -3,21 +3,29 @@ import { isPlainObject } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import { decodeCanonical } from './canonical-reader.js'
 import type { EntityModel } from './entity-model.js'
+import { Outbox, type PlainOutbox } from './outbox.js'
 import { Outcomes, type PlainOutcomes } from './outcomes.js'
 
 /**
  * Everything of an entity that rows fold into, as of one version. Bytes: 'M' 'S', u8 SNAPSHOT_FORMAT, foldHash (32 bytes), shapeHash (32 bytes), then the
- * canonical encoding of `[state, outcomes, latestAt]`.
+ * canonical encoding of `[state, outcomes, latestAt]`, and `outbox` behind them where the entity has one.
  */
 export interface SnapshotContent {
   readonly state: unknown
   readonly outcomes: Outcomes | undefined
+  readonly outbox?: Outbox | undefined
   /** `at` of the newest row so far in event time, microseconds since 1970: what tells late rows. */
   readonly latestAt: number
 }
 
 export type DecodedSnapshot =
-  | { readonly kind: 'ok'; readonly state: unknown; readonly outcomes: Outcomes; readonly latestAt: number }
+  | {
+      readonly kind: 'ok'
+      readonly state: unknown
+      readonly outcomes: Outcomes
+      readonly latestAt: number
+      readonly outbox: Outbox | undefined
+    }
   /** Made under other events or of another state, or in another format: fold from the log instead. */
   | { readonly kind: 'mismatch'; readonly reason: string }
   | { readonly kind: 'damaged'; readonly reason: string }
@@ -35,7 +43,8 @@ const BODY_AT = SHAPE_HASH_AT + HASH_BYTES
 /** Throws ERR_STATE_NOT_PLAIN naming the path. */
 export function encodeSnapshot(model: EntityModel, content: SnapshotContent): Uint8Array {
   const outcomes = (content.outcomes ?? new Outcomes()).toPlain()
-  const body = encodeCanonical([content.state, outcomes, content.latestAt])
+  const { state, latestAt, outbox } = content
+  const body = encodeCanonical(outbox === undefined ? [state, outcomes, latestAt] : [state, outcomes, latestAt, outbox.toPlain()])
   const bytes = new Uint8Array(BODY_AT + body.length)
   bytes.set(HEADER)
   bytes.set(model.foldHash, HEADER.length)
@@ -91,9 +100,14 @@ function readSnapshot(bytes: Uint8Array): ReadSnapshot {
     return { kind: 'mismatch', reason: `its format is ${format}, this is ${SNAPSHOT_FORMAT}` }
   try {
     const parts = format === SNAPSHOT_FORMAT ? partsOf(bytes) : decodeCanonical(bytes.subarray(HEADER.length))
-    if (!Array.isArray(parts) || parts.length !== PART_COUNT) return { kind: 'damaged', reason: `its parts are not ${PART_COUNT}` }
-    const [foldHash, shapeHash, state, outcomes, latestAt] = parts as [Uint8Array, Uint8Array, unknown, PlainOutcomes, number]
-    return { kind: 'ok', state, outcomes: Outcomes.fromPlain(outcomes), latestAt, foldHash, shapeHash }
+    if (!Array.isArray(parts) || (parts.length !== PART_COUNT && parts.length !== PART_COUNT + 1))
+      return { kind: 'damaged', reason: `its parts are not ${PART_COUNT}` }
+    const [foldHash, shapeHash, state, outcomes, latestAt, told] = parts as [
+      ...[Uint8Array, Uint8Array, unknown, PlainOutcomes, number],
+      PlainOutbox?,
+    ]
+    const outbox = told === undefined ? undefined : Outbox.fromPlain(told)
+    return { kind: 'ok', state, outcomes: Outcomes.fromPlain(outcomes), latestAt, outbox, foldHash, shapeHash }
   } catch (error) {
     return { kind: 'damaged', reason: messageOf(error) }
   }

@@ -1,12 +1,17 @@
 import { assert } from '#base/assert.js'
 import { sha256 } from '#base/hash.js'
 import { encodeCanonical } from './canonical.js'
+import type { Outbox } from './outbox.js'
 
 export const STATE_HASH_BYTES = 32
 
-/** SHA-256 over id, version and state in canonical encoding. Equal exactly when all three are. Throws ERR_STATE_NOT_PLAIN naming the path. */
-export function entityHash(id: string, version: number, state: unknown): Uint8Array {
-  return new Uint8Array(sha256(encodeCanonical([id, version, state])))
+/**
+ * SHA-256 over id, version, state and outbox in canonical encoding. Equal exactly when all of them are. An entity that never told anything has no outbox. Throws
+ * ERR_STATE_NOT_PLAIN naming the path.
+ */
+export function entityHash(id: string, version: number, state: unknown, outbox?: Outbox): Uint8Array {
+  const parts = outbox === undefined ? [id, version, state] : [id, version, state, outbox.toPlain()]
+  return new Uint8Array(sha256(encodeCanonical(parts)))
 }
 
 /**
@@ -18,8 +23,8 @@ export class PlantHash {
   readonly #digest = new Uint8Array(STATE_HASH_BYTES)
 
   /** Adds one entity. Adding it once more, with the same version and state, takes it out again. */
-  add(id: string, version: number, state: unknown): void {
-    this.#xor(entityHash(id, version, state))
+  add(id: string, version: number, state: unknown, outbox?: Outbox): void {
+    this.#xor(entityHash(id, version, state, outbox))
   }
 
   /** Adds the entities of another, which may come from another process as hex digits. Each entity belongs to one of the two. */

@@ -1,6 +1,5 @@
 import { MillraceError } from '#base/errors.js'
-import { type EntitySchema, fieldsKey, readingOf, TRANSITIONED, whyNotReadable } from '#schema/index.js'
-import { FENCED_EVENT } from './fenced-block.js'
+import { BUILT_IN_EVENTS, type EntitySchema, fieldsKey, isBuiltIn, readingOf, TRANSITIONED, whyNotReadable } from '#schema/index.js'
 import type { EventType, Journal } from './journal.js'
 
 /**
@@ -10,10 +9,11 @@ import type { EventType, Journal } from './journal.js'
  */
 export async function registerSchemas(journal: Pick<Journal, 'eventTypes' | 'register'>, schemas: readonly EntitySchema[]): Promise<void> {
   for (const schema of schemas) {
-    const stored = journal.eventTypes.filter(({ entity, event }) => entity === schema.entity && event !== FENCED_EVENT)
+    const stored = journal.eventTypes.filter(({ entity, event }) => entity === schema.entity && !isBuiltIn(event))
     for (const type of stored) if (readingOf(schema, type, stored) === undefined) throw unreadable(schema, type, stored)
   }
-  await journal.register(schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields }))))
+  const declared = schemas.flatMap(({ entity, events }) => events.map(({ event, fields }) => ({ entity, event, fields })))
+  await journal.register([...declared, ...schemas.flatMap(({ entity }) => BUILT_IN_EVENTS.map((one) => ({ entity, ...one })))])
 }
 
 function unreadable(schema: EntitySchema, type: EventType, stored: readonly EventType[]): MillraceError {

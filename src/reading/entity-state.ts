@@ -3,6 +3,7 @@ import type { EntityId } from '#base/ids.js'
 import { isoMicros } from '#base/micros.js'
 import { decodeBase, decodeSnapshot, type EntityModel, StoredEvents } from '#entity/index.js'
 import { type EventType, FENCED_EVENT, type Journal, type Row, rowsFenced, type Snapshot } from '#journal/index.js'
+import { isBuiltIn } from '#schema/index.js'
 import { type RowQuery, rowOf, wholeRows } from './row-query.js'
 
 /** What an entity was: folded from the newest snapshot that fits and the rows above it. */
@@ -45,7 +46,7 @@ export async function readEntityState(
     if (row.event === FENCED_EVENT) throw rowsFenced(entity, row.version)
     // Rows may begin before a base that is the first thing to fold upon.
     if (row.version !== version + 1) throw await rowsDropped(rows, entity, { version: versionMax })
-    if (row.event !== undefined) events.apply(row.typeNumber, state, row.data)
+    if (row.event !== undefined && !isBuiltIn(row.event)) events.apply(row.typeNumber, state, row.data)
     version = row.version
     at = row.at
   }

@@ -9,7 +9,7 @@ export interface PlantShape {
 export interface ChannelSizes {
   /** Ring bytes of commands, appends and bulk channels; a power of two. The largest frame is a quarter of it. */
   readonly capacityBytes: number
-  /** Ring bytes of answers and rejections; a power of two. */
+  /** Ring bytes of answers, rejections, messages and replies; a power of two. */
   readonly answerCapacityBytes: number
 }
 
@@ -24,6 +24,16 @@ export function commandsName(gateway: number, worker: number): string {
 
 export function answersName(worker: number, gateway: number): string {
   return `answers-w${worker}-g${gateway}`
+}
+
+/** From the entities of one worker to those of another, or of the same. */
+export function messagesName(from: number, to: number): string {
+  return `messages-w${from}-w${to}`
+}
+
+/** What came of them, back to the one that they came from. */
+export function repliesName(to: number, from: number): string {
+  return `replies-w${to}-w${from}`
 }
 
 export function appendsName(worker: number): string {
@@ -46,6 +56,10 @@ export function planChannels(shape: PlantShape, sizes: ChannelSizes): readonly P
       channels.push({ name: commandsName(gateway, worker), capacityBytes: sizes.capacityBytes })
       channels.push({ name: answersName(worker, gateway), capacityBytes: sizes.answerCapacityBytes })
     }
+    for (let other = 0; other < shape.workers; other++) {
+      channels.push({ name: messagesName(worker, other), capacityBytes: sizes.answerCapacityBytes })
+      channels.push({ name: repliesName(other, worker), capacityBytes: sizes.answerCapacityBytes })
+    }
     channels.push({ name: appendsName(worker), capacityBytes: sizes.capacityBytes })
     channels.push({ name: rejectionsName(worker), capacityBytes: sizes.answerCapacityBytes })
     channels.push({ name: bulkName(worker), capacityBytes: sizes.capacityBytes })
@@ -61,8 +75,11 @@ export function seatsOf(channel: string): Readonly<Record<'producer' | 'consumer
   const [first, second = journal] = ends
   if (first === undefined) return undefined
   if (kind === 'rejections' || kind === 'bulk') return { producer: journal, consumer: first }
-  return kind === 'commands' || kind === 'answers' || kind === 'appends' ? { producer: first, consumer: second } : undefined
+  return FORWARD.has(kind) ? { producer: first, consumer: second } : undefined
 }
+
+/** Kinds whose names say first who writes and then who reads, the journal where nobody is named. */
+const FORWARD: ReadonlySet<string> = new Set(['commands', 'answers', 'appends', 'messages', 'replies'])
 
 function seatOf(part: string): Seat<ChildRole> | undefined {
   const [, letter, slot] = /^([gw])(\d+)$/.exec(part) ?? []

@@ -17,6 +17,7 @@ import { copyState, reverseProperties } from '#entity/state-copy.js'
 import { chainDigests, digestState, takeDigestCost } from '#entity/state-digest.js'
 import { RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type EventType, FENCED_EVENT, type ReplayRow } from '#journal/index.js'
+import { isBuiltIn } from '#schema/index.js'
 import type { KeptState } from './snapshot-service.js'
 
 /**
@@ -229,6 +230,8 @@ export class CheckFold {
       this.counts.fenced++
       return false
     }
+    // What entities told is not what their state comes from.
+    if (stored === undefined && event !== undefined && isBuiltIn(event)) return false
     if (stored === undefined || stored.model !== slot.model) {
       return this.#stop('unreadable', slot, event, 'the plant cannot read this event')
     }

@@ -184,6 +184,7 @@ export class InlinePlant {
         shardCount: journal.shardCount,
         term,
         inbound: wired.inbound,
+        messages: wired.messages,
         journal: wired.journal,
         clock,
         limits: {

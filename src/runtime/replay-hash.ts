@@ -1,5 +1,5 @@
 import type { EntityId } from '#base/ids.js'
-import { decodeBase, type EntityModel, PlantHash, type PlantModel, StoredEvents } from '#entity/index.js'
+import { decodeBase, type EntityModel, Outbox, outboxRowOf, PlantHash, type PlantModel, StoredEvents } from '#entity/index.js'
 import { type EventType, type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
 import type { RowQuery } from '#reading/row-query.js'
 
@@ -7,7 +7,7 @@ import type { RowQuery } from '#reading/row-query.js'
 export class StateFold {
   readonly #plant: PlantModel
   readonly #events: StoredEvents
-  readonly #entities = new Map<string, { state: unknown; version: number }>()
+  readonly #entities = new Map<string, { state: unknown; version: number; outbox: Outbox | undefined }>()
 
   /** With the event types of the log. */
   constructor(plant: PlantModel, types: readonly EventType[]) {
@@ -19,7 +19,7 @@ export class StateFold {
   begin(base: Snapshot): void {
     const model = this.#model(base.entity)
     const decoded = model === undefined ? undefined : decodeBase(model, base.bytes)
-    if (decoded?.kind === 'ok') this.#entities.set(base.entity, { state: decoded.state, version: base.version })
+    if (decoded?.kind === 'ok') this.#entities.set(base.entity, { state: decoded.state, version: base.version, outbox: decoded.outbox })
   }
 
   has(entity: EntityId): boolean {
@@ -31,10 +31,12 @@ export class StateFold {
     const model = this.#model(row.entity)
     if (model === undefined) return
     let entity = this.#entities.get(row.entity)
-    if (entity === undefined) this.#entities.set(row.entity, (entity = { state: model.initial(), version: 0 }))
+    if (entity === undefined) this.#entities.set(row.entity, (entity = { state: model.initial(), version: 0, outbox: undefined }))
     if (row.version <= entity.version) return
     entity.version = row.version
-    if (row.event !== undefined) this.#events.apply(row.typeNumber, entity.state, row.data)
+    const told = outboxRowOf(row)
+    if (told !== undefined) (entity.outbox ??= new Outbox()).take(told, row.at, row.correlation)
+    else if (row.event !== undefined) this.#events.apply(row.typeNumber, entity.state, row.data)
   }
 
   #model(id: EntityId): EntityModel | undefined {
@@ -44,7 +46,7 @@ export class StateFold {
   /** Over all states: what the live ones must be equal to. */
   hash(): string {
     const hash = new PlantHash()
-    for (const [id, { state, version }] of this.#entities) hash.add(id, version, state)
+    for (const [id, { state, version, outbox }] of this.#entities) hash.add(id, version, state, outbox)
     return hash.hex()
   }
 }

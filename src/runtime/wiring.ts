@@ -1,9 +1,20 @@
+import type { MessagesOptions } from '#actors/messenger.js'
 import type { InboundLink } from '#actors/worker.js'
 import { Consumer, type Peer, Producer } from '#bus/index.js'
 import type { WorkerChannel } from '#ingest/bus-door.js'
 import { JournalClient } from '#serving/journal-client.js'
 import type { WorkerLink } from '#serving/journal-server.js'
-import { answersName, appendsName, bulkName, commandsName, type PlantShape, rejectionsName } from './channel-plan.js'
+import { slotOfShard } from '#shards/placement.js'
+import {
+  answersName,
+  appendsName,
+  bulkName,
+  commandsName,
+  messagesName,
+  type PlantShape,
+  rejectionsName,
+  repliesName,
+} from './channel-plan.js'
 
 /** Where a role finds the memory of a channel and the peers at its other end: mappings and FIFOs, or plain buffers in an inline plant. */
 export interface BusAccess {
@@ -25,21 +36,32 @@ export function wireWorker(
   slot: number,
   shape: PlantShape,
   holder: SeatHolder,
-): { readonly inbound: readonly InboundLink[]; readonly journal: JournalClient } {
+): { readonly inbound: readonly InboundLink[]; readonly messages: MessagesOptions; readonly journal: JournalClient } {
   const journalPeer = access.peer('journal', 0)
-  const inbound = Array.from({ length: shape.gateways }, (_, gateway) => {
+  const devices = Array.from({ length: shape.gateways }, (_, gateway) => {
     const peer = access.peer('gateway', gateway)
     return {
       commands: new Consumer(access.memory(commandsName(gateway, slot)), { ...holder, peer }),
       answers: new Producer(access.memory(answersName(slot, gateway)), { ...holder, peer }),
     }
   })
+  const workers = Array.from({ length: shape.workers }, (_, other) => ({ other, end: { ...holder, peer: access.peer('worker', other) } }))
+  const inbound = workers.map(({ other, end }) => ({
+    commands: new Consumer(access.memory(messagesName(other, slot)), end),
+    answers: new Producer(access.memory(repliesName(slot, other)), end),
+  }))
+  const links = workers.map(({ other, end }) => ({
+    commands: new Producer(access.memory(messagesName(slot, other)), end),
+    answers: new Consumer(access.memory(repliesName(other, slot)), end),
+  }))
+  const slotOf = (shard: number): number => slotOfShard(shard, shape.workers)
+  const messages: MessagesOptions = { links, own: slot, slotOf, deviceLinks: shape.gateways }
   const journal = new JournalClient({
     appends: new Producer(access.memory(appendsName(slot)), { ...holder, peer: journalPeer }),
     answers: new Consumer(access.memory(rejectionsName(slot)), { ...holder, peer: journalPeer }),
     bulk: new Consumer(access.memory(bulkName(slot)), { ...holder, peer: journalPeer }),
   })
-  return { inbound, journal }
+  return { inbound: [...devices, ...inbound], messages, journal }
 }
 
 /** The journal's ends to every worker slot. */

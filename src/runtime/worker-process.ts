@@ -39,6 +39,7 @@ export function runWorkerProcess(): Promise<void> {
         shardCount,
         term,
         inbound: wired.inbound,
+        messages: wired.messages,
         journal: wired.journal,
         clock,
         limits: {

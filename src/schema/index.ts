@@ -1,3 +1,4 @@
+export * from './built-in-events.js'
 export {
   type Codec,
   createCodec,

@@ -199,6 +199,7 @@ export class PlantRig {
       shardCount,
       term,
       inbound: wired.inbound,
+      messages: wired.messages,
       journal: wired.journal,
       clock: this.clock,
       limits: {

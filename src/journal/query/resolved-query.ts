@@ -6,6 +6,7 @@ import { type Aggregate, aggregateOf } from './aggregate-spec.js'
 import { type ColumnRef, classOf, columnOf, queryError, SHARED_COLUMNS, sharedColumn } from './columns.js'
 import { boundOf, type Condition, conditionOf } from './condition.js'
 import type { EntityFilter } from './entity-filter.js'
+import { isBuiltIn } from '#schema/index.js'
 import { seenTypes } from './seen-types.js'
 
 /** What of the log a query is read against. Plain data. */
@@ -55,13 +56,15 @@ export function resolveQuery(query: LogQuery, schema: QuerySchema): ResolvedQuer
   checkShape(query)
   const { entity } = schema
   const candidates = candidateTypes(query, { ...schema, eventTypes: seenTypes(schema.eventTypes) })
-  const conditions = [...boundsOf(query), ...(query.where ?? []).map((text) => conditionOf(text, candidates))]
-  const aggregates = (query.aggregates ?? []).map((text) => aggregateOf(text, candidates))
+  // What outboxes call their fields must not stand in the way of what events call theirs.
+  const fielded = query.event === undefined ? candidates.filter(({ event }) => !isBuiltIn(event)) : candidates
+  const conditions = [...boundsOf(query), ...(query.where ?? []).map((text) => conditionOf(text, fielded))]
+  const aggregates = (query.aggregates ?? []).map((text) => aggregateOf(text, fielded))
   const isAggregated = aggregates.length > 0
-  const named = (name: string, part: string): NamedColumn => ({ name, ref: columnOf(name, part, candidates) })
+  const named = (name: string, part: string): NamedColumn => ({ name, ref: columnOf(name, part, fielded) })
   const by = (query.by ?? []).map((name) => named(name, 'by'))
   for (const { name, ref } of by)
-    if (classOf(ref, 'by', candidates) === 'json')
+    if (classOf(ref, 'by', fielded) === 'json')
       throw queryError(`${name} has no groups, since it is JSON`, { by: name }, 'group by another column')
   const columns = isAggregated
     ? []
@@ -104,7 +107,7 @@ function candidateTypes({ event }: LogQuery, schema: QuerySchema): EventType[] {
   if (event === undefined) return ofEntity
   const found = ofEntity.filter((one) => one.event === event || `${one.entity}.${one.event}` === event)
   if (found.length > 0) return found
-  const known = [...new Set(ofEntity.filter((one) => one.event !== FENCED_EVENT).map((one) => `${one.entity}.${one.event}`))]
+  const known = [...new Set(ofEntity.filter((one) => !isBuiltIn(one.event)).map((one) => `${one.entity}.${one.event}`))]
   throw queryError(
     `there is no event ${event}`,
     { event },

@@ -1,0 +1,494 @@
+import { type Clock, MonotoneMicros } from '#base/clock.js'
+import { hash32 } from '#base/hash.js'
+import { unpack } from '#base/pack.js'
+import { ANSWER_ALWAYS, ANSWER_REFUSALS, type CommandHeader } from '#entity/command-frame.js'
+import {
+  answerData,
+  ENTITY_SOURCE_PREFIX,
+  type Message,
+  type Outbox,
+  OUTCOMES_PER_SOURCE,
+  type OutboxRow,
+  type PlantModel,
+  type SettledAs,
+  settledRow,
+  takesAnswer,
+} from '#entity/index.js'
+import { MESSAGE_EVENT } from '#schema/index.js'
+import { Fifo } from './fifo.js'
+import type { InFlight } from './in-flight.js'
+import { MessageLane, MessageLink, type OutboundLink, type SendFailure } from './message-link.js'
+import { type OwnAppend, OwnAppends } from './own-appends.js'
+import type { Slot } from './slot.js'
+import { TimerHeap } from './timer-heap.js'
+
+/** What a worker needs so that its entities can send messages. */
+export interface MessagesOptions {
+  /** By worker slot. */
+  readonly links: readonly OutboundLink[]
+  /** The slot of the worker itself. */
+  readonly own: number
+  /** The worker slot that has a shard. */
+  readonly slotOf: (shard: number) => number
+  /** Inbound links that are no workers': they come first. */
+  readonly deviceLinks: number
+}
+
+export interface MessengerOptions extends MessagesOptions {
+  readonly plant: PlantModel
+  readonly shardCount: number
+  readonly term: number
+  readonly clock: Clock
+  readonly outboxMax: number
+  /** Appends rows about messages of an entity, at once or not at all; answers the append's number and its end, or undefined when there is no room. */
+  readonly settle: (
+    slot: Slot,
+    rows: readonly OutboxRow[],
+    accepted: number,
+  ) => { readonly appendNumber: number; readonly position: number } | undefined
+  /** Makes a passive entity live, now or later. */
+  readonly load: (slot: Slot) => void
+  /** A command that was held back is to be looked at again, in its turn. */
+  readonly goOn: (entry: InFlight) => void
+}
+
+/** A row of an outbox that is not known to be durable. */
+interface Told {
+  readonly slot: Slot
+  readonly outbox: Outbox
+  readonly number: number
+  readonly position: number
+}
+
+/** A message whose end is known, and not stored. */
+interface Settled {
+  readonly lane: MessageLane
+  readonly number: number
+  readonly outcome: SettledAs
+  readonly code: string | undefined
+  readonly bytes: Uint8Array
+}
+
+const NO_BYTES = new Uint8Array(0)
+const utf8 = new TextEncoder()
+const PREFIX = utf8.encode(ENTITY_SOURCE_PREFIX)
+/** Rows in one append that says what became of messages. */
+const SETTLED_PER_APPEND_MAX = 256
+
+/**
+ * Sends what the outboxes of a worker's entities hold: messages once their rows are durable, per sender and target in order and OUTCOMES_PER_SOURCE of them at most
+ * before the first one's end is durable; timers when they are due. What becomes of a message is a row of its sender. All state here can be lost at any moment: it is made anew from
+ * the outboxes when their entities are loaded, and what is sent a second time is known by sender and number where it goes.
+ */
+export class Messenger {
+  readonly #options: MessengerOptions
+  readonly #links: readonly MessageLink[]
+  readonly #ownLink: MessageLink
+  readonly #accepted: MonotoneMicros
+  readonly #lanes = new Map<Slot, Map<string, MessageLane>>()
+  #laneCount = 0
+  readonly #told = new Fifo<Told>()
+  readonly #timers = new TimerHeap()
+  /** Timers that have gone off and were not sent for want of room. */
+  readonly #due = new Fifo<{ readonly slot: Slot; readonly outbox: Outbox; readonly message: Message }>()
+  /** Passive entities with such timers, which are being loaded. */
+  readonly #awaited = new Set<Slot>()
+  readonly #settled = new Fifo<Settled>()
+  /** The appends channel had no room at this released position. */
+  #blockedAt: number | undefined
+  #isStarted = false
+  readonly appends = new OwnAppends()
+  /** Commands of devices to entities whose outboxes are full, in the order in which they came. */
+  readonly #held = new Map<Slot, InFlight[]>()
+  readonly #header: CommandHeader
+
+  constructor(options: MessengerOptions) {
+    this.#options = options
+    this.#links = options.links.map((link) => new MessageLink(link, options.term))
+    this.#ownLink = this.#links[options.own] as MessageLink
+    this.#accepted = new MonotoneMicros(options.clock)
+    this.#header = {
+      ...{ request: 0, doorTerm: 0, entityHash: 0, commandNumber: 0, answer: ANSWER_REFUSALS, at: 0, accepted: 0, sequence: 0 },
+      ...{ entity: NO_BYTES, source: NO_BYTES, correlation: NO_BYTES, causation: NO_BYTES, payloadBytes: 0 },
+    }
+  }
+
+  /** Nothing is under way, and no timer is due. */
+  get isIdle(): boolean {
+    const isNothingSent = this.#laneCount === 0 && this.#told.count === 0 && this.appends.count === 0
+    return isNothingSent && this.#due.count === 0 && this.#awaited.size === 0 && !this.#isDue()
+  }
+
+  /** Everything is loaded for the first time: from now on timers go off, those that are overdue in the order in which they were due. */
+  start(): void {
+    this.#isStarted = true
+  }
+
+  /** Whether the entity must stay live: something of it is under way. */
+  isBusy(slot: Slot): boolean {
+    return slot.outbox !== undefined && (slot.outbox.underWayCount > 0 || this.#lanes.has(slot))
+  }
+
+  /** The entity's outbox took these rows, which are durable when the journal has released up to `position`. */
+  took(slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], position: number): void {
+    for (const { event, data } of rows) {
+      if (event === MESSAGE_EVENT || data['due'] !== undefined)
+        this.#told.push({ slot, outbox, number: data['number'] as number, position })
+    }
+    if (this.#held.size > 0 && outbox.underWayCount < this.#options.outboxMax) this.#letGo(slot)
+  }
+
+  /**
+   * Holds a command back while the outbox of its entity is full. Messages always pass, also those that are held: two entities with full outboxes for each other would
+   * wait for ever.
+   */
+  tryHold(slot: Slot, outbox: Outbox, entry: InFlight): boolean {
+    if (entry.link >= this.#options.deviceLinks) return false
+    const held = this.#held.get(slot)
+    if (held !== undefined) held.push(entry)
+    else if (outbox.underWayCount >= this.#options.outboxMax) this.#held.set(slot, [entry])
+    else return false
+    return true
+  }
+
+  #letGo(slot: Slot): void {
+    const held = this.#held.get(slot)
+    this.#held.delete(slot)
+    for (const entry of held ?? []) this.#options.goOn(entry)
+  }
+
+  /** The entity was loaded: everything that its outbox holds is durable. */
+  loaded(slot: Slot): void {
+    this.#awaited.delete(slot)
+    const { outbox } = slot
+    if (outbox === undefined || slot.lostVersion > 0) return
+    const areTimersKnown = slot.areTimersKnown
+    slot.areTimersKnown = true
+    outbox.forEach((message) => {
+      if (message.kind !== 'timer' || !areTimersKnown) this.#arm(slot, outbox, message)
+    })
+  }
+
+  /** The entity's state was dropped, and its outbox with it. */
+  dropped(slot: Slot): void {
+    slot.areTimersKnown = false
+    this.#letGo(slot)
+    const lanes = this.#lanes.get(slot)
+    if (lanes === undefined) return
+    this.#laneCount -= lanes.size
+    this.#lanes.delete(slot)
+  }
+
+  /** `released`: as JournalClient counts. */
+  doWork(released: number): number {
+    let work = 0
+    for (let append = this.appends.shiftReleased(released); append !== undefined; append = this.appends.shiftReleased(released)) {
+      this.#done(append.lane, append.count)
+      work++
+    }
+    for (const link of this.#links) work += link.take((lane, ...more) => this.#sentIsOver(lane, ...more))
+    for (let first = this.#told.first; first !== undefined && first.position <= released; first = this.#told.first) {
+      this.#told.shift()
+      work++
+      const { slot, outbox, number } = first
+      const message = slot.outbox === outbox ? outbox.get(number) : undefined
+      if (message !== undefined) this.#arm(slot, outbox, message)
+    }
+    if (this.#timers.count > 0 || this.#due.count > 0) work += this.#fire()
+    if (this.#settled.count > 0 && this.#blockedAt !== released) work += this.#storeSettled(released)
+    for (const link of this.#links) {
+      if (link.lanes.count > 0) work += this.#send(link)
+      link.publish()
+    }
+    return work
+  }
+
+  hasWork(released: number): boolean {
+    if (this.appends.hasReleased(released)) return true
+    if (this.#settled.count > 0 && this.#blockedAt !== released && this.#canStoreSettled()) return true
+    const told = this.#told.first
+    if (told !== undefined && told.position <= released) return true
+    if ((this.#due.count > 0 && this.#ownLink.hasRoom) || this.#isDue()) return true
+    return this.#links.some((link) => link.hasNews() || (link.lanes.count > 0 && link.hasRoom))
+  }
+
+  /** On the clock's `monotonicMs`. */
+  nextDeadlineMs(): number | undefined {
+    const { earliest } = this.#timers
+    if (!this.#isStarted || earliest === Number.POSITIVE_INFINITY) return undefined
+    const { clock } = this.#options
+    return clock.monotonicMs() + Math.max(0, earliest - clock.nowMicros()) / 1000
+  }
+
+  #isDue(): boolean {
+    return this.#isStarted && this.#timers.count > 0 && this.#timers.earliest <= this.#options.clock.nowMicros()
+  }
+
+  #arm(slot: Slot, outbox: Outbox, message: Message): void {
+    if (message.due === message.due) {
+      slot.areTimersKnown = true
+      this.#timers.add(message.due, slot, message.number)
+    }
+    if (message.kind === 'timer') return
+    const lane = this.#laneOf(slot, outbox, message.to)
+    lane.waiting.push(message.number)
+    this.#list(lane)
+  }
+
+  #laneOf(slot: Slot, outbox: Outbox, to: string): MessageLane {
+    let lanes = this.#lanes.get(slot)
+    if (lanes === undefined) this.#lanes.set(slot, (lanes = new Map()))
+    const known = lanes.get(to)
+    if (known !== undefined) return known
+    const { shardCount, slotOf } = this.#options
+    const link = this.#links[slotOf(hash32(utf8.encode(to)) % shardCount)] as MessageLink
+    const lane = new MessageLane(slot, outbox, to, link)
+    lanes.set(to, lane)
+    this.#laneCount++
+    return lane
+  }
+
+  #list(lane: MessageLane): void {
+    if (lane.isListed || lane.waiting.count === 0 || lane.underWay >= OUTCOMES_PER_SOURCE) return
+    lane.isListed = true
+    lane.link.lanes.push(lane)
+  }
+
+  /** The end of so many of its messages is durable. */
+  #done(lane: MessageLane, count: number): void {
+    lane.underWay -= count
+    if (lane.isDead) return
+    if (lane.underWay > 0 || lane.waiting.count > 0) return this.#list(lane)
+    const lanes = this.#lanes.get(lane.slot)
+    lanes?.delete(lane.to)
+    this.#laneCount--
+    if (lanes?.size === 0) this.#lanes.delete(lane.slot)
+  }
+
+  /** One message of each lane in turns, until there is no room. */
+  #send(link: MessageLink): number {
+    let work = 0
+    while (link.lanes.count > 0 && link.hasRoom) {
+      const lane = link.lanes.shift() as MessageLane
+      lane.isListed = false
+      work++
+      if (lane.isDead) continue
+      const message = lane.outbox.get(lane.waiting.first as number)
+      if (message !== undefined) {
+        const failure = lane.to === lane.slot.id ? this.#sendOwn(lane, message) : this.#sendMessage(lane, message)
+        if (failure === 'no-room') {
+          lane.isListed = true
+          link.lanes.push(lane)
+          continue
+        }
+        lane.underWay++
+        if (failure !== undefined) this.#settled.push({ lane, number: message.number, outcome: 'failed', code: failure, bytes: NO_BYTES })
+      }
+      lane.waiting.shift()
+      if (message === undefined) this.#done(lane, 0)
+      else this.#list(lane)
+    }
+    return work
+  }
+
+  /** Undefined when it was sent. Whom the plant does not have any more, or what does not fit any more, is never sent. */
+  #sendMessage(lane: MessageLane, message: Message): string | undefined {
+    const { plant } = this.#options
+    const model = plant.model(lane.to.slice(0, lane.to.indexOf('/')))
+    const commandNumber = model === undefined ? -1 : plant.commandNumber(model, message.command)
+    if (model === undefined || commandNumber < 0) return 'NO_SUCH_COMMAND'
+    const codec = model.commandCodec(model.commandIndex(message.command))
+    if (codec.check(message.data) !== undefined) return 'WRONG_DATA'
+    const header = this.#headerOf(message, utf8.encode(lane.to), commandNumber)
+    header.answer = message.kind === 'ask' ? ANSWER_ALWAYS : ANSWER_REFUSALS
+    header.source = sourceOf(lane.slot)
+    header.causation = NO_BYTES
+    const failure = lane.link.trySend(header, codec, message.data, lane, message.number, false)
+    return failure === 'too-large' ? 'TOO_LARGE' : failure
+  }
+
+  /** A command for the entity itself: what becomes of it is stored with its own rows. */
+  #sendOwn(lane: MessageLane | undefined, message: Message, slot = (lane as MessageLane).slot): string | undefined {
+    const { model } = slot
+    const index = model.commandIndex(message.command)
+    if (index < 0) return 'NO_SUCH_COMMAND'
+    const codec = model.commandCodec(index)
+    if (codec.check(message.data) !== undefined) return 'WRONG_DATA'
+    const failure = this.#sendToSelf(slot, lane, message, message.command, message.data)
+    return failure === 'too-large' ? 'TOO_LARGE' : failure
+  }
+
+  #sendToSelf(
+    slot: Slot,
+    lane: MessageLane | undefined,
+    message: Message,
+    command: string,
+    data: object,
+    at = message.kind === 'timer' ? message.due : message.at,
+  ): SendFailure | undefined {
+    const header = this.#headerOf(message, slot.idBytes, this.#options.plant.commandNumber(slot.model, command))
+    header.answer = ANSWER_REFUSALS
+    header.at = at
+    header.source = NO_BYTES
+    header.causation = sourceOf(slot)
+    const codec = slot.model.commandCodec(slot.model.commandIndex(command))
+    return this.#ownLink.trySend(header, codec, data, lane, message.number, true)
+  }
+
+  #headerOf(message: Message, entity: Uint8Array, commandNumber: number): CommandHeader {
+    const header = this.#header
+    header.entityHash = hash32(entity)
+    header.commandNumber = commandNumber
+    header.at = message.at
+    header.accepted = this.#accepted.next()
+    header.sequence = message.number
+    header.entity = entity
+    header.correlation = message.correlation === '' ? NO_BYTES : utf8.encode(message.correlation)
+    return header
+  }
+
+  /** Sends timers that are due, in order; entities that are passive are loaded first, and their timers looked at again then. */
+  #fire(): number {
+    let work = 0
+    const nowMicros = this.#isStarted ? this.#options.clock.nowMicros() : Number.NEGATIVE_INFINITY
+    while (this.#timers.earliest <= nowMicros) {
+      const slot = this.#timers.take()
+      const { takenDue, takenNumber } = this.#timers
+      work++
+      if (slot.status !== 'live') {
+        this.#await(slot)
+        continue
+      }
+      const message = slot.outbox?.get(takenNumber)
+      if (slot.outbox === undefined || message === undefined || message.due !== takenDue || message.isFired) continue
+      message.isFired = true
+      this.#due.push({ slot, outbox: slot.outbox, message })
+    }
+    for (let first = this.#due.first; first !== undefined && this.#ownLink.hasRoom; first = this.#due.first) {
+      work++
+      const { slot, outbox, message } = first
+      if (slot.outbox !== outbox) this.#lookAgain(slot, message)
+      else if (!message.isGone && !message.isLate && this.#sendDue(slot, message) === 'no-room') break
+      this.#due.shift()
+    }
+    return work
+  }
+
+  /** The entity became passive before its timer was sent, and may be live again. */
+  #lookAgain(slot: Slot, { number }: Message): void {
+    if (slot.status === 'live') {
+      const message = slot.outbox?.get(number)
+      if (message !== undefined && message.due === message.due) this.#timers.add(message.due, slot, number)
+    } else this.#await(slot)
+  }
+
+  /** Its timers are looked at when it is live. */
+  #await(slot: Slot): void {
+    slot.areTimersKnown = false
+    this.#awaited.add(slot)
+    this.#options.load(slot)
+  }
+
+  /** A timer that cannot be executed any more is over. */
+  #sendDue(slot: Slot, message: Message): string | undefined {
+    if (message.kind === 'ask') {
+      if (!canTakeAnswer(slot, message)) return undefined
+      return this.#sendToSelf(slot, undefined, message, message.answerCommand, answerData(message, 'timed-out', {}), message.due)
+    }
+    const failure = this.#sendOwn(undefined, message, slot)
+    if (failure === undefined || failure === 'no-room') return failure
+    const lane = this.#laneOf(slot, slot.outbox as Outbox, message.to)
+    lane.underWay++
+    this.#settled.push({ lane, number: message.number, outcome: 'failed', code: failure, bytes: NO_BYTES })
+    return undefined
+  }
+
+  #sentIsOver(lane: MessageLane | undefined, number: number, isOwn: boolean, outcome: SettledAs, bytes: Uint8Array): void {
+    if (lane === undefined) return
+    if (isOwn || lane.isDead) return this.#done(lane, 1)
+    this.#settled.push({ lane, number, outcome, code: undefined, bytes })
+  }
+
+  #canStoreSettled(): boolean {
+    const settled = this.#settled.first as Settled
+    return this.#isAnswerWanted(settled) ? this.#ownLink.hasRoom : true
+  }
+
+  #isAnswerWanted({ lane, number }: Settled): boolean {
+    const message = lane.isDead ? undefined : lane.outbox.get(number)
+    return message?.kind === 'ask' && !message.isLate && canTakeAnswer(lane.slot, message)
+  }
+
+  /** In order, for each message: hands the answer to who asked, or stores that it is over, together with those of its lane right behind it. */
+  #storeSettled(released: number): number {
+    let work = 0
+    for (let first = this.#settled.first; first !== undefined; first = this.#settled.first) {
+      const { lane } = first
+      const message = lane.isDead ? undefined : lane.outbox.get(first.number)
+      if (message === undefined) {
+        this.#done(lane, 1)
+      } else if (this.#isAnswerWanted(first)) {
+        if (this.#answer(first, message) === 'no-room') return work
+      } else {
+        const count = this.#storeRun(first)
+        if (count === 0) {
+          this.#blockedAt = released
+          return work
+        }
+        for (let more = count; more > 1; more--) this.#settled.shift()
+      }
+      this.#settled.shift()
+      work++
+    }
+    return work
+  }
+
+  #answer({ lane, outcome, code, bytes }: Settled, message: Message): SendFailure | undefined {
+    const { slot } = lane
+    const told = outcomeOf(outcome, code, bytes)
+    const failure = this.#sendToSelf(slot, lane, message, message.answerCommand, answerData(message, told.outcome, told))
+    if (failure !== 'too-large') return failure
+    return this.#sendToSelf(slot, lane, message, message.answerCommand, answerData(message, 'failed', { code: 'TOO_LARGE' }))
+  }
+
+  /** How many were stored. */
+  #storeRun({ lane }: Settled): number {
+    const rows: OutboxRow[] = []
+    for (let index = 0; index < SETTLED_PER_APPEND_MAX; index++) {
+      const settled = this.#settled.at(index)
+      if (settled?.lane !== lane || this.#isAnswerWanted(settled)) break
+      const { outcome, code } = outcomeOf(settled.outcome, settled.code, settled.bytes)
+      rows.push(settledRow({ number: settled.number, outcome, code: outcome === 'done' ? undefined : code }))
+    }
+    const { slot } = lane
+    const stored = this.#options.settle(slot, rows, this.#accepted.next())
+    if (stored === undefined) return 0
+    const append: OwnAppend = { ...stored, shard: slot.shard, lane, count: rows.length }
+    this.appends.push(append)
+    return rows.length
+  }
+}
+
+/** Whether the entity still has the command that the answer is for. */
+function canTakeAnswer({ model }: Slot, { answerCommand }: Message): boolean {
+  const index = model.commandIndex(answerCommand)
+  return index >= 0 && takesAnswer(model.commandCodec(index).fields)
+}
+
+function sourceOf({ idBytes }: Slot): Uint8Array {
+  const source = new Uint8Array(PREFIX.length + idBytes.length)
+  source.set(PREFIX)
+  source.set(idBytes, PREFIX.length)
+  return source
+}
+
+/** As the target told it: a fault of its own code is a failure and no refusal. */
+function outcomeOf(
+  outcome: SettledAs,
+  code: string | undefined,
+  bytes: Uint8Array,
+): { readonly outcome: SettledAs; readonly code?: string | undefined; readonly reply?: unknown; readonly detail?: unknown } {
+  if (outcome !== 'refused' || bytes.length === 0) return { outcome, code, reply: bytes.length === 0 ? undefined : unpack(bytes) }
+  const [refused, detail, isFault] = unpack<[code: string, detail: unknown, isFault?: boolean]>(bytes)
+  return { outcome: isFault === true ? 'failed' : 'refused', code: refused, detail }
+}

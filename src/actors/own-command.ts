@@ -1,0 +1,43 @@
+import type { CommandReader } from '#entity/command-frame.js'
+import { type Decision, type Message, type Outbox, type OutboxRow, type PlantModel, type SettledAs, settledRow } from '#entity/index.js'
+import { OUTCOME_REFUSAL, type OutcomeKind } from '#journal/append-frame.js'
+
+/** A command that an entity has sent itself: a timer that went off, a message to itself, or an answer. What becomes of it is stored with its own rows. */
+export interface OwnCommand {
+  readonly message: Message
+  /** Of an ask: what the answer says came of it. */
+  readonly answered: SettledAs | undefined
+  /** The answer came when nobody wanted it any more: it is only noted that it did. */
+  readonly isLate: boolean
+}
+
+/** Undefined for one that was executed before, or cancelled meanwhile, or is out of date. */
+export function ownCommandOf(outbox: Outbox | undefined, command: CommandReader, plant: PlantModel): OwnCommand | undefined {
+  const message = outbox?.get(command.sequence)
+  if (message === undefined) return undefined
+  if (message.kind === 'timer') return command.atMicros === message.due ? { message, answered: undefined, isLate: false } : undefined
+  if (message.kind === 'tell') return { message, answered: undefined, isLate: false }
+  const { model, commandIndex } = plant.commands[command.commandNumber] as PlantModel['commands'][number]
+  const { outcome } = model
+    .commandCodec(commandIndex)
+    .decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes) as unknown as { readonly outcome: SettledAs }
+  return message.isLate && outcome === 'timed-out' ? undefined : { message, answered: outcome, isLate: message.isLate }
+}
+
+/** The row that says what became of it. `accepted`: when it was executed. */
+export function ownSettledRow(
+  { message, answered }: OwnCommand,
+  outcomeKind: OutcomeKind,
+  decision: Decision | undefined,
+  accepted: number,
+): OutboxRow {
+  const { number, every } = message
+  const own = outcomeKind !== OUTCOME_REFUSAL ? 'done' : decision === undefined ? 'failed' : 'refused'
+  return settledRow({ number, outcome: answered ?? own, due: every === 0 ? undefined : nextDue(message, accepted) })
+}
+
+/** Times that have passed by are left out. */
+function nextDue({ due, every }: Message, accepted: number): number {
+  const micros = every * 1000
+  return due + micros * Math.max(1, Math.floor((accepted - due) / micros) + 1)
+}

@@ -1,0 +1,183 @@
+import { entityId } from '#base/ids.js'
+import { messageOf } from '#base/errors.js'
+import { type Codec, LABEL_BYTES_MAX, MESSAGE_EVENT, SETTLED_EVENT } from '#schema/index.js'
+import { takesAnswer } from './answer.js'
+import type { Envelope } from './decider.js'
+import { MESSAGE_CODEC, type MessageKind, OUTBOX_MESSAGES_MAX, type OutboxRow, settledRow } from './outbox.js'
+
+/** Messages that one command may tell, timers included. */
+export const MESSAGES_PER_COMMAND_MAX = 1000
+/** Longest time of a timer, milliseconds: a hundred years. */
+const TIMER_MS_MAX = 100 * 366 * 86_400_000
+/** Shortest time between two goes of a timer, milliseconds: timers are no more exact than that. */
+const EVERY_MS_MIN = 10
+
+/** A type that is told something. */
+export interface TargetModel {
+  readonly name: string
+  readonly commandNames: readonly string[]
+  commandCodec(commandIndex: number): Codec
+}
+
+/** The decider at whose handlers' disposal the writer is. */
+export interface WriterHost {
+  /** Throws when no command is being decided. */
+  mustDecide(what: string): void
+  /** Throws, and the command fails whether or not the handler catches it. */
+  fail(what: string): never
+}
+
+/** Writes what `tell`, `ask`, `after`, `every` and `cancel` come to as rows of the outbox. */
+export class MessageWriter {
+  readonly #own: TargetModel
+  readonly #resolve: (type: { readonly name: string }) => TargetModel | undefined
+  readonly #host: WriterHost
+  readonly #rows: OutboxRow[]
+  #envelope: Envelope | undefined
+  #count = 0
+
+  constructor(options: {
+    readonly own: TargetModel
+    /** The compiled twin of a type; undefined when the plant has none of its name. */
+    readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
+    readonly host: WriterHost
+    /** Of the decision at hand. */
+    readonly rows: OutboxRow[]
+  }) {
+    this.#own = options.own
+    this.#resolve = options.resolve
+    this.#host = options.host
+    this.#rows = options.rows
+  }
+
+  /** What handlers find in their context. */
+  get context(): object {
+    return {
+      tell: (type: { readonly name: string }, name: string) => this.#handle('tell', type, name),
+      ask: (type: { readonly name: string }, name: string) => this.#handle('ask', type, name),
+      after: (ms: unknown, command: unknown, data: unknown, options?: unknown) => this.#timer('after', ms, command, data, options),
+      every: (ms: unknown, command: unknown, data: unknown, options?: unknown) => this.#timer('every', ms, command, data, options),
+      cancel: (key: unknown) => this.#cancel(key),
+    }
+  }
+
+  /** The next command. */
+  begin(envelope: Envelope): void {
+    this.#envelope = envelope
+    if (this.#count > 0) this.#count = 0
+  }
+
+  /** One function per command of the type, so that the compiler knows its data. */
+  #handle(kind: 'tell' | 'ask', type: { readonly name: string }, name: string): object {
+    this.#host.mustDecide(kind)
+    const target = typeof type?.name === 'string' ? this.#resolve(type) : undefined
+    if (target === undefined) this.#host.fail(`${kind}: the plant has no entity type ${type?.name}`)
+    const to = this.#idOf(kind, target.name, name)
+    const handle: Record<string, (data: unknown, options?: unknown) => unknown> = {}
+    for (const [index, command] of target.commandNames.entries()) {
+      handle[command] = (data, options) => {
+        const what = `${kind} ${command} to ${to}`
+        this.#host.mustDecide(what)
+        const checked = this.#checked(what, target.commandCodec(index), data)
+        if (kind === 'tell') return void this.#message('tell', to, command, checked, {})
+        return this.#ask(what, to, command, checked, options)
+      }
+    }
+    return handle
+  }
+
+  #ask(what: string, to: string, command: string, data: object, options: unknown): number {
+    const { timeoutMs, answer } = (options ?? {}) as { readonly timeoutMs?: unknown; readonly answer?: unknown }
+    const { own, entity } = { own: this.#own, entity: this.#envelope?.entity }
+    if (to === entity)
+      this.#host.fail(`${what}: an entity cannot ask itself, since the answer could change nothing that it does not know; tell it`)
+    this.#checkMs(`${what}: timeoutMs`, timeoutMs, 1)
+    const index = own.commandNames.indexOf(answer as string)
+    if (index < 0) this.#host.fail(`${what}: answer names the command that takes it, and ${own.name} has no ${String(answer)}`)
+    if (!takesAnswer(own.commandCodec(index).fields))
+      this.#host.fail(`${what}: ${String(answer)} does not take answers; declare it as ${String(answer)}: answer()`)
+    return this.#message('ask', to, command, data, { due: this.#dueIn(timeoutMs as number), answerCommand: answer })
+  }
+
+  #timer(kind: 'after' | 'every', ms: unknown, command: unknown, data: unknown, options: unknown): undefined {
+    const what = `${kind} ${String(command)}`
+    this.#host.mustDecide(what)
+    const index = this.#own.commandNames.indexOf(String(command))
+    if (index < 0) this.#host.fail(`${what}: ${this.#own.name} has only ${this.#own.commandNames.join(', ')}`)
+    this.#checkMs(`${what}: its time`, ms, kind === 'every' ? EVERY_MS_MIN : 0)
+    if (kind === 'every' && !Number.isInteger(ms)) this.#host.fail(`${what}: its time is not whole milliseconds`)
+    const key = ((options ?? {}) as { readonly key?: unknown }).key
+    if (key !== undefined) {
+      this.#checkKey(what, key)
+      this.#cancelKey(key as string)
+    }
+    const checked = this.#checked(what, this.#own.commandCodec(index), data ?? {})
+    this.#message('timer', this.#envelope?.entity ?? '', command as string, checked, {
+      due: this.#dueIn(ms as number),
+      every: kind === 'every' ? ms : undefined,
+      key,
+    })
+    return undefined
+  }
+
+  /** Whether there was such a timer. */
+  #cancel(key: unknown): boolean {
+    this.#host.mustDecide('cancel')
+    this.#checkKey('cancel', key)
+    return this.#cancelKey(key as string)
+  }
+
+  #cancelKey(key: string): boolean {
+    const number = this.#timerOf(key)
+    if (number === undefined) return false
+    this.#rows.push(settledRow({ number, outcome: 'cancelled' }))
+    return true
+  }
+
+  /** As the outbox will be after what this command has done so far. */
+  #timerOf(key: string): number | undefined {
+    const told = this.#rows.findLast(({ event, data }) => event === MESSAGE_EVENT && data['key'] === key)
+    const number = (told?.data['number'] as number | undefined) ?? this.#envelope?.outbox?.timerOf(key)
+    const isCancelled = this.#rows.some(({ event, data }) => event === SETTLED_EVENT && data['number'] === number)
+    return isCancelled ? undefined : number
+  }
+
+  #message(kind: MessageKind, to: string, command: string, data: object, more: Readonly<Record<string, unknown>>): number {
+    const outbox = this.#envelope?.outbox
+    if (this.#count === MESSAGES_PER_COMMAND_MAX) this.#host.fail(`told more than ${MESSAGES_PER_COMMAND_MAX} messages in one command`)
+    if ((outbox?.count ?? 0) + this.#count >= OUTBOX_MESSAGES_MAX)
+      this.#host.fail(`more than ${OUTBOX_MESSAGES_MAX} messages and timers of one entity would wait`)
+    const number = (outbox?.next ?? 1) + this.#count++
+    this.#rows.push({ event: MESSAGE_EVENT, data: MESSAGE_CODEC.normalise({ number, kind, to, command, data, ...more }) })
+    return number
+  }
+
+  #dueIn(ms: number): number {
+    const { at, accepted = at } = this.#envelope as Envelope
+    return accepted + Math.round(ms * 1000)
+  }
+
+  #idOf(kind: string, type: string, name: unknown): string {
+    try {
+      return entityId(type, String(name))
+    } catch (error) {
+      return this.#host.fail(`${kind}: ${messageOf(error)}`)
+    }
+  }
+
+  #checked(what: string, codec: Codec, data: unknown): object {
+    const wrong = codec.check(data)
+    if (wrong !== undefined) this.#host.fail(`${what}: ${wrong}`)
+    return codec.normalise(data as object)
+  }
+
+  #checkMs(what: string, ms: unknown, min: number): void {
+    if (typeof ms === 'number' && ms >= min && ms <= TIMER_MS_MAX) return
+    this.#host.fail(`${what} is not a number of milliseconds from ${min} to ${TIMER_MS_MAX}`)
+  }
+
+  #checkKey(what: string, key: unknown): void {
+    const isKey = typeof key === 'string' && key !== '' && key.isWellFormed() && Buffer.byteLength(key) <= LABEL_BYTES_MAX
+    if (!isKey) this.#host.fail(`${what}: its key is not text of 1 to ${LABEL_BYTES_MAX} bytes`)
+  }
+}

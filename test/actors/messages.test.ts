@@ -1,0 +1,250 @@
+import { describe, expect, test } from 'vitest'
+import type { EntityId } from '#base/ids.js'
+import type { RelayState } from './relay.js'
+import { Relay } from './relay.js'
+import { PlantRig, type RigOptions } from './plant-rig.js'
+import { RigClient } from './rig-client.js'
+
+async function open(options: Partial<RigOptions> = {}) {
+  const rig = await PlantRig.open({ entities: [Relay], ...options })
+  await rig.until(() => rig.isIdle)
+  let id = 0
+  const client = new RigClient(rig, 'plc', 0, () => id++)
+  const send = (entity: EntityId, command: string, data: Readonly<Record<string, unknown>>) =>
+    client.send({ entity, command, data, at: undefined, answer: 'always' })
+  const state = async (entity: EntityId): Promise<RelayState | undefined> => {
+    for (let slot = 0; slot < rig.workerCount; slot++) {
+      const read = rig.worker(slot).read(entity, (live) => structuredClone(live.state) as RelayState)
+      if (read === undefined) continue
+      let done: RelayState | undefined
+      void read.then((one) => (done = one))
+      await rig.until(() => done !== undefined)
+      return done
+    }
+    return undefined
+  }
+  return { rig, client, send, state, settle: () => rig.until(() => rig.isIdle && client.isSettled) }
+}
+
+describe.each([{ workers: 1 }, { workers: 2 }])('entities of $workers workers that tell each other', ({ workers }) => {
+  test('hand on a number along a chain of ten, each once', async () => {
+    const { rig, send, state, settle } = await open({ workers })
+
+    send('relay/0', 'pass', { id: 7, length: 10 })
+    await settle()
+
+    for (let place = 0; place < 10; place++) expect((await state(`relay/${place}`))?.taken).toEqual([7])
+    expect(await rig.liveHash()).toBe(await rig.replayedHash())
+    const rows = await rig.rows()
+    expect(rows.filter(({ event }) => event === '#message')).toHaveLength(9)
+    expect(rows.filter(({ event }) => event === '#settled').map(({ data }) => data['outcome'])).toEqual(new Array(9).fill('done'))
+    expect(new Set(rows.filter(({ event }) => event === 'Took').map(({ correlation }) => correlation))).toEqual(new Set(['0']))
+  })
+
+  test('hear of done, refused and failed, and of an answer that did not come in time', async () => {
+    const { send, state, settle } = await open({ workers })
+
+    for (const [id, what] of ['take', 'refuse', 'fail'].entries())
+      send('relay/a', 'inquire', { id, who: `to-${what}`, what, timeoutMs: 60_000 })
+    await settle()
+
+    const heard = (await state('relay/a'))?.heard
+    expect(heard).toHaveLength(3)
+    expect(heard).toContainEqual(['done', { message: 1, from: 'relay/to-take', reply: { count: 0, source: 'entity:relay/a' } }])
+    expect(heard).toContainEqual(['refused', { message: 2, from: 'relay/to-refuse', code: 'NO', detail: { id: 1 } }])
+    expect(heard).toContainEqual([
+      'failed',
+      { message: 3, from: 'relay/to-fail', code: 'DECIDE_FAILED', detail: { message: 'failed on 2' } },
+    ])
+  })
+
+  test('go on where they were when their worker and the journal die at any step', async () => {
+    for (let kill = 1; kill < 60; kill++) {
+      const { rig, client, send, state } = await open({ workers })
+      send('relay/0', 'pass', { id: 7, length: 4 })
+      let step = 0
+      await rig.until(() => {
+        step++
+        if (step === kill) {
+          const worker = kill % workers
+          rig.killWorker(worker)
+          rig.startWorker(worker)
+        }
+        if (step === kill + (kill % 3)) {
+          rig.killJournal()
+          rig.startJournal()
+        }
+        return step > kill + 3 && rig.isIdle && client.isSettled
+      })
+
+      for (let place = 0; place < 4; place++) expect((await state(`relay/${place}`))?.taken, `killed at ${kill}`).toEqual([7])
+      expect(await rig.liveHash()).toBe(await rig.replayedHash())
+    }
+  })
+})
+
+describe('a message', () => {
+  test('to oneself is one command more', async () => {
+    const { send, state, settle } = await open()
+
+    send('relay/a', 'tellSelf', { id: 3 })
+    await settle()
+
+    expect((await state('relay/a'))?.taken).toEqual([3, 4])
+  })
+
+  test('is in order with those before it to the same entity', async () => {
+    const { send, state, settle } = await open({ workers: 2 })
+
+    for (let id = 0; id < 100; id++) send('relay/a', 'spread', { id, to: ['b', 'c'] })
+    await settle()
+
+    const ids = Array.from({ length: 100 }, (_, id) => id)
+    expect((await state('relay/b'))?.taken).toEqual(ids)
+    expect((await state('relay/c'))?.taken).toEqual(ids)
+  })
+})
+
+describe('two entities with full outboxes for each other', () => {
+  test('go on, since messages pass the commands of devices that wait', async () => {
+    const { rig, send, state, settle } = await open({ workers: 2, limits: { outboxMax: 2 } })
+
+    for (let id = 0; id < 50; id++) {
+      send('relay/a', 'spread', { id, to: ['b'] })
+      send('relay/b', 'spread', { id: id + 1000, to: ['a'] })
+    }
+    await settle()
+
+    const own = Array.from({ length: 50 }, (_, id) => id)
+    const taken = (await state('relay/a'))?.taken ?? []
+    expect(taken.filter((id) => id < 1000)).toEqual(own)
+    expect(taken.filter((id) => id >= 1000)).toEqual(own.map((id) => id + 1000))
+    expect(await rig.liveHash()).toBe(await rig.replayedHash())
+  })
+})
+
+describe('a timer', () => {
+  test('goes off once when it is due, whatever dies', async () => {
+    const { rig, send, state, settle } = await open()
+    send('relay/a', 'later', { ms: 5000, note: 'x' })
+    await settle()
+    expect((await state('relay/a'))?.ticks).toEqual([])
+    rig.killWorker()
+    rig.startWorker()
+    await rig.until(() => rig.isIdle)
+
+    rig.clock.advance(4000)
+    await rig.until(() => rig.isIdle)
+    expect((await state('relay/a'))?.ticks).toEqual([])
+    rig.clock.advance(1000)
+    await rig.until(() => rig.isIdle)
+
+    expect((await state('relay/a'))?.ticks).toEqual(['x'])
+    rig.killWorker()
+    rig.startWorker()
+    await rig.until(() => rig.isIdle)
+    expect((await state('relay/a'))?.ticks).toEqual(['x'])
+    expect(await rig.liveHash()).toBe(await rig.replayedHash())
+  })
+
+  test('that is overdue after a recovery goes off in order of due time, with those of all entities', async () => {
+    const { rig, send, settle } = await open({ limits: { snapshotEvery: 2 } })
+    for (const [name, ms] of [
+      ['a', 300],
+      ['b', 100],
+      ['c', 200],
+      ['a', 150],
+      ['d', 250],
+    ] as const)
+      send(`relay/${name}`, 'later', { ms: ms * 1000, note: String(ms) })
+    await settle()
+    rig.killWorker()
+    rig.clock.advance(400_000)
+    rig.startWorker()
+
+    await rig.until(() => rig.isIdle)
+
+    const ticks = (await rig.rows()).filter(({ event }) => event === 'Ticked').sort((a, b) => a.appendNumber - b.appendNumber)
+    expect(ticks.map(({ data }) => data['note'])).toEqual(['100', '150', '200', '250', '300'])
+  })
+
+  test('goes off again and again until it is cancelled, and leaves out what has passed by', async () => {
+    const { rig, send, state, settle } = await open()
+    send('relay/a', 'again', { ms: 1000, note: 'x', key: 'k' })
+    await settle()
+    for (let second = 0; second < 3; second++) {
+      rig.clock.advance(1000)
+      await rig.until(() => rig.isIdle)
+    }
+    expect((await state('relay/a'))?.ticks).toEqual(['x', 'x', 'x'])
+    rig.clock.advance(10_000)
+    await rig.until(() => rig.isIdle)
+    expect((await state('relay/a'))?.ticks).toHaveLength(4)
+
+    const stopped = send('relay/a', 'stop', { key: 'k' })
+    await settle()
+    rig.clock.advance(10_000)
+    await rig.until(() => rig.isIdle)
+
+    expect(stopped.settlements[0]).toMatchObject({ kind: 'done', reply: { cancelled: true } })
+    expect((await state('relay/a'))?.ticks).toHaveLength(4)
+  })
+
+  test('with the key of another one takes its place', async () => {
+    const { rig, send, state, settle } = await open()
+    send('relay/a', 'later', { ms: 1000, note: 'first', key: 'k' })
+    send('relay/a', 'later', { ms: 2000, note: 'second', key: 'k' })
+    await settle()
+
+    rig.clock.advance(5000)
+    await rig.until(() => rig.isIdle)
+
+    expect((await state('relay/a'))?.ticks).toEqual(['second'])
+  })
+
+  test('of an entity that is passive goes off', async () => {
+    const { rig, send, state, settle } = await open({ limits: { liveEntitiesMax: 1 } })
+    send('relay/a', 'later', { ms: 60_000, note: 'x' })
+    await settle()
+    send('relay/b', 'take', { id: 1 })
+    await settle()
+    expect(rig.worker().counters.passivations).toBeGreaterThan(0)
+
+    rig.clock.advance(60_000)
+    await rig.until(() => rig.isIdle)
+
+    expect((await state('relay/a'))?.ticks).toEqual(['x'])
+  })
+
+  test('whose command is refused is over', async () => {
+    const { rig, send, settle } = await open()
+    send('relay/a', 'laterDeny', { ms: 10 })
+    await settle()
+
+    rig.clock.advance(20)
+    await rig.until(() => rig.isIdle)
+
+    const settled = (await rig.rows()).filter(({ event }) => event === '#settled')
+    expect(settled.map(({ data }) => data['outcome'])).toEqual(['refused'])
+  })
+})
+
+describe('an ask', () => {
+  test('is answered that time is up, once, and what comes later is noted and dropped', async () => {
+    const { rig, send, state, settle } = await open({ workers: 2 })
+    const [asker, other] = ['relay/a', 'relay/b'] as const
+    rig.killWorker(0)
+    rig.killWorker(1)
+    rig.startWorker(0)
+    rig.startWorker(1)
+    await rig.until(() => rig.isIdle)
+    send(asker, 'inquire', { id: 5, who: 'b', what: 'take', timeoutMs: 1 })
+    await settle()
+
+    const heard = (await state(asker))?.heard ?? []
+    expect(heard).toHaveLength(1)
+    expect((heard[0] as unknown[])[0]).toBe('timed-out')
+    expect((await state(other))?.taken).toEqual([5])
+    expect(await rig.liveHash()).toBe(await rig.replayedHash())
+  })
+})
