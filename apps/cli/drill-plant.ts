@@ -47,7 +47,7 @@ export async function drillPlant(options: DrillPlantOptions): Promise<DrillResul
   let isWrong = true
   try {
     const result = await drillOn(dataDirectory, disk, hasLog, options)
-    isWrong = !isClean(result.report) || result.invented > 0
+    isWrong = !isClean(result.report)
     return result
   } catch (error) {
     if (isMillraceError(error, 'ERR_DRILL_TOO_SHORT')) isWrong = false

@@ -191,7 +191,7 @@ export class DeviceFleet {
     }
     this.#enqueue(command)
     this.#smuggledCount++
-    this.#buffer.push({ command: { ...command, source: `${command.entity}:again`, sequence: 1 }, dueMs: Number.NaN })
+    this.#buffer.push({ command: { ...command, source: `again:${this.#run}${command.entity}`, sequence: 1 }, dueMs: Number.NaN })
     return true
   }
 
@@ -250,6 +250,6 @@ export class DeviceFleet {
 
 /** The command with another value for its first number; undefined without one. */
 function tornOf(command: DeviceCommand): DeviceCommand | undefined {
-  const found = Object.entries(command.data).find((entry): entry is [string, number] => typeof entry[1] === 'number')
+  const found = Object.entries(command.data).find((entry): entry is [string, number] => Number.isFinite(entry[1]))
   return found === undefined ? undefined : { ...command, data: { ...command.data, [found[0]]: found[1] + 1 } }
 }

@@ -38,8 +38,7 @@ export interface DrillProgress {
 
 export interface DrillResult {
   readonly report: PlantReport
-  /** In the log without having been sent, and the first few faults in words. */
-  readonly invented: number
+  /** The first few faults in words. */
   readonly examples: readonly string[]
   readonly refused: number
 }
@@ -104,6 +103,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     duplicated: verdict.duplicated,
     outOfOrder: verdict.outOfOrder,
     torn: verdict.torn,
+    invented: verdict.invented,
     stateHash,
     recoveries: executor.recoveries,
     rtoMs: rtoOf(executor.recoveries),
@@ -113,8 +113,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     faults: breaker.log.counts(),
     incidents: breaker.log.incidents(acks),
   }
-  const { invented, examples } = verdict
-  return { report: { ...report, health: healthOf(report) }, invented, examples, refused: fleet.refusedCount }
+  return { report: { ...report, health: healthOf(report) }, examples: verdict.examples, refused: fleet.refusedCount }
 }
 
 /** Does one fault after the other, each when its turn has come. */

@@ -25,9 +25,10 @@ export function planScenario(kinds: readonly FaultKind[], times: number, prng: P
 
 /** SIGKILLs of these roles in turn, of workers each slot in turn. */
 export function planKills(roles: readonly Role[], times: number, { workers }: PlanShape): Fault[] {
+  let workersHit = 0
   return Array.from({ length: times }, (_, index) => {
     const role = roles[index % roles.length] as Role
-    const slot = role === 'worker' ? index % workers : 0
+    const slot = role === 'worker' ? workersHit++ % workers : 0
     return { kind: role === 'supervisor' ? 'supervisor' : 'kill', seat: { role, slot }, forMs: 0 } as const
   })
 }

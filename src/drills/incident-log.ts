@@ -31,6 +31,7 @@ export class IncidentLog {
     if (skipped !== undefined) {
       count.skipped++
       count.reasons.add(skipped)
+      if (fault.during !== undefined && recoveries.length > 0) this.#countOf(fault.during.kind).count++
       return
     }
     count.count++

@@ -20,7 +20,7 @@ export const DECISIONS: readonly DecisionRow[] = [
   {
     when: { process: 'alive', isTermNewest: false },
     action: 'kill',
-    because: 'another was given the seat after it, and whatever it does under its old term is in the way',
+    because: 'the others take it for one whose seat was given away since, and whatever it does under that term is in the way',
   },
   { when: { process: 'alive', isSupervisorPaused: true }, action: 'none', because: 'counters that were not watched prove nothing' },
   {

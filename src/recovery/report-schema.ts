@@ -31,6 +31,7 @@ export const reportSchema = z
     duplicated: count.describe('In the log more than once.'),
     outOfOrder: count.describe('In the log behind a later one of the same source and entity.'),
     torn: count.optional().describe('In the log with other values than were sent, where these were compared.'),
+    invented: count.optional().describe('In the log without ever having been sent, where somebody knows all that was.'),
     stateHash: z.strictObject({ live: stateHash, replayed: stateHash }).describe('SHA-256 over the state of all entities.'),
     recoveries: z.array(
       z.strictObject({

@@ -19,6 +19,8 @@ export interface PlantReport {
   readonly outOfOrder: number
   /** In the log with other values than were sent, where these were compared. */
   readonly torn?: number
+  /** In the log without ever having been sent, where somebody knows all that was. */
+  readonly invented?: number
   readonly stateHash: StateHashes
   readonly recoveries: readonly Recovery[]
   readonly rtoMs: { readonly p50: number; readonly p99: number; readonly max: number }
@@ -92,7 +94,7 @@ export interface Recovery {
   readonly phases: Readonly<Record<string, number>>
 }
 
-/** Nothing lost, doubled, torn or out of order, everything acknowledged is there, and replay gives the state that was live. */
+/** Nothing lost, doubled, torn, invented or out of order, everything acknowledged is there, and replay gives the state that was live. */
 export function isClean(report: PlantReport): boolean {
   return whatIsWrong(report).length === 0
 }
@@ -103,6 +105,7 @@ export function whatIsWrong(report: PlantReport): string[] {
   if (report.ackedMissing > 0) wrong.push(`${count(report.ackedMissing, 'acknowledged command')} missing from the log`)
   if (report.duplicated > 0) wrong.push(`${count(report.duplicated, 'command')} stored twice`)
   if (report.outOfOrder > 0) wrong.push(`${count(report.outOfOrder, 'command')} out of order`)
+  if (report.invented !== undefined && report.invented > 0) wrong.push(`${count(report.invented, 'command')} in the log that nobody sent`)
   if (report.torn !== undefined && report.torn > 0) wrong.push(`${count(report.torn, 'command')} stored with other values than were sent`)
   if (report.durable < report.acked - report.ackedMissing)
     wrong.push(`fewer commands durable (${report.durable}) than acknowledged (${report.acked})`)

@@ -136,7 +136,9 @@ export class DoorPlant implements PlantUnderTest {
   }
 
   async *log(): AsyncGenerator<LoggedCommand> {
-    const log = [...this.#door.stored, ...this.#door.refused].map(({ entity, at = 0 }, version) => ({ entity, version, at }))
+    const stored = this.#door.stored.map((command) => ({ ...command, events: [command.data] }))
+    const refused = this.#door.refused.map((command) => ({ ...command, events: [] }))
+    const log = [...stored, ...refused].map(({ entity, at = 0, events }, version) => ({ entity, version, at, events }))
     yield* this.#options.tamper?.(log) ?? log
   }
 

@@ -61,7 +61,7 @@ describe('the plan of kills', () => {
     expect(plan.map((fault) => `${fault.kind} ${seatOf(fault)}`)).toEqual([
       'kill worker/0',
       'supervisor supervisor/0',
-      'kill worker/0',
+      'kill worker/1',
       'supervisor supervisor/0',
     ])
     expect(planKills(['worker'], 3, SHAPE).map(seatOf)).toEqual(['worker/0', 'worker/1', 'worker/0'])

@@ -68,7 +68,21 @@ describe('a process that hangs', () => {
     expect(plant.eventsOf('hung')).toEqual([])
   })
 
-  test('is not needed for one to be replaced that the others know under an older term', async () => {
+  test('as a spare is replaced, too', async () => {
+    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS } })
+    const spare = plant.pidOf('worker', null)
+
+    process.kill(spare, 'SIGSTOP')
+    await plant.event('died', (event) => event.pid === spare)
+    await plant.isSettled()
+
+    expect(plant.pidOf('worker', null)).not.toBe(spare)
+    expect(plant.eventsOf('replaced')).toEqual([])
+  })
+})
+
+describe('a process that the others know under an older term than its seat has', () => {
+  test('is killed, and replaced under a newer one', async () => {
     await startPlant({ gateways: 0, workerSpares: 0 })
     const old = plant.pidOf('worker', 0)
     const row = plant.table.snapshot().find(({ pid }) => pid === old) as ProcessRow
@@ -80,18 +94,6 @@ describe('a process that hangs', () => {
     expect(isPidAlive(old)).toBe(false)
     expect(plant.eventsOf('ready').at(-1)?.term).toBeGreaterThan(row.term as number)
     expect(plant.eventsOf('died').map(({ pid }) => pid)).toEqual([old])
-  })
-
-  test('as a spare is replaced, too', async () => {
-    await startPlant({ limits: { pulseLimitMs: PULSE_LIMIT_MS } })
-    const spare = plant.pidOf('worker', null)
-
-    process.kill(spare, 'SIGSTOP')
-    await plant.event('died', (event) => event.pid === spare)
-    await plant.isSettled()
-
-    expect(plant.pidOf('worker', null)).not.toBe(spare)
-    expect(plant.eventsOf('replaced')).toEqual([])
   })
 })
 

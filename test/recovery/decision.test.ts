@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { failureKindOf, needsOperator } from '#processes/failure-kind.js'
 import type { SeatAction, SeatFacts } from '#processes/process-facts.js'
@@ -33,6 +34,50 @@ const ACTIONS: readonly SeatAction[] = [
   'report-failing',
   'ask-operator',
 ]
+
+/** A test with real processes: its file beside this folder, and its title. */
+type Shown = readonly [file: string, title: string]
+
+const NOTICED_BY_PULSE: Shown = ['processes/supervision-hangs', 'stopped by SIGSTOP is noticed by its pulse, killed, reaped and replaced']
+const LEFT_ALONE: Shown = ['processes/supervision-hangs', 'in a long turn within its limit is left alone, and its command named once']
+const IN_ORDER: Shown = ['processes/supervision', 'fills its seats journal first, then workers, then gateways, and then its spares']
+const BY_SPARE: Shown = ['processes/supervision', 'is replaced by the spare under a higher term, and a new spare follows']
+const BACKED_OFF: Shown = [
+  'processes/supervision',
+  'at once in its seat is tried later and later, said to fail, and seated when it is mended',
+]
+const BEHIND_JOURNAL: Shown = ['processes/supervision-failures', 'waits for it, and is seated behind it']
+const FOR_A_PERSON: Shown = ['processes/supervision-failures', 'say so at once, each of them what, and are tried again rarely']
+const PARKED: Shown = ['processes/supervision-failures', 'is parked before the next one is seated']
+
+/** Each fact that changes what is done, and each thing that is done. */
+const SHOWN: { readonly [Name in keyof SeatFacts | SeatAction]: Shown } = {
+  role: IN_ORDER,
+  process: NOTICED_BY_PULSE,
+  pulse: NOTICED_BY_PULSE,
+  turn: ['processes/supervision-hangs', 'in an endless turn is noticed by its event loop, though its pulse goes on'],
+  isTermNewest: ['processes/supervision-hangs', 'is killed, and replaced under a newer one'],
+  isSupervisorPaused: ['recovery/plant-supervisor', 'forgives a process that was paused together with it, as when the whole machine is'],
+  isStopping: ['processes/supervision-stop', 'replaces nobody who dies meanwhile'],
+  spare: BY_SPARE,
+  isJournalUp: BEHIND_JOURNAL,
+  haveWorkersBeenUp: IN_ORDER,
+  seatBackOff: BACKED_OFF,
+  startBackOff: ['processes/supervision', 'while it loads holds up neither the journal nor other roles'],
+  failures: BACKED_OFF,
+  lastFailure: FOR_A_PERSON,
+  hasRoom: ['processes/supervision-failures', 'is waited for until there is some, and taken then without anybody’s help'],
+  isCommandFatal: PARKED,
+  none: LEFT_ALONE,
+  kill: NOTICED_BY_PULSE,
+  wait: BEHIND_JOURNAL,
+  'take-spare': BY_SPARE,
+  'start-new': ['processes/supervision', 'is replaced by a new process: %s'],
+  'name-turn': LEFT_ALONE,
+  'park-command': PARKED,
+  'report-failing': BACKED_OFF,
+  'ask-operator': FOR_A_PERSON,
+}
 
 interface Invariant {
   readonly claim: string
@@ -196,6 +241,10 @@ describe('the decision table over every combination of facts', () => {
   test.each(INVARIANTS)('$claim', (invariant) => {
     expect(concerned.get(invariant)).toBeGreaterThan(0)
     expect(violations.get(invariant)).toBeUndefined()
+  })
+
+  test.each(Object.entries(SHOWN))('shows %s with real processes', (_, [file, title]) => {
+    expect(readFileSync(new URL(`../${file}.test.ts`, import.meta.url), 'utf8')).toContain(`('${title}'`)
   })
 
   test('never loses a seat for good: from every state that is neither stopping nor well, good news lead back to a holder', () => {

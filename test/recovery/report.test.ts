@@ -59,6 +59,8 @@ describe('a report of a run with a fault', () => {
     [{ ackedMissing: 1, durable: 99 }, '1 acknowledged command missing'],
     [{ duplicated: 2 }, '2 commands stored twice'],
     [{ outOfOrder: 1 }, '1 command out of order'],
+    [{ torn: 1 }, '1 command stored with other values'],
+    [{ invented: 2 }, '2 commands in the log that nobody sent'],
     [{ durable: 99 }, 'fewer commands durable'],
     [{ stateHash: { live: HASH, replayed: 'cd'.repeat(32) } }, 'another state'],
   ])('is not clean and says so once: %j', (fault, said) => {
