@@ -37,6 +37,7 @@ const ROOMS: Rooms = {
     targets: ['base', 'journal', 'reading', 'ingest'],
     drills: [...UP_TO_PROCESSES, 'journal/in-memory', 'recovery', 'ingest'],
     plant: ['base', 'entity', 'ingest'],
+    packml: ['base', 'schema', 'entity'],
     runtime: ['*'],
     'index.ts': ['*'],
     'journal.ts': ['journal', 'journal/in-memory', 'journal/lmdb', 'reading'],
