@@ -10,7 +10,17 @@ const WAITING = ['parks', 'wokenByRing', 'wokenByTime', 'parkedMs'] as const
  */
 export const COUNTER_NAMES = {
   supervisor: ['processesStarted', 'deaths', 'hangs', 'replacements', 'pauses', 'failingSeats'],
-  journal: ['appendsTaken', 'eventsStored', 'blocksStored', 'fsyncMicros', 'backPressure', 'storedBytes', ...WAITING, 'waitsForRoom'],
+  journal: [
+    'appendsTaken',
+    'eventsStored',
+    'blocksStored',
+    'fsyncMicros',
+    'backPressure',
+    'storedBytes',
+    ...WAITING,
+    'waitsForRoom',
+    'sealingWaits',
+  ],
   worker: [
     'commandsDone',
     'eventsEmitted',

@@ -37,6 +37,7 @@ export interface OpenLogOptions {
   readonly segmentRowsMax?: number
   readonly segmentBytesMax?: number
   readonly segmentAgeMs?: number
+  readonly onUnsealedMax?: () => void
   readonly onSealFailed?: (error: unknown) => void
 }
 

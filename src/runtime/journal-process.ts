@@ -27,6 +27,7 @@ export function runJournalProcess(): Promise<void> {
       segmentRowsMax: settings.config.journal.segmentRowsMax,
       segmentBytesMax: settings.config.journal.segmentBytesMax,
       segmentAgeMs: settings.config.journal.segmentAgeMs,
+      onUnsealedMax: () => context.table.counters({ role: 'journal', slot: 0 }).add('sealingWaits'),
       onSealFailed: (error) => log.warn({ error: messageOf(error) }, 'a segment is not sealed and stays as it is'),
     })
     const openMs = clock.monotonicMs() - startedMs

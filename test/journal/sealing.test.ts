@@ -79,6 +79,26 @@ describe('a log that is sealed by itself', () => {
     await journal.close()
   })
 
+  test('lets appends wait while too many segments wait to be sealed, which else pile up', async () => {
+    const unsealedAtMost = async (options: Partial<LmdbJournalOptions>) => {
+      const { directory, journal, writer } = await started({ ...options, segmentRowsMax: 20 })
+      let most = 0
+      for (let batch = 0; batch < 25; batch++) {
+        await fill(journal, writer, 1)
+        most = Math.max(most, segmentsIn(directory).filter((name) => name.endsWith('.active')).length)
+      }
+      await journal.close()
+      return most
+    }
+    let waits = 0
+
+    const most = await unsealedAtMost({ unsealedMax: 2, onUnsealedMax: () => waits++ })
+
+    expect(most).toBeLessThanOrEqual(4)
+    expect(waits).toBeGreaterThan(0)
+    expect(await unsealedAtMost({})).toBeGreaterThan(4)
+  })
+
   test('closes a segment with so many bytes', async () => {
     const { journal, writer } = await started({ segmentBytesMax: 3000 })
 

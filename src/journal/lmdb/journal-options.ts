@@ -20,6 +20,10 @@ export interface LmdbJournalOptions {
   readonly segmentRowsMax?: number
   readonly segmentBytesMax?: number
   readonly segmentAgeMs?: number
+  /** Appends wait while more closed segments than this wait to be sealed. */
+  readonly unsealedMax?: number
+  /** Appends begin to wait for that. */
+  readonly onUnsealedMax?: () => void
   /** A segment could not be sealed and stays as it is: the reason. It is tried again when the next one is closed. */
   readonly onSealFailed?: (error: unknown) => void
   /** For tests of what a crash leaves: told after each step of closing and sealing a segment; what it throws makes that step fail. */

@@ -87,7 +87,7 @@ export class LmdbJournal implements Journal {
     this.#state = new LogState(format.shardCount, isReadOnly ? 1 : (parts.recentAppends ?? RECENT_APPENDS_DEFAULT), types)
     this.#policy = new SealPolicy(parts, () => this.#rotateWhenDue())
     this.#path = new AppendPath(this.#state, {
-      ready: () => this.#rotating,
+      ready: () => this.#rotating ?? this.#catchingUp(),
       checkRoom: (bytes) => this.#checkRoom(bytes),
       put: (base, block, whileBusy) => {
         this.#policy.stored(block.length)
@@ -107,6 +107,7 @@ export class LmdbJournal implements Journal {
       manifest,
       types: () => this.#state.eventTypes,
       freeBytes: () => freeBytes(directory) - this.#reserveBytes,
+      waitingMax: this.#parts.unsealedMax,
       onSealStep: this.#parts.onSealStep ?? (() => undefined),
       onSealFailed: this.#parts.onSealFailed ?? (() => undefined),
       onFatal: (error) => this.#path.fail(error),
@@ -171,6 +172,12 @@ export class LmdbJournal implements Journal {
     const rowCount = this.endPosition - this.#segments.active.firstPosition
     if (this.#policy.isDue(rowCount)) this.#rotate().catch((error: unknown) => this.#notRotated(error))
     else if (this.#policy.isNear(rowCount)) this.#segments.prepare()
+  }
+
+  #catchingUp(): Promise<void> | undefined {
+    const sealed = this.#segments.catchingUp()
+    if (sealed !== undefined) this.#parts.onUnsealedMax?.()
+    return sealed
   }
 
   /** Without room for a new segment the old one goes on; it is checked before each batch. */

@@ -23,6 +23,8 @@ export interface LogSegmentsOptions {
   readonly manifest: ManifestStore
   readonly types: () => readonly EventType[]
   readonly freeBytes: () => number
+  /** Appends wait while more segments than this wait to be sealed. */
+  readonly waitingMax: number | undefined
   readonly onSealStep: (step: SealStep) => void
   /** A segment could not be sealed and stays as it is. */
   readonly onSealFailed: (error: unknown) => void
@@ -31,7 +33,9 @@ export interface LogSegmentsOptions {
 }
 
 /** With more segments than this waiting to be sealed, appends come faster than they are made small: then they are not. */
-const WAITING_MAX = 8
+const SMALL_WAITING_MAX = 8
+/** With more than this, appends wait for the sealing: otherwise neither disk nor memory would have a bound. */
+const WAITING_MAX_DEFAULT = 32
 
 /** All segments of a log, in order: sealed ones, those that wait to be sealed, and the active one. */
 export class LogSegments {
@@ -162,6 +166,12 @@ export class LogSegments {
     })
   }
 
+  /** Resolves when one segment less waits; undefined while there are not too many. Those that cannot be sealed do not count: the disk has its own bound. */
+  catchingUp(): Promise<void> | undefined {
+    const waiting = this.#unsealed.length - 1 - this.#failed.size
+    return waiting > (this.#options.waitingMax ?? WAITING_MAX_DEFAULT) ? this.#sealing : undefined
+  }
+
   /** Tries again what failed, and resolves when all that waited is sealed. Throws why a segment is not. */
   async sealAll(): Promise<void> {
     this.#failed.clear()
@@ -172,7 +182,7 @@ export class LogSegments {
 
   async #seal(segment: Segment, end: number): Promise<void> {
     try {
-      const entry = await this.#sealer.seal(segment, end, this.#unsealed.length > WAITING_MAX + 1)
+      const entry = await this.#sealer.seal(segment, end, this.#unsealed.length > SMALL_WAITING_MAX + 1)
       if (entry === undefined) return
       this.#sealed.push(this.#sealedOf(entry))
       this.#sealed.sort((a, b) => a.firstPosition - b.firstPosition)

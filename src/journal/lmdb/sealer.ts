@@ -8,7 +8,7 @@ import { ByteWriter } from '#journal/bytes.js'
 import type { EventType } from '#journal/journal.js'
 import type { SealedEntry } from '#journal/segments/manifest.js'
 import { sealedName } from '#journal/segments/opening-plan.js'
-import type { PackedBlocks, SegmentAnswer, SegmentTask } from '#journal/segments/seal-thread.js'
+import type { Haste, PackedBlocks, SegmentAnswer, SegmentTask } from '#journal/segments/seal-thread.js'
 import { diskFailed, isOutOfRoom } from './environment.js'
 import type { ManifestStore } from './manifest-store.js'
 import type { Segment } from './segment.js'
@@ -42,7 +42,8 @@ const THREAD_IDLE_MS = 10_000
  */
 export class Sealer {
   readonly #options: SealerOptions
-  #pool: Piscina<SegmentTask, SegmentAnswer> | undefined
+  /** A priority is a thread's own, and cannot be taken back. */
+  readonly #pools = new Map<Haste, Piscina<SegmentTask, SegmentAnswer>>()
   #isClosed = false
 
   constructor(options: SealerOptions) {
@@ -50,8 +51,8 @@ export class Sealer {
   }
 
   /**
-   * Seals a segment that ends at `end`, `isPlain` without taking time for making it small; resolves when the manifest says so. The environment that it was made from is for the caller to retire. Throws what
-   * reading throws, ERR_DISK_FULL when there is no room now, ERR_JOURNAL_DISK after which the process must end, and undefined when closed meanwhile.
+   * Seals a segment that ends at `end`, `isPlain` without taking time for making it small and without letting appends pass; resolves when the manifest says so. The
+   * environment that it was made from is for the caller to retire. Throws what reading throws, ERR_DISK_FULL when there is no room now, ERR_JOURNAL_DISK after which the process must end, and undefined when closed meanwhile.
    */
   async seal(segment: Segment, end: number, isPlain: boolean): Promise<SealedEntry | undefined> {
     const name = sealedName(segment.firstPosition)
@@ -67,20 +68,21 @@ export class Sealer {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#pool?.destroy()
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()))
   }
 
   async #seal(segment: Segment, end: number, to: { name: string; draft: string; isPlain: boolean }): Promise<SealedEntry> {
     const { name, draft, isPlain } = to
     const { directory, manifest, onStep, types } = this.#options
+    const haste = isPlain ? 'urgent' : 'leisurely'
     const packed = await this.#blocks(segment, end)
     this.#step('read')
-    const sealed = await this.#run({ kind: 'seal', segment: segment.name, packed, types: types(), isPlain })
+    const sealed = await this.#run({ kind: 'seal', segment: segment.name, packed, types: types(), isPlain, haste })
     assert(sealed.kind === 'sealed', 'a segment that is to be sealed comes back as a file')
     assert(sealed.firstPosition === segment.firstPosition && sealed.endPosition === end, 'a sealed file has the positions of its segment')
     this.#step('encoded')
     await this.#write(draft, sealed.bytes)
-    const back = await this.#run({ kind: 'read-back', segment: name, bytes: await this.#read(draft), types: types() })
+    const back = await this.#run({ kind: 'read-back', segment: name, bytes: await this.#read(draft), types: types(), haste })
     assert(back.kind === 'read-back', 'a file that is to be read back comes back as hashes')
     const isSame = Buffer.compare(back.rowsHash, sealed.rowsHash) === 0
     if (!isSame || back.firstPosition !== sealed.firstPosition || back.endPosition !== end)
@@ -181,16 +183,14 @@ export class Sealer {
     const { Piscina: Pool } = await import('piscina')
     // It may have been closed meanwhile, and nothing would end a pool that is made now.
     this.#step(undefined)
-    this.#pool ??= new Pool<SegmentTask, SegmentAnswer>({
-      filename: fileURLToPath(new URL('../segments/seal-thread.js', import.meta.url)),
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: THREAD_IDLE_MS,
-      ...THREAD_OPTIONS,
-    })
+    const filename = fileURLToPath(new URL('../segments/seal-thread.js', import.meta.url))
+    const pool =
+      this.#pools.get(task.haste) ??
+      new Pool<SegmentTask, SegmentAnswer>({ filename, minThreads: 0, maxThreads: 1, idleTimeout: THREAD_IDLE_MS, ...THREAD_OPTIONS })
+    this.#pools.set(task.haste, pool)
     const arrays = task.kind === 'seal' ? task.packed.map(({ bytes }) => bytes) : [task.bytes]
     try {
-      return await this.#pool.run(task, { transferList: arrays.map((bytes) => bytes.buffer as ArrayBuffer) })
+      return await pool.run(task, { transferList: arrays.map((bytes) => bytes.buffer as ArrayBuffer) })
     } catch (error) {
       if (this.#isClosed) throw CLOSED
       throw error

@@ -11,10 +11,14 @@ export interface PackedBlocks {
   readonly ends: readonly number[]
 }
 
+/** `leisurely`: appends come first. `urgent`: they wait for it. */
+export type Haste = 'leisurely' | 'urgent'
+
 /** What a thread may be asked for: bytes in, bytes out. */
-export type SegmentTask =
+export type SegmentTask = { readonly haste: Haste } & (
   | ({ readonly kind: 'seal'; readonly packed: readonly PackedBlocks[] } & Omit<SealTask, 'blocks'>)
   | ({ readonly kind: 'read-back' } & ReadBackTask)
+)
 
 /** A sealed file in one piece of memory. */
 export type SealedFile = Omit<SealedBytes, 'pieces'> & { readonly bytes: Uint8Array<ArrayBuffer> }
@@ -29,7 +33,7 @@ export type SegmentAnswer =
 export function runSegmentTask(task: SegmentTask): SegmentAnswer {
   try {
     if (task.kind === 'read-back') return { kind: 'read-back', ...readBack(task) }
-    const { packed, ...rest } = task
+    const { packed, haste: _, ...rest } = task
     const blocks = packed.flatMap(({ bytes, ends }) => ends.map((end, index) => bytes.subarray(index === 0 ? 0 : ends[index - 1], end)))
     const { pieces, ...known } = sealSegment({ ...rest, blocks })
     const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
@@ -44,13 +48,13 @@ export function runSegmentTask(task: SegmentTask): SegmentAnswer {
   }
 }
 
-/** Appends come first: on Linux a priority is a thread's own. */
+/** On Linux a priority is a thread's own. */
 const NICE = 10
 let isNice = false
 
-/** What piscina calls in its threads. Memory is handed over, not copied. */
+/** What piscina calls in its threads: all tasks of one are in the same haste. Memory is handed over, not copied. */
 export default function inThread(task: SegmentTask): unknown {
-  if (!isNice && process.platform === 'linux') setPriority(NICE)
+  if (task.haste === 'leisurely' && !isNice && process.platform === 'linux') setPriority(NICE)
   isNice = true
   const answer = runSegmentTask(task)
   return answer.kind === 'sealed' ? move({ [transferableSymbol]: [answer.bytes.buffer], [valueSymbol]: answer }) : answer

@@ -23,6 +23,8 @@ import {
 /** Where the bytes of a sealed segment come from. */
 export interface SegmentSource {
   readonly fileBytes: number
+  /** Whoever opened it closes it: until then its index may be kept for longer than it is used. */
+  readonly isFile: boolean
   /** As many bytes as there are, up to `count`; they are the caller's. */
   read(offset: number, count: number): Uint8Array
   close(): void
@@ -42,6 +44,7 @@ export function openSegmentFile(path: string, name: string): SegmentFile {
   const descriptor = onFile(path, () => openSync(path, 'r'))
   const source: SegmentSource = {
     fileBytes: onFile(path, () => fstatSync(descriptor).size),
+    isFile: true,
     read(offset, count) {
       const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(count, source.fileBytes - offset)))
       return bytes.subarray(
@@ -74,9 +77,10 @@ function onFile<T>(path: string, work: () => T): T {
   }
 }
 
-/** A sealed segment in memory. */
+/** A sealed segment in memory, which need not be closed. */
 export function segmentFromBytes(bytes: Uint8Array, name: string): SegmentFile {
-  return new SegmentFile({ fileBytes: bytes.length, read: (offset, count) => bytes.slice(offset, offset + count), close() {} }, name)
+  const read = (offset: number, count: number): Uint8Array => bytes.slice(offset, offset + count)
+  return new SegmentFile({ fileBytes: bytes.length, isFile: false, read, close() {} }, name)
 }
 
 /** A sealed segment: its directory, and its blocks as they are asked for. Every byte is checked before it is believed. */
@@ -207,7 +211,7 @@ export class SegmentFile {
 
   #index(): Map<number, ShardEntities> {
     this.#entities ??= this.#guard(() => readEntityIndex(this.#part(PART_ENTITIES), this.rowCount))
-    keepIndex(this, this.#entities)
+    if (this.#source.isFile) keepIndex(this, this.#entities)
     return this.#entities
   }
 
@@ -225,7 +229,7 @@ export class SegmentFile {
   }
 }
 
-/** Entities in the indexes of all segments together that are kept in memory, at 8 bytes each. */
+/** Entities in the indexes of all open files together that are kept in memory, at 8 bytes each. */
 const INDEXED_MAX = 4 << 20
 /** By segment how many entities its index has, the one used last at the end. */
 const indexes = new Map<SegmentFile, number>()

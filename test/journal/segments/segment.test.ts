@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { Prng } from '#base/prng.js'
 import { rowsOf } from '#journal/block-rows.js'
@@ -88,6 +90,23 @@ describe('a segment that is sealed', () => {
       (row) => [journal.head(row.entity)?.shard, journal.head(row.entity)?.number, row.version] as [number, number, number],
     )
     expect(places).toEqual([...places].sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]))
+  })
+
+  test('in memory is given back as soon as nobody has it any more, whatever was asked of it', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const journal = await logOf('given back', 10)
+    const read = (): WeakRef<SegmentFile> => {
+      const { file } = sealed(journal)
+      expect([...file.entities()].length).toBeGreaterThan(0)
+      return new WeakRef(file)
+    }
+
+    const known = read()
+    await new Promise((resolve) => setImmediate(resolve))
+    collectGarbage()
+
+    expect(known.deref()).toBeUndefined()
   })
 
   test('has no group whose texts would fill the memory of who reads it, also where they are all the same', async () => {
