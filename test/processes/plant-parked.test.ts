@@ -96,7 +96,7 @@ describe('a command that takes its worker along, each time that it is executed',
 
   test('is parked again when it is tried again and nothing has changed, as the one that it was, and done once it has', async () => {
     const parkedNow = async () => (await run(folder, ['status', '--parked', '--json'])).json['parked'] as { id: string; causes: string[] }[]
-    const [{ id = '' } = {}] = await parkedNow()
+    const id = (await parkedNow())[0]?.id as string
 
     const again = await run(folder, ['parked', 'retry', id, '--json'])
     const still = await parkedNow()
