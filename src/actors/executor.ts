@@ -8,6 +8,7 @@ import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type 
 import {
   APPEND_HEADER_BYTES,
   type AppendNumbers,
+  appendHeaderBytes,
   FLAG_LATE,
   OUTCOME_NONE,
   OUTCOME_REFUSAL,
@@ -15,6 +16,7 @@ import {
   type OutcomeKind,
   RECEIPT_TYPE,
   ROW_HEADER_BYTES,
+  writeAppendHeader,
   writeAppendNumbers,
   writeRowHeader,
 } from '#journal/append-frame.js'
@@ -25,7 +27,7 @@ import type { EventNumbers } from './event-numbers.js'
 import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
 import type { MessagesOptions } from './messenger.js'
-import { encodeOutboxRow, messageBytes, outboxRowBytes } from './outbox-rows.js'
+import { encodeOutboxRow, messageBytes, outboxRowBytes, rowsThatFit, type SettledAppend, settledHeader } from './outbox-rows.js'
 import { type OwnCommand, ownCommandOf, ownSettledRow } from './own-command.js'
 import type { Slot } from './slot.js'
 import type { WorkerCounters } from './worker-counters.js'
@@ -58,8 +60,8 @@ export interface ExecutorOptions {
   readonly numbers: EventNumbers
   readonly counters: WorkerCounters
   readonly snapshotEvery: number
-  /** Largest outcome that an answer frame can carry. */
-  readonly outcomeBytesMax: number
+  /** Largest outcome that an answer frame can carry, by inbound link. */
+  readonly outcomeBytesMax: readonly number[]
   /** Of the first append less one: for tests of the numbers' end. */
   readonly appendNumber?: number
   /** Where entities can send messages. */
@@ -79,7 +81,9 @@ export class Executor {
   readonly #numbers: EventNumbers
   readonly #counters: WorkerCounters
   readonly #snapshotEvery: number
-  readonly #outcomeBytesMax: number
+  readonly #outcomeBytes: readonly number[]
+  /** For the command at hand. */
+  #outcomeBytesMax = 0
   readonly #strings = new ByteStrings()
   readonly #envelope = { at: 0, entity: '', source: '', correlation: '', accepted: 0, outbox: undefined as Outbox | undefined }
   /** Index of the inbound link by which entities send themselves commands, and the largest frame of a message. */
@@ -103,7 +107,7 @@ export class Executor {
     this.#numbers = options.numbers
     this.#counters = options.counters
     this.#snapshotEvery = options.snapshotEvery
-    this.#outcomeBytesMax = options.outcomeBytesMax
+    this.#outcomeBytes = options.outcomeBytesMax
     this.#appendNumber = options.appendNumber ?? 0
     const { messages } = options
     this.#ownLink = messages === undefined ? -1 : messages.deviceLinks + messages.own
@@ -137,6 +141,7 @@ export class Executor {
   execute(slot: Slot, command: CommandReader, entry: InFlight): Executed {
     const sourceBytes = command.sourceBytes
     const source = sourceBytes === 0 ? '' : this.#sourceOf(slot, command, sourceBytes)
+    this.#outcomeBytesMax = this.#outcomeBytes[entry.link] as number
     entry.request = command.request
     entry.doorTerm = command.doorTerm
     if (sourceBytes > 0 && this.#isDuplicate(slot, source, command, entry)) return 'done'
@@ -251,46 +256,23 @@ export class Executor {
     return false
   }
 
-  /** Appends rows that say what became of messages, caused by no command: the append's number and its end, or undefined when there is no room. */
-  trySettle(
-    slot: Slot,
-    rows: readonly OutboxRow[],
-    accepted: number,
-  ): { readonly appendNumber: number; readonly position: number } | undefined {
-    const header = this.#header
-    header.number = this.#nextNumber()
-    header.expectedVersion = slot.version
-    header.baseTerm = slot.term
-    header.baseNumber = slot.appendNumber
-    header.shard = slot.shard
-    // No other time than the entity knows already, which could make late what is not.
-    header.at = slot.latestAt
-    header.accepted = accepted
-    header.sequence = 0
-    header.entityBytes = slot.idLength
-    header.sourceBytes = 0
-    header.correlationBytes = 0
-    header.causationBytes = 0
-    header.outcomeBytes = 0
-    header.outcomeKind = OUTCOME_NONE
-    header.flags = 0
-    header.rowCount = rows.length
+  /** Appends rows that say what became of messages, caused by no command, as many of them as fit a frame; undefined when there is no room. */
+  trySettle(slot: Slot, all: readonly OutboxRow[], accepted: number): SettledAppend | undefined {
     const { appends } = this.#journal
-    const rowsAt = APPEND_HEADER_BYTES + slot.idLength
-    const offset = appends.tryClaim(rowsAt + rows.length * ROW_HEADER_BYTES + outboxRowBytes(rows), APPEND_FRAME)
-    assert(offset !== FRAME_TOO_LARGE, 'what became of messages fits a frame')
+    const rows = rowsThatFit(all, appends.frameBytesMax - APPEND_HEADER_BYTES - slot.idLength)
+    const header = settledHeader(slot, rows.length, this.#nextNumber(), this.#term, accepted)
+    const offset = appends.tryClaim(appendHeaderBytes(header) + rows.length * ROW_HEADER_BYTES + outboxRowBytes(rows), APPEND_FRAME)
     if (offset < 0) return undefined
-    writeAppendNumbers(header, appends.view, offset)
-    appends.bytes.set(slot.idBytes, offset + APPEND_HEADER_BYTES)
-    this.#writeOutboxRows(slot, rows, offset + rowsAt)
+    this.#writeOutboxRows(slot, rows, writeAppendHeader(header, appends.bytes, appends.view, offset))
     appends.commit()
-    this.#appendNumber = header.number
+    const { number } = header
+    this.#appendNumber = number
     slot.version += rows.length
     slot.term = this.#term
-    slot.appendNumber = header.number
+    slot.appendNumber = number
     slot.waitPosition = this.#journal.sentPosition
-    this.#takeOutboxRows(slot, rows)
-    return { appendNumber: header.number, position: slot.waitPosition }
+    this.#takeOutboxRows(slot, rows, header.at, '')
+    return { appendNumber: number, position: slot.waitPosition, count: rows.length }
   }
 
   #writeOutboxRows(slot: Slot, rows: readonly OutboxRow[], offset: number): number {
@@ -304,10 +286,9 @@ export class Executor {
   }
 
   /** Folds rows that were appended; their data is the outbox's from then on. */
-  #takeOutboxRows(slot: Slot, rows: readonly OutboxRow[]): void {
+  #takeOutboxRows(slot: Slot, rows: readonly OutboxRow[], at: number, correlation: string): void {
     const outbox = (slot.outbox ??= new Outbox())
-    const correlation = this.#header.correlationBytes === 0 ? '' : this.#envelope.correlation
-    for (const row of rows) outbox.take(row, this.#header.at, correlation)
+    for (const row of rows) outbox.take(row, at, correlation)
     this.#onOutbox(slot, outbox, rows, slot.waitPosition)
   }
 
@@ -457,7 +438,8 @@ export class Executor {
     if (header.at > slot.latestAt) slot.latestAt = header.at
     slot.waitPosition = sentPosition
     if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, this.#outcome, slot.version)
-    if (this.#outboxRows.length > 0) this.#takeOutboxRows(slot, this.#outboxRows)
+    if (this.#outboxRows.length > 0)
+      this.#takeOutboxRows(slot, this.#outboxRows, header.at, header.correlationBytes === 0 ? '' : this.#envelope.correlation)
     const isRefused = header.outcomeKind === OUTCOME_REFUSAL
     this.#counters.commands++
     if (isRefused) this.#counters.refusals++

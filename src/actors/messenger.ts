@@ -18,7 +18,8 @@ import { MESSAGE_EVENT } from '#schema/index.js'
 import { Fifo } from './fifo.js'
 import type { InFlight } from './in-flight.js'
 import { MessageLane, MessageLink, type OutboundLink, type SendFailure } from './message-link.js'
-import { type OwnAppend, OwnAppends } from './own-appends.js'
+import type { SettledAppend } from './outbox-rows.js'
+import { OwnAppends } from './own-appends.js'
 import type { Slot } from './slot.js'
 import { TimerHeap } from './timer-heap.js'
 
@@ -40,12 +41,8 @@ export interface MessengerOptions extends MessagesOptions {
   readonly term: number
   readonly clock: Clock
   readonly outboxMax: number
-  /** Appends rows about messages of an entity, at once or not at all; answers the append's number and its end, or undefined when there is no room. */
-  readonly settle: (
-    slot: Slot,
-    rows: readonly OutboxRow[],
-    accepted: number,
-  ) => { readonly appendNumber: number; readonly position: number } | undefined
+  /** Appends the first of these rows about messages of an entity; undefined when there is no room. */
+  readonly settle: (slot: Slot, rows: readonly OutboxRow[], accepted: number) => SettledAppend | undefined
   /** Makes a passive entity live, now or later. */
   readonly load: (slot: Slot) => void
   /** A command that was held back is to be looked at again, in its turn. */
@@ -463,9 +460,8 @@ export class Messenger {
     const { slot } = lane
     const stored = this.#options.settle(slot, rows, this.#accepted.next())
     if (stored === undefined) return 0
-    const append: OwnAppend = { ...stored, shard: slot.shard, lane, count: rows.length }
-    this.appends.push(append)
-    return rows.length
+    this.appends.push({ ...stored, shard: slot.shard, lane })
+    return stored.count
   }
 }
 

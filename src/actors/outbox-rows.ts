@@ -1,9 +1,55 @@
 import { COMMAND_HEADER_BYTES } from '#entity/command-frame.js'
 import { ENTITY_SOURCE_PREFIX, MESSAGE_CODEC, type OutboxRow, type PlantModel, SETTLED_CODEC } from '#entity/index.js'
+import { type AppendHeader, OUTCOME_NONE, ROW_HEADER_BYTES } from '#journal/append-frame.js'
 import { MESSAGE_EVENT } from '#schema/index.js'
 import type { Slot } from './slot.js'
 
-/** Of all the payloads; with the headers of the rows, but for the first one's, which takes the place of a receipt's. */
+/** An append that no command caused. */
+export interface SettledAppend {
+  readonly appendNumber: number
+  /** As JournalClient counts: its end. */
+  readonly position: number
+  /** How many rows it has. */
+  readonly count: number
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** Of an append that no command caused, to be numbered so. */
+export function settledHeader(slot: Slot, rowCount: number, number: number, term: number, accepted: number): AppendHeader {
+  return {
+    number,
+    term,
+    expectedVersion: slot.version,
+    baseTerm: slot.term,
+    baseNumber: slot.appendNumber,
+    shard: slot.shard,
+    rowCount,
+    // No other time than the entity knows already, which could make late what is not.
+    at: slot.latestAt,
+    accepted,
+    sequence: 0,
+    entity: slot.idBytes,
+    source: NO_BYTES,
+    correlation: NO_BYTES,
+    causation: NO_BYTES,
+    outcome: NO_BYTES,
+    outcomeKind: OUTCOME_NONE,
+    flags: 0,
+  }
+}
+
+/** As many of the first rows as that many bytes hold, one at least. */
+export function rowsThatFit(rows: readonly OutboxRow[], bytesMax: number): readonly OutboxRow[] {
+  let bytes = 0
+  for (const [index, row] of rows.entries()) {
+    bytes += ROW_HEADER_BYTES + outboxRowBytes([row])
+    if (bytes > bytesMax && index > 0) return rows.slice(0, index)
+  }
+  return rows
+}
+
+/** Of all the payloads. */
 export function outboxRowBytes(rows: readonly OutboxRow[]): number {
   let bytes = 0
   for (const row of rows) bytes += codecOf(row).encodedBytes(row.data)

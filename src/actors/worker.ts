@@ -69,7 +69,6 @@ export class Worker implements DutyCycle {
     this.#parked = options.parked ?? []
     this.#inbound = options.inbound.map((link, index) => new Inbound(link, index, limits.inFlightMax))
     const numbers = new EventNumbers(plant)
-    const answerBytesMax = Math.min(...options.inbound.map((link) => link.answers.frameBytesMax))
     this.#executor = new Executor({
       plant,
       journal,
@@ -77,7 +76,9 @@ export class Worker implements DutyCycle {
       numbers,
       counters: this.counters,
       snapshotEvery: limits.snapshotEvery,
-      outcomeBytesMax: Math.min(answerBytesMax, journal.appends.frameBytesMax / 2) - ANSWER_HEADER_BYTES,
+      outcomeBytesMax: options.inbound.map(
+        ({ answers }) => Math.min(answers.frameBytesMax, journal.appends.frameBytesMax / 2) - ANSWER_HEADER_BYTES,
+      ),
       ...(options.appendNumber === undefined ? {} : { appendNumber: options.appendNumber }),
       messages,
       onOutbox: (...took) => this.#messenger?.took(...took),

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
 import { parseEntityId } from '#base/ids.js'
-import type { EntityModel, PlantModel } from '#entity/index.js'
+import { ENTITY_SOURCE_PREFIX, type EntityModel, type PlantModel } from '#entity/index.js'
 
 /** Of a source or a correlation, since they stand in every row. */
 export const SOURCE_BYTES_MAX = 512
@@ -111,6 +111,7 @@ export class Lanes {
     const known = this.#sources.get(source)
     if (known !== undefined) return known
     if (source.startsWith(DOOR_SOURCE_PREFIX)) return `source: ${DOOR_SOURCE_PREFIX} is what doors call themselves`
+    if (source.startsWith(ENTITY_SOURCE_PREFIX)) return `source: ${ENTITY_SOURCE_PREFIX} is what entities call themselves`
     const bytes = encodeLabel(source)
     if (bytes === undefined) return `source: longer than ${SOURCE_BYTES_MAX} bytes or not valid Unicode`
     if (this.#sources.size >= this.#keptMax) this.#sources.clear()

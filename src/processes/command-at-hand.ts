@@ -1,4 +1,4 @@
-/** Where the frame of a command lies: in the channel from which gateway, and at which of its positions. Stays the same for every worker that reads it. */
+/** Where the frame of a command lies: in the channel from which gateway, or behind those from which worker, and at which of its positions. Stays the same for every worker that reads it. */
 export interface CommandPlace {
   readonly gateway: number
   readonly position: number

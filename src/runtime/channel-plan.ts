@@ -9,9 +9,11 @@ export interface PlantShape {
 export interface ChannelSizes {
   /** Ring bytes of commands, appends and bulk channels; a power of two. The largest frame is a quarter of it. */
   readonly capacityBytes: number
-  /** Ring bytes of answers, rejections, messages and replies; a power of two. */
+  /** Ring bytes of answers and rejections; a power of two. */
   readonly answerCapacityBytes: number
 }
+
+const MESSAGE_CAPACITY_BYTES_MIN = 4096
 
 export interface PlannedChannel {
   readonly name: string
@@ -29,6 +31,11 @@ export function answersName(worker: number, gateway: number): string {
 /** From the entities of one worker to those of another, or of the same. */
 export function messagesName(from: number, to: number): string {
   return `messages-w${from}-w${to}`
+}
+
+/** The channel that an inbound link of a worker reads: first those from the gateways, then those from the workers. */
+export function inboundName(link: number, worker: number, { gateways }: Pick<PlantShape, 'gateways'>): string {
+  return link < gateways ? commandsName(link, worker) : messagesName(link - gateways, worker)
 }
 
 /** What came of them, back to the one that they came from. */
@@ -51,14 +58,16 @@ export function bulkName(worker: number): string {
 /** Every channel of a plant: they are made before its processes start and belong to seats, not to processes. */
 export function planChannels(shape: PlantShape, sizes: ChannelSizes): readonly PlannedChannel[] {
   const channels: PlannedChannel[] = []
+  // There is one pair for every two workers.
+  const messageCapacityBytes = Math.max(MESSAGE_CAPACITY_BYTES_MIN, sizes.capacityBytes / 32)
   for (let worker = 0; worker < shape.workers; worker++) {
     for (let gateway = 0; gateway < shape.gateways; gateway++) {
       channels.push({ name: commandsName(gateway, worker), capacityBytes: sizes.capacityBytes })
       channels.push({ name: answersName(worker, gateway), capacityBytes: sizes.answerCapacityBytes })
     }
     for (let other = 0; other < shape.workers; other++) {
-      channels.push({ name: messagesName(worker, other), capacityBytes: sizes.answerCapacityBytes })
-      channels.push({ name: repliesName(other, worker), capacityBytes: sizes.answerCapacityBytes })
+      channels.push({ name: messagesName(worker, other), capacityBytes: messageCapacityBytes })
+      channels.push({ name: repliesName(other, worker), capacityBytes: messageCapacityBytes })
     }
     channels.push({ name: appendsName(worker), capacityBytes: sizes.capacityBytes })
     channels.push({ name: rejectionsName(worker), capacityBytes: sizes.answerCapacityBytes })

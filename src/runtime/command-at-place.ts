@@ -2,7 +2,7 @@ import { frameAt } from '#bus/index.js'
 import type { PlantModel } from '#entity/index.js'
 import type { CommandPlace } from '#processes/command-at-hand.js'
 import { Mapping } from '#shm/index.js'
-import { commandsName } from './channel-plan.js'
+import { inboundName, type PlantShape } from './channel-plan.js'
 import { FrameViewer } from './frame-view.js'
 import { channelPath } from './role-process.js'
 
@@ -21,10 +21,11 @@ export interface PlacedCommand {
 export function commandAtPlace(
   runtimeDirectory: string,
   plant: PlantModel,
+  shape: PlantShape,
   slot: number,
   { gateway, position }: CommandPlace,
 ): PlacedCommand | undefined {
-  const name = commandsName(gateway, slot)
+  const name = inboundName(gateway, slot, shape)
   const mapping = Mapping.open(channelPath(runtimeDirectory, name), { access: 'read' })
   try {
     const frame = frameAt(mapping.buffer, position)

@@ -30,8 +30,8 @@ export class FrameViewer {
   /** `bytes` is the payload. What cannot be what its channel and type say is shown as bytes. */
   view(bytes: Uint8Array, type: number): FrameView {
     try {
-      if (this.#channel.startsWith('commands-') && type === COMMAND_FRAME) return this.#command(bytes) ?? plain(bytes)
-      if (this.#channel.startsWith('answers-') && type === ANSWER_FRAME && bytes.length >= ANSWER_HEADER_BYTES) return answer(bytes)
+      if (/^(commands|messages)-/.test(this.#channel) && type === COMMAND_FRAME) return this.#command(bytes) ?? plain(bytes)
+      if (/^(answers|replies)-/.test(this.#channel) && type === ANSWER_FRAME && bytes.length >= ANSWER_HEADER_BYTES) return answer(bytes)
       if (this.#channel.startsWith('appends-') && type === APPEND_FRAME && bytes.length >= APPEND_HEADER_BYTES) return this.#append(bytes)
     } catch {
       // A frame is what its producer wrote: shown as it is when it makes no sense.

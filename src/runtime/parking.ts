@@ -8,7 +8,7 @@ import type { SupervisionEvent } from '#processes/supervision-event.js'
 import type { PlantCommands } from '#processes/supervision-options.js'
 import { type FatalCommand, FatalCommands } from '#recovery/fatal-commands.js'
 import { Mapping } from '#shm/index.js'
-import { commandsName } from './channel-plan.js'
+import { inboundName, type PlantShape } from './channel-plan.js'
 import { commandAtPlace } from './command-at-place.js'
 import { packExact } from './exact-pack.js'
 import { ParkedCommands } from './parked-commands.js'
@@ -16,6 +16,7 @@ import { channelPath } from './role-process.js'
 
 export interface ParkingOptions {
   readonly plant: PlantModel
+  readonly shape: PlantShape
   readonly dataDirectory: string
   /** Workers that one command may end. */
   readonly deathsMax: number
@@ -48,7 +49,7 @@ export class Parking implements PlantCommands {
   }
 
   name(slot: number, place: CommandPlace): NamedCommand | undefined {
-    return commandAtPlace(this.runtimeDirectory, this.#options.plant, slot, place)
+    return commandAtPlace(this.runtimeDirectory, this.#options.plant, this.#options.shape, slot, place)
   }
 
   isFatal(slot: number): boolean {
@@ -62,7 +63,10 @@ export class Parking implements PlantCommands {
     try {
       this.#keep(command)
     } catch (error) {
-      this.#tell('ERR_PARKED', `a command that ends its worker is refused without being kept: ${describe(command)}: ${messageOf(error)}`)
+      this.#tell(
+        'ERR_PARKED',
+        `a command that ends its worker is refused without being kept: ${this.#describe(command)}: ${messageOf(error)}`,
+      )
     }
   }
 
@@ -78,11 +82,11 @@ export class Parking implements PlantCommands {
 
   #keep(command: FatalCommand): void {
     const { slot, causes } = command
-    const placed = commandAtPlace(this.runtimeDirectory, this.#options.plant, slot, command)
+    const placed = commandAtPlace(this.runtimeDirectory, this.#options.plant, this.#options.shape, slot, command)
     if (placed === undefined) {
       this.#tell(
         'ERR_PARKED',
-        `a command that ends its worker is refused without being kept, since it cannot be read: ${describe(command)}`,
+        `a command that ends its worker is refused without being kept, since it cannot be read: ${this.#describe(command)}`,
       )
       return
     }
@@ -97,7 +101,7 @@ export class Parking implements PlantCommands {
   #isAnswered({ slot, gateway, position }: FatalCommand): boolean {
     let mapping: Mapping | undefined
     try {
-      mapping = Mapping.open(channelPath(this.runtimeDirectory, commandsName(gateway, slot)), { access: 'read' })
+      mapping = Mapping.open(channelPath(this.runtimeDirectory, inboundName(gateway, slot, this.#options.shape)), { access: 'read' })
       const { releasedPosition, capacityBytes } = channelStat(mapping.buffer)
       const ahead = distance(releasedPosition, position)
       return ahead < 0 || ahead >= capacityBytes
@@ -112,8 +116,10 @@ export class Parking implements PlantCommands {
   #tell(code: string, message: string): void {
     this.#options.onEvent({ at: systemClock.nowMicros(), kind: 'trouble', code, message })
   }
-}
 
-function describe({ gateway, slot, position, causes }: FatalCommand): string {
-  return `from gateway/${gateway} to worker/${slot} at ${position}, which ended ${causes.length} workers (${causes.join(', ')})`
+  #describe({ gateway, slot, position, causes }: FatalCommand): string {
+    const { gateways } = this.#options.shape
+    const from = gateway < gateways ? `gateway/${gateway}` : `worker/${gateway - gateways}`
+    return `from ${from} to worker/${slot} at ${position}, which ended ${causes.length} workers (${causes.join(', ')})`
+  }
 }

@@ -48,6 +48,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
 
   const parking = new Parking({
     plant,
+    shape,
     dataDirectory,
     deathsMax: config.workers.parkAfterDeaths,
     onEvent: (event) => options.onEvent?.(event),

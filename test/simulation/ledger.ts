@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import { unpack } from '#base/pack.js'
 import { OUTCOME_REFUSAL, type Row } from '#journal/index.js'
+import { MessageAudit, SENDER } from './message-audit.js'
 import type { TallyCommand } from './tally.js'
 
 /** What a device was told of a command. `acknowledged`: that it was done, and no more. */
@@ -69,6 +70,7 @@ class Audit {
   readonly #chains = new Map<string, number>()
   /** Per source and entity the sequences in the log, in order. */
   readonly #lanes = new Map<string, number[]>()
+  readonly #messages = new MessageAudit(must)
 
   constructor(ledger: Ledger, rows: readonly Row[]) {
     this.#ledger = ledger
@@ -77,6 +79,7 @@ class Audit {
 
   run(isOver: boolean): void {
     this.#takeRows()
+    this.#messages.finish(isOver)
     for (const sent of this.#ledger.sent) {
       const found = this.#found.get(sent)
       sent.answers.forEach((answer, nth) => this.#checkAnswer(sent, found, answer, nth))
@@ -101,7 +104,10 @@ class Audit {
         rows.push(row)
         index++
       }
-      const sent = numbered.get(keyOf({ ...first, sequence: first.sequence ?? Number.NaN })) ?? unnumbered.get(first.correlation)
+      const key = keyOf({ ...first, sequence: first.sequence ?? Number.NaN })
+      // What comes of a command elsewhere, or later, has its correlation too.
+      const isDevice = first.source !== '' && !first.source.startsWith(SENDER)
+      const sent = numbered.get(key) ?? (isDevice ? unnumbered.get(first.correlation) : undefined)
       this.#takeAppend(rows, sent)
     }
   }
@@ -114,9 +120,11 @@ class Audit {
     for (const row of rows) {
       must(row.version === entity.version + 1, () => `${row.entity} goes from version ${entity.version} to ${row.version}`)
       entity.version = row.version
-      if (row.event !== undefined) entity.chain = (Math.imul(entity.chain, 31) + (row.data['id'] as number)) | 0
+      if (row.event === 'Added') entity.chain = (Math.imul(entity.chain, 31) + (row.data['id'] as number)) | 0
       this.#chains.set(`${row.entity}@${row.version}`, entity.chain)
     }
+    this.#messages.take(rows)
+    if (last.source.startsWith(SENDER)) return
     if (sent === undefined) return must(last.source === '', () => `the log has a command that nobody sent: ${last.source} ${last.sequence}`)
     must(!this.#found.has(sent), () => `${show(sent)} took effect twice, at version ${last.version} again`)
     must(sent.entity === last.entity, () => `${show(sent)} is in the log of ${last.entity}`)
@@ -130,8 +138,8 @@ class Audit {
   }
 
   #checkRows(sent: SentCommand, rows: readonly Row[], chain: number): void {
-    const ids = rows.flatMap(({ event, data }) => (event === undefined ? [] : [data['id'] as number]))
-    const wanted = sent.command === 'add' ? [sent.id] : sent.command === 'pair' ? [sent.id, -sent.id] : []
+    const ids = rows.flatMap(({ event, data }) => (event === 'Added' ? [data['id'] as number] : []))
+    const wanted = sent.command === 'add' || sent.command === 'hand' ? [sent.id] : sent.command === 'pair' ? [sent.id, -sent.id] : []
     must(ids.join() === wanted.join(), () => `${show(sent)} left the events ${ids.join()}`)
     const last = rows.at(-1) as Row
     must((last.outcomeKind === OUTCOME_REFUSAL) === (sent.command === 'refuse'), () => `${show(sent)} has the wrong kind of outcome`)

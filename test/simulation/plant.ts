@@ -9,10 +9,10 @@ import { HttpCommands } from '#ingest/http-commands.js'
 import { HTTP_LIMITS } from '#ingest/http-limits.js'
 import { type Journal, readRows, type Row } from '#journal/index.js'
 import { TermCounter } from '#processes/term-counter.js'
-import { answersName, appendsName, bulkName, commandsName, rejectionsName } from '#runtime/channel-plan.js'
+import { answersName, appendsName, bulkName, commandsName, messagesName, rejectionsName, repliesName } from '#runtime/channel-plan.js'
 import { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { shardsOfSlot } from '#shards/placement.js'
+import { shardsOfSlot, slotOfShard } from '#shards/placement.js'
 import type { Prng } from '#base/prng.js'
 import type { SimulatedDisk } from './disk.js'
 import { ForeignWriter } from './foreign-writer.js'
@@ -296,6 +296,15 @@ export class SimulatedPlant {
       commands: process.consumer(new Consumer(this.#memory(commandsName(gateway, slot)), end)),
       answers: process.producer(new Producer(this.#memory(answersName(slot, gateway)), end)),
     }))
+    const others = Array.from({ length: workers }, (_, other) => other)
+    const told = others.map((other) => ({
+      commands: process.consumer(new Consumer(this.#memory(messagesName(other, slot)), end)),
+      answers: process.producer(new Producer(this.#memory(repliesName(slot, other)), end)),
+    }))
+    const links = others.map((other) => ({
+      commands: process.producer(new Producer(this.#memory(messagesName(slot, other)), end)),
+      answers: process.consumer(new Consumer(this.#memory(repliesName(other, slot)), end)),
+    }))
     const journal = new JournalClient({
       appends: process.producer(new Producer(this.#memory(appendsName(slot)), end)),
       answers: process.consumer(new Consumer(this.#memory(rejectionsName(slot)), end)),
@@ -306,7 +315,8 @@ export class SimulatedPlant {
       shards: shardsOfSlot(slot, workers, SHARDS),
       shardCount: SHARDS,
       term,
-      inbound,
+      inbound: [...inbound, ...told],
+      messages: { links, own: slot, slotOf: (shard) => slotOfShard(shard, workers), deviceLinks: gateways },
       journal,
       clock: process.clock(this.clock),
       limits,
@@ -337,6 +347,10 @@ export class SimulatedPlant {
       for (let gateway = 0; gateway < gateways; gateway++) {
         this.#makeRing(commandsName(gateway, slot), capacityBytes)
         this.#makeRing(answersName(slot, gateway), answerBytes)
+      }
+      for (let other = 0; other < workers; other++) {
+        this.#makeRing(messagesName(slot, other), capacityBytes)
+        this.#makeRing(repliesName(other, slot), answerBytes)
       }
       this.#makeRing(appendsName(slot), capacityBytes)
       this.#makeRing(rejectionsName(slot), rejectionBytes)

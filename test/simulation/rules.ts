@@ -25,6 +25,7 @@ const SERVER = 'src/serving/journal-server.ts'
 const APPEND_PATH = 'src/journal/append-path.ts'
 const ENTITIES = 'src/journal/entity-table.ts'
 const DOOR = 'src/ingest/bus-door.ts'
+const MESSENGER = 'src/actors/messenger.ts'
 
 /** The rules of the path from a door to the disk without which something is lost, doubled or stuck. */
 export const RULES: readonly Rule[] = [
@@ -92,7 +93,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '5c',
     says: 'a read waits for the durable version that it derives from',
-    seed: 615,
+    seed: 639,
     patches: [{ file: WORKER, find: 'isDurable: (waitPosition) => waitPosition <= this.#released', replace: 'isDurable: () => true' }],
   },
   {
@@ -158,7 +159,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '10b',
     says: 'an append is taken only on the row that it names',
-    seed: 12,
+    seed: 19,
     patches: [
       {
         file: ENTITIES,
@@ -201,6 +202,42 @@ export const RULES: readonly Rule[] = [
     ],
   },
   {
+    id: '14b',
+    says: 'what an entity has told is in every snapshot',
+    seed: 2,
+    patches: [
+      {
+        file: 'src/entity/snapshot.ts',
+        find: 'outbox === undefined ? [state, outcomes, latestAt]',
+        replace: 'outbox !== null ? [state, outcomes, latestAt]',
+      },
+    ],
+  },
+  {
+    id: '15',
+    says: 'messages of one entity to another go in order, also after a recovery',
+    seed: 86,
+    patches: [
+      {
+        file: MESSENGER,
+        find: 'outbox.forEach((message)',
+        replace: '[...outbox.toPlain()[1]].reverse().map(([number]) => outbox.get(number)).forEach((message)',
+      },
+    ],
+  },
+  {
+    id: '15b',
+    says: 'a message leaves when its row is durable',
+    seed: 9,
+    patches: [{ file: MESSENGER, find: 'first !== undefined && first.position <= released', replace: 'first !== undefined' }],
+  },
+  {
+    id: '16',
+    says: 'a full outbox holds back commands of devices, and messages pass them',
+    seed: 9,
+    patches: [{ file: MESSENGER, find: 'entry.link >= this.#options.deviceLinks', replace: 'entry.link < 0' }],
+  },
+  {
     id: '19',
     says: 'on a conflict the worker drops the state of the shard and loads it again',
     seed: 26,
@@ -210,12 +247,6 @@ export const RULES: readonly Rule[] = [
     ],
   },
 ]
-
-/** Rules of the protocol that no code has yet, and why. */
-export const NOT_YET: Readonly<Record<string, string>> = {
-  '15': 'entities do not send each other messages yet, so there is no outbox whose order could be wrong',
-  '16': 'entities do not send each other messages yet, so there is no outbox that could be full',
-}
 
 /** None for what is no rule. */
 export function patchesOf(id: string): readonly Patch[] {

@@ -16,11 +16,13 @@ import { MODEL } from './simulated-log.js'
 import type { TallyState } from './tally.js'
 
 /** Rounds in which a plant without faults must have answered everything. */
-const ROUNDS_MAX = 200
+const ROUNDS_MAX = 600
 const DISK_STEPS_PER_ROUND = 64
 const PASSES_PER_ROUND_MAX = 32
 const ROUND_MS = 50
 const LAST_ASKED = 4
+/** Longer than any timer. */
+const TIMERS_OVER_MS = 1000
 
 export interface Outcome {
   /** What went wrong first, if anything did. */
@@ -75,6 +77,8 @@ class Run {
       this.#plant.check()
     }
     this.#note('     no more faults: everybody goes on until all is answered')
+    await this.#settle()
+    this.#plant.clock.advance(TIMERS_OVER_MS)
     await this.#settle()
     if (this.#isInterfered) {
       this.#lookAtAll()

@@ -37,6 +37,9 @@ export const DEVICE_KINDS = ['plain', 'eager', 'http', 'http without numbers', '
 /** All that a schedule may name. */
 export const ENTITIES: readonly EntityId[] = ['tally/a', 'tally/b', 'tally/c', 'tally/d']
 
+/** An append that tells something is larger than others. */
+const MESSAGES_CAPACITY_BYTES_MIN = 2048
+
 export interface Schedule {
   readonly config: PlantConfig
   readonly steps: readonly Step[]
@@ -66,7 +69,24 @@ export function scheduleOf(seed: number): Schedule {
   const steps: Step[] = []
   const world: World = { config, mood, entityCount, devices }
   while (steps.length < length) steps.push(...(random.below(16) === 0 ? episodeOf(random, world) : [stepOf(random, world)]))
-  return { config, steps }
+  return withMessages(new Prng(`messages of ${seed}`), { config, steps })
+}
+
+/** In some schedules entities tell each other something, and themselves for later, where devices would add. What else happens is the same. */
+function withMessages(random: Prng, { config, steps }: Schedule): Schedule {
+  const often = random.pick([0, 0, 20, 60])
+  if (often === 0) return { config, steps }
+  const limits = { ...config.limits, outboxMax: random.pick([1, 2, 1000]) }
+  const commandOf = (command: TallyCommand): TallyCommand => {
+    if (command !== 'add' || random.below(100) >= often) return command
+    return random.pick(['hand', 'hand', 'later'])
+  }
+  return {
+    config: { ...config, capacityBytes: Math.max(MESSAGES_CAPACITY_BYTES_MIN, config.capacityBytes), limits },
+    steps: steps.map((step) =>
+      step.do !== 'send' ? step : { ...step, drafts: step.drafts.map(({ entity, command }) => ({ entity, command: commandOf(command) })) },
+    ),
+  }
 }
 
 interface World {

@@ -1,4 +1,4 @@
-import { NOT_YET, RULES, type Rule } from './rules.js'
+import { RULES, type Rule } from './rules.js'
 import { scheduleOf } from './schedule.js'
 import { NOT_THE_SAME, problemOf, runnerOf, type Search, search } from './search.js'
 import { shrink } from './shrink.js'
@@ -68,7 +68,7 @@ function optionsOf(args: readonly string[]): Search | string {
     if (name === '--times' && /^[1-9]\d*$/.test(value)) options.times = Number(value)
     else if (name === '--seed' && /^-?\d+$/.test(value)) options.seed = Number(value)
     else if (name === '--without' && (value === 'all' || isRule(value))) options.without = value
-    else if (name === '--without') return `cannot do without rule ${value}: ${NOT_YET[value] ?? 'there is no such switch'}`
+    else if (name === '--without') return `cannot do without rule ${value}: there is no such switch`
     else return `cannot use ${args.slice(index).join(' ')}`
   }
   return options

@@ -7,7 +7,17 @@ import { defineEntity, i64 } from '#entity/index.js'
 export const Tally = defineEntity({
   name: 'tally',
   events: { Added: { id: i64() } },
-  commands: { add: { id: i64() }, pair: { id: i64() }, look: { id: i64() }, refuse: { id: i64() } },
+  commands: {
+    add: { id: i64() },
+    pair: { id: i64() },
+    look: { id: i64() },
+    refuse: { id: i64() },
+    /** Adds, and has the entity's partner do the same, which has this one do it, and so on. */
+    hand: { id: i64() },
+    pass: { id: i64(), hops: i64() },
+    /** Adds after a while. */
+    later: { id: i64() },
+  },
   initial: () => ({ chain: 0, count: 0 }),
   decide: {
     add(state, { id }, { emit }) {
@@ -21,6 +31,19 @@ export const Tally = defineEntity({
     },
     look: (state) => ({ chain: state.chain }),
     refuse: (state, _, { refuse }) => refuse('NO', { chain: state.chain }),
+    hand(state, { id }, { emit, tell, entity }) {
+      emit.Added({ id })
+      tell(Partners, partnerOf(entity)).pass({ id, hops: HOPS - 1 })
+      return { chain: state.chain }
+    },
+    pass(_, { id, hops }, { emit, tell, entity }) {
+      emit.Added({ id })
+      if (hops > 0) tell(Partners, partnerOf(entity)).pass({ id, hops: hops - 1 })
+    },
+    later(state, { id }, { after }) {
+      after(LATER_MS, 'add', { id })
+      return { chain: state.chain }
+    },
   },
   apply: {
     Added(state, { id }) {
@@ -30,6 +53,19 @@ export const Tally = defineEntity({
   },
 })
 
+/** How many messages come of `hand`, one of the other. */
+export const HOPS = 3
+const LATER_MS = 120
+
+/** The type itself, as far as entities tell each other. */
+const Partners = { name: 'tally', commands: { pass: { id: i64(), hops: i64() } } } as const
+
+/** Entities tell each other two by two, so that both may have something for each other. */
+function partnerOf(entity: string): string {
+  return { a: 'b', b: 'a', c: 'd', d: 'c' }[entity.slice('tally/'.length)] ?? 'a'
+}
+
 export type TallyState = ReturnType<typeof Tally.initial>
 
-export type TallyCommand = keyof typeof Tally.commands
+/** What devices send. */
+export type TallyCommand = Exclude<keyof typeof Tally.commands, 'pass'>
