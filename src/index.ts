@@ -1,6 +1,7 @@
 // The public API of millrace. Further entries: millrace/bus, millrace/journal, millrace/testing.
 export { type ErrorAction, type ErrorCode, isMillraceError, MillraceError } from '#base/errors.js'
 export { type EntityId, entityId } from '#base/ids.js'
+export { answer, type AnswerFields } from '#entity/answer.js'
 export type * from '#entity/entity.js'
 export { defineEntity } from '#entity/index.js'
 export { csv, type CsvOptions } from '#ingest/csv.js'

@@ -19,7 +19,7 @@ export function answer<Reply = Json, Detail = Json>() {
   } as const
 }
 
-export type AnswerFields = ReturnType<typeof answer<never, never>>
+export type AnswerFields = ReturnType<typeof answer<unknown, unknown>>
 
 const KEY = fieldsKey(fieldSchemas(answer() as Fields))
 

@@ -1,7 +1,7 @@
 import { AssertionError } from 'node:assert'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { messageOf } from '#base/errors.js'
-import type { Data, InputOf } from '#schema/index.js'
+import { type Data, type InputOf, MESSAGE_EVENT } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import type { Decision, Envelope } from './decider.js'
 import type { AnyEntity, EntityEvent, EventOf, StateOf } from './entity.js'
@@ -9,7 +9,15 @@ import { compileEntity, type EntityModel, eventData, fold } from './entity-model
 import { frozenCopy, isChangeRefused } from './frozen-state.js'
 
 /** The envelope of the command under test, where it matters. By default `at` is 2026-01-01 and the sender unnamed. */
-export type GivenEnvelope = Partial<Envelope>
+export type GivenEnvelope = Partial<Omit<Envelope, 'outbox'>>
+
+/** What a command told others, and itself for later, as data. */
+export type ToldMessage = { readonly command: string; readonly data: object } & (
+  | { readonly tell: string }
+  | { readonly ask: string; readonly timeoutMs: number; readonly answer: string }
+  | { readonly after: number; readonly key?: string }
+  | { readonly every: number; readonly key?: string }
+)
 
 /**
  * A test of one decision, in terms of data alone: `given(Press, [events]).when.sample({ … }).then([events])`. Needs no test runner: what does not
@@ -33,6 +41,8 @@ export interface Then<T extends AnyEntity> {
   thenRefused(code: string, detail?: unknown): Then<T>
   /** Holds when the command was done with this reply. */
   thenReply(reply: unknown): Then<T>
+  /** Holds when the command told exactly this, in this order: `[{ tell: 'conveyor/main', command: 'stop', data: { why: 'jam' } }]`. */
+  thenTold(messages: readonly ToldMessage[]): Then<T>
   /** Holds when the state after the emitted events is this one. */
   thenState(state: StateOf<T>): Then<T>
   /** Holds when the handler broke the rules or threw, with a message that contains this text. */
@@ -66,7 +76,10 @@ export function given<T extends AnyEntity>(entity: T, events: readonly EventOf<T
 }
 
 /** What came of a command, copied out of the model's decision. */
-type Decided = Pick<Decision, 'kind' | 'reply' | 'code' | 'detail' | 'error'> & { readonly events: readonly EntityEvent[] }
+type Decided = Pick<Decision, 'kind' | 'reply' | 'code' | 'detail' | 'error'> & {
+  readonly events: readonly EntityEvent[]
+  readonly told: readonly ToldMessage[]
+}
 
 function decide(model: EntityModel, state: unknown, index: number, data: unknown, envelope: GivenEnvelope | undefined): Decided {
   const codec = model.commandCodec(index)
@@ -75,7 +88,8 @@ function decide(model: EntityModel, state: unknown, index: number, data: unknown
   if (wrong !== undefined) throw failure(`${name} does not fit its schema, ${wrong}`, undefined, data)
   const frozen = frozenCopy(state)
   const before = encodeCanonical(state)
-  const decision = model.decide(frozen, index, codec.normalise(data as Data), { ...ENVELOPE, entity: `${model.name}/test`, ...envelope })
+  const whole = { ...ENVELOPE, entity: `${model.name}/test`, ...envelope }
+  const decision = model.decide(frozen, index, codec.normalise(data as Data), whole)
   if (isChangeRefused(decision.error) || Buffer.compare(before, encodeCanonical(frozen)) !== 0) {
     const how = decision.error === undefined ? 'the bytes in it are others now' : messageOf(decision.error)
     throw failure(`${name}: decide changed the state (${how}); only apply may, so emit an event instead`, undefined, undefined)
@@ -84,7 +98,8 @@ function decide(model: EntityModel, state: unknown, index: number, data: unknown
   const events = decision.events
     .slice(0, decision.eventCount)
     .map((one, at) => ({ event: model.eventNames[decision.eventIndexes[at] as number] as string, data: one }))
-  return { kind, reply, code, detail, error, events }
+  const told = decision.outbox.flatMap((row) => (row.event === MESSAGE_EVENT ? toldMessage(row.data, whole.accepted ?? whole.at) : []))
+  return { kind, reply, code, detail, error, events, told }
 }
 
 class Outcome<T extends AnyEntity> implements When<T> {
@@ -119,6 +134,12 @@ class Outcome<T extends AnyEntity> implements When<T> {
     return this.#rest()
   }
 
+  thenTold(messages: readonly ToldMessage[]): Then<T> {
+    this.#expectKind('done', messages)
+    expectSame('the messages', messages, this.#decided.told)
+    return this.#rest()
+  }
+
   thenState(state: StateOf<T>): Then<T> {
     expectSame('the state', state, fold(this.#model, [...this.#past, ...this.#decided.events]))
     return this.#rest()
@@ -133,11 +154,11 @@ class Outcome<T extends AnyEntity> implements When<T> {
   }
 
   #expectKind(kind: Decision['kind'], expected: unknown): void {
-    const { kind: got, code, detail, error, events, reply } = this.#decided
+    const { kind: got, code, detail, error, events, told, reply } = this.#decided
     if (got === kind) return
     if (got === 'failed') throw failure(`the command failed: ${messageOf(error)}`, expected, error)
     if (got === 'refused') throw failure(`the command was refused with ${code}`, expected, { refused: code, detail })
-    throw failure('the command was done', expected, { events, reply })
+    throw failure('the command was done', expected, told.length === 0 ? { events, reply } : { events, told, reply })
   }
 
   /** The same without `then`. */
@@ -145,10 +166,22 @@ class Outcome<T extends AnyEntity> implements When<T> {
     return {
       thenRefused: (code, ...detail) => this.thenRefused(code, ...detail),
       thenReply: (reply) => this.thenReply(reply),
+      thenTold: (messages) => this.thenTold(messages),
       thenState: (state) => this.thenState(state),
       thenFailed: (message) => this.thenFailed(message),
     }
   }
+}
+
+function toldMessage(row: Data, accepted: number): ToldMessage {
+  const { kind, to, command, data, due, every, key, answerCommand } = row as unknown as {
+    readonly [name in 'kind' | 'to' | 'command' | 'key' | 'answerCommand']: string
+  } & { readonly data: object; readonly due: number; readonly every?: number }
+  if (kind === 'tell') return { tell: to, command, data }
+  const ms = (due - accepted) / 1000
+  if (kind === 'ask') return { ask: to, command, data, timeoutMs: ms, answer: answerCommand }
+  const named = key === undefined ? {} : { key }
+  return every === undefined ? { after: ms, command, data, ...named } : { every, command, data, ...named }
 }
 
 function expectSame(what: string, expected: unknown, got: unknown): void {

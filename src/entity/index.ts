@@ -16,6 +16,7 @@ export {
   time,
 } from '#schema/index.js'
 export { answerData, takesAnswer } from './answer.js'
+export { MESSAGES_PER_COMMAND_MAX } from './message-writer.js'
 export { encodeCanonical } from './canonical.js'
 export { decodeCanonical } from './canonical-reader.js'
 export { type Decision, type Envelope, EVENTS_PER_COMMAND_MAX } from './decider.js'

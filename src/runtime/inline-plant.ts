@@ -13,7 +13,7 @@ import {
 } from '#bus/index.js'
 import { type AnswerOf, type AnyEntity, decodeCanonical, encodeCanonical, PlantHash, PlantModel, type StateOf } from '#entity/index.js'
 import { BusDoor, type WorkerChannel } from '#ingest/bus-door.js'
-import type { Door, Settlement } from '#ingest/door.js'
+import type { AnswerWanted, Door, Settlement } from '#ingest/door.js'
 import type { RunningSource, SourceDefinition, SourceLog } from '#ingest/source.js'
 import type { Journal } from '#journal/index.js'
 import { JournalFeed } from '#reading/log-feed.js'
@@ -71,6 +71,11 @@ export type MakeGateway = (channels: readonly WorkerChannel[], wake: () => void)
 /** A method per command: `plant.entity(Press, 'press-1').sample({ temperature: 95, force: 3 })`. */
 export type EntityHandle<T extends AnyEntity> = {
   readonly [K in keyof T['commands'] & string]: (data: InputOf<T['commands'][K]>, options?: SendOptions) => Promise<AnswerOf<T, K>>
+}
+
+/** A method per command that resolves when the command is done, whatever it came to. */
+export type TellHandle<T extends AnyEntity> = {
+  readonly [K in keyof T['commands'] & string]: (data: InputOf<T['commands'][K]>, options?: SendOptions) => Promise<void>
 }
 
 const KEEP_ALL: Config['retention'] = { ageMs: null, bytesMax: null, heldBytesMax: 2 ** 30, archive: null }
@@ -224,10 +229,12 @@ export class InlinePlant {
 
   /** The entity of that type and name, whether it exists yet or not. Throws ERR_ENTITY_ID for a name that cannot be one. */
   entity<T extends AnyEntity>(type: T, name: string): EntityHandle<T> {
-    const id = entityId(type.name, name)
-    const send = (command: string) => (data: object, options?: SendOptions) =>
-      this.send(id, command, data as Record<string, unknown>, options)
-    return Object.fromEntries(Object.keys(type.commands).map((command) => [command, send(command)])) as unknown as EntityHandle<T>
+    return this.#handle(type, name, 'always') as EntityHandle<T>
+  }
+
+  /** As `entity`, for who does not want to know what a command came to: resolves when it is durable, done or refused. */
+  tell<T extends AnyEntity>(type: T, name: string): TellHandle<T> {
+    return this.#handle(type, name, 'refused') as TellHandle<T>
   }
 
   /**
@@ -235,6 +242,23 @@ export class InlinePlant {
    * ERR_COMMAND_FAILED when the entity's own code threw. Waits while the plant is full.
    */
   send(id: EntityId, command: string, data: Readonly<Record<string, unknown>>, options: SendOptions = {}): Promise<unknown> {
+    return this.#offer(id, command, data, options, 'always')
+  }
+
+  #handle(type: AnyEntity, name: string, wanted: AnswerWanted): unknown {
+    const id = entityId(type.name, name)
+    const send = (command: string) => (data: object, options?: SendOptions) =>
+      this.#offer(id, command, data as Record<string, unknown>, options ?? {}, wanted)
+    return Object.fromEntries(Object.keys(type.commands).map((command) => [command, send(command)]))
+  }
+
+  #offer(
+    id: EntityId,
+    command: string,
+    data: Readonly<Record<string, unknown>>,
+    options: SendOptions,
+    wanted: AnswerWanted,
+  ): Promise<unknown> {
     const correlation = options.correlation === undefined ? {} : { correlation: options.correlation }
     const envelope = {
       source: options.source ?? '',
@@ -248,7 +272,10 @@ export class InlinePlant {
     return new Promise((resolve, reject) => {
       const offer = () => {
         if (this.#failure !== undefined) return reject(this.#failure)
-        const offered = this.door.offer(envelope, 'always', (settlement) => settle(settlement, id, command, resolve, reject))
+        const offered = this.door.offer(envelope, wanted, (settlement) => {
+          if (wanted === 'always' || settlement.kind === 'failed') settle(settlement, id, command, resolve, reject)
+          else resolve(undefined)
+        })
         if (offered === 'full') this.door.onRoom(offer)
         else if (offered !== 'accepted') reject(commandError('ERR_COMMAND', offered.rejected, id, command))
       }

@@ -1,5 +1,5 @@
 import { answer } from '#entity/answer.js'
-import { type AnyEntity, defineEntity, i64, json, label, text } from '#entity/index.js'
+import { defineEntity, i64, json, label, text } from '#entity/index.js'
 
 /**
  * The entity type of tests of messages: hands numbers on along a chain of relays by name, asks, and waits. Each number that it took is an event, so that one that is lost or
@@ -15,7 +15,7 @@ export const Relay = defineEntity({
     spread: { id: i64(), to: json<string[]>() },
     take: { id: i64() },
     /** Asks somebody to `take`, `refuse` or `fail`. */
-    inquire: { id: i64(), who: text(), what: label(), timeoutMs: i64() },
+    inquire: { id: i64(), who: text(), what: label({ oneOf: ['take', 'refuse', 'fail'] }), timeoutMs: i64() },
     onAnswer: answer(),
     refuse: { id: i64() },
     fail: { id: i64() },
@@ -32,19 +32,19 @@ export const Relay = defineEntity({
     pass(_, { id, length }, { emit, tell, entity }) {
       emit.Took({ id })
       const place = Number(entity.slice('relay/'.length))
-      if (place + 1 < length) relays(tell)(String(place + 1)).pass({ id, length })
+      if (place + 1 < length) tell(Relay, String(place + 1)).pass({ id, length })
     },
     spread(_, { id, to }, { emit, tell }) {
       emit.Took({ id })
-      for (const name of to) relays(tell)(name).take({ id })
+      for (const name of to) tell(Relay, name).take({ id })
     },
     take(state, { id }, { emit, source }) {
       emit.Took({ id })
       return { count: state.taken.length, source }
     },
     inquire(_, { id, who, what, timeoutMs }, { ask }) {
-      const target = ask(RelayType, who) as never as Record<string, (data: object, options: object) => number>
-      return { message: target[what]?.({ id }, { timeoutMs, answer: 'onAnswer' }) ?? 0 }
+      const message: number = ask(Relay, who)[what]({ id }, { timeoutMs, answer: 'onAnswer' })
+      return { message }
     },
     onAnswer(_, { outcome, ...data }, { emit }) {
       emit.Heard({ outcome, data: { ...data } })
@@ -69,7 +69,7 @@ export const Relay = defineEntity({
     },
     tellSelf(_, { id }, { tell, entity, emit }) {
       emit.Took({ id })
-      relays(tell)(entity.slice('relay/'.length)).take({ id: id + 1 })
+      tell(Relay, entity.slice('relay/'.length)).take({ id: id + 1 })
     },
   },
   apply: {
@@ -86,15 +86,3 @@ export const Relay = defineEntity({
 })
 
 export type RelayState = ReturnType<typeof Relay.initial>
-
-/** Itself, whose type the compiler cannot know while it makes it. */
-const RelayType: AnyEntity = new Proxy({} as AnyEntity, { get: (_, name) => Relay[name as keyof typeof Relay] })
-
-type Teller = (name: string) => {
-  pass(data: { id: number; length: number }): void
-  take(data: { id: number }): void
-}
-
-function relays(tell: (type: AnyEntity, name: string) => unknown): Teller {
-  return (name) => tell(RelayType, name) as ReturnType<Teller>
-}
