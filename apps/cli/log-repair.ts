@@ -37,7 +37,7 @@ function show(plan: RepairPlan, output: Output): void {
   if (!hasWork(plan) && beyond.length === 0) output.line('The log is whole; there is nothing to repair.')
 }
 
-function showGone({ segment, firstPosition, endPosition, entities, positions }: GoneRows, output: Output): void {
+function showGone({ segment, firstPosition, endPosition, entities, positions, undecided = [] }: GoneRows, output: Output): void {
   const stretches = positions ?? [[firstPosition, endPosition - 1] as const]
   const count = stretches.reduce((sum, [first, last]) => sum + last - first + 1, 0)
   const shown = stretches.slice(0, STRETCHES_SHOWN).map(([first, last]) => (first === last ? `${first}` : `${first} to ${last}`))
@@ -46,6 +46,10 @@ function showGone({ segment, firstPosition, endPosition, entities, positions }: 
   for (const { entity, from, to } of entities.slice(0, ENTITIES_SHOWN))
     output.line(`  ${entity}: ${from === to ? `version ${from}` : `versions ${from} to ${to}`}`)
   if (entities.length > ENTITIES_SHOWN) output.line(`  and more of ${entities.length - ENTITIES_SHOWN}: all of them with --json`)
+  if (undecided.length === 0) return
+  const named = undecided.slice(0, ENTITIES_SHOWN).join(', ')
+  const more = undecided.length > ENTITIES_SHOWN ? `, and ${undecided.length - ENTITIES_SHOWN} more: all of them with --json` : ''
+  output.line(`  nobody can tell whether these lost events as well, and they go on as of the one before: ${named}${more}`)
 }
 
 /** On a terminal only: a script has to say --yes. */

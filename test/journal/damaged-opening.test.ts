@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EntityId } from '#base/ids.js'
 import type { Journal } from '#journal/journal.js'
-import { openLmdbJournal } from '#journal/lmdb/index.js'
+import { openLmdbJournal, repairLog } from '#journal/lmdb/index.js'
 import { type BlockPart, damageBlockAt } from '../faults/damage-block.js'
 import { batchOf, SAMPLED, TestWriter } from './writer.js'
 
@@ -136,6 +136,43 @@ describe('a log with a damaged block', () => {
       [{ version: 2, term, appendNumber }, true],
       [{ version: 3, term: 0 }, false],
     ])
+  })
+
+  test('is repaired so that nobody who may be hit goes on unseen', async () => {
+    const [exact, between] = [copyOf(killed), copyOf(killed)]
+    damageBlockAt(exact, HIT, 'values')
+    damageBlockAt(between, HIT, 'identity')
+
+    const repaired = []
+    for (const data of [exact, between]) {
+      const [gone] = (await repairLog(join(data, 'journal'), { isDryRun: false })).gone
+      const journal = await open(data)
+      repaired.push([gone?.entities.map(({ entity, from, to }) => [entity, from, to]), gone?.undecided, await takers(journal)])
+      await journal.close()
+    }
+
+    // What takes appends again is fenced by what stands there: it is folded by nobody.
+    expect(repaired).toEqual([
+      [['a', 'c', 'd'].map((name) => [idOf(name), 2, 2]), undefined, [...NAMES]],
+      [['a', 'b', 'd'].map((name) => [idOf(name), 2, 2]), [idOf('c')], [...NAMES]],
+    ])
+  })
+
+  test('is repaired so that an entity whose snapshot covers what is gone builds on the row that the snapshot is of', async () => {
+    const data = copyOf(killed)
+    const before = await open(data)
+    const { term, appendNumber } = before.head(idOf('a')) as { term: number; appendNumber: number }
+    await before.saveSnapshots([{ entity: idOf('a'), version: 2, term, appendNumber, position: 6, bytes: Uint8Array.of(1) }])
+    cpSync(data, join(root, 'covered'), { recursive: true })
+    await before.close()
+    damageBlockAt(join(root, 'covered'), HIT, 'values')
+
+    await repairLog(join(root, 'covered', 'journal'), { isDryRun: false })
+    const journal = await open(join(root, 'covered'))
+    const head = journal.head(idOf('a'))
+    await journal.close()
+
+    expect(head).toMatchObject({ version: 2, term, appendNumber })
   })
 
   test('whose header is wrong behind the saved heads is not opened, and names the file and what to do', async () => {

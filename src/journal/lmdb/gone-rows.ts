@@ -7,6 +7,8 @@ export interface GoneRows {
   readonly firstPosition: number
   readonly endPosition: number
   readonly entities: readonly GoneVersions[]
+  /** Entities that may have had rows here as well, which nobody can tell: they go on as of the row before. */
+  readonly undecided?: readonly string[]
   /** Of a sealed file, where rows of many blocks stand together: first and last of each stretch of positions, instead of all from the first on. */
   readonly positions?: readonly (readonly [number, number])[]
 }

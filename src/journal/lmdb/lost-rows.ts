@@ -1,6 +1,6 @@
 import { crc32 } from '#base/hash.js'
 import { shardOf } from '#base/ids.js'
-import { type BlockEntities, type BlockHeader, readHeader, readNewEntities } from '#journal/block-format.js'
+import { type BlockEntities, type BlockHeader, type BlockShard, readHeader, readNewEntities } from '#journal/block-format.js'
 import type { LostRow } from '#journal/fenced-block.js'
 import { COLUMN_APPEND_NUMBER, COLUMN_ENTITY, COLUMN_TERM, COLUMN_VERSION, RowGroup } from '#journal/row-group.js'
 
@@ -11,6 +11,10 @@ export class LostRange {
   endPosition: number
   readonly rows: LostRow[] = []
   readonly newEntities: BlockEntities[] = []
+  /** Where it is only known between which entities rows lie. */
+  readonly suspicions: Suspicion[] = []
+  /** Entities that may have had rows here as well, and get none: there are more of them than rows. */
+  readonly undecided: string[] = []
   /** `accepted` of the newest row before. */
   readonly accepted: number
 
@@ -25,6 +29,14 @@ export class LostRange {
   get room(): number {
     return this.endPosition - this.position - this.rows.length
   }
+}
+
+/** So many rows of a shard are gone, of entities among these. */
+interface Suspicion {
+  readonly shard: number
+  readonly rowCount: number
+  /** Those that are sure to have had one first; with the version of the row that was seen last before, if that is known. */
+  readonly suspects: readonly { readonly number: number; readonly version: number | undefined }[]
 }
 
 /** What is known of an entity at some point of the log. */
@@ -107,6 +119,7 @@ export class LostRows {
   finish(): boolean {
     for (const [shard, names] of this.#names) this.#fillNumbers(shard, names.length)
     for (const range of this.ranges) {
+      for (const suspicion of range.suspicions) this.#decide(range, suspicion)
       if (range.room > 0) {
         const shard = this.#quietShard(range.position)
         if (shard === undefined) return false
@@ -122,6 +135,46 @@ export class LostRows {
     return true
   }
 
+  /**
+   * Gives rows of which only the shard is known to the entities that may have had them, one each, so that none goes on as if it had lost nothing. One of which a later row was seen, or a
+   * head that was saved, is not among these any more: what it lost is known.
+   */
+  #decide(range: LostRange, { shard, rowCount, suspects }: Suspicion): void {
+    const isKnown = (suspect: number): boolean => range.rows.some((row) => row.shard === shard && row.number === suspect)
+    const known = range.rows.filter((row) => row.shard === shard && suspects.some(({ number }) => number === row.number)).length
+    let left = Math.min(range.room, rowCount - known)
+    const open = suspects.filter(({ number, version }) => this.#versionOf(shard, number) === version)
+    for (const { number, version } of suspects)
+      if (version === undefined && !isKnown(number)) range.undecided.push(this.nameOf(shard, number))
+    const give = (number: number): void => {
+      const version = (this.#versionOf(shard, number) as number) + 1
+      const row = { shard, number, version, term: 1, appendNumber: 1 }
+      range.rows.push({ ...row, entity: this.nameOf(shard, number) })
+      this.#seenOf(shard)[number] = row
+      left--
+    }
+    for (const { number, version } of open) {
+      if (version === undefined) continue
+      if (left > 0) give(number)
+      else range.undecided.push(this.nameOf(shard, number))
+    }
+    const first = open.find(({ version }) => version !== undefined)
+    while (left > 0 && first !== undefined) give(first.number)
+  }
+
+  /** Undefined where that is not known. */
+  #versionOf(shard: number, number: number): number | undefined {
+    return this.#seenOf(shard)[number]?.version ?? (this.#isWhole ? 0 : undefined)
+  }
+
+  /** What the header says of groups whose identity columns are damaged. */
+  #suspect(range: LostRange, { shard, rowCount, entityMin, entityMax }: BlockShard): void {
+    const ends = entityMin === entityMax ? [entityMin] : [entityMin, entityMax]
+    const between = Array.from({ length: Math.max(0, entityMax - entityMin - 1) }, (_, index) => entityMin + 1 + index)
+    const suspects = [...ends, ...between].map((number) => ({ number, version: this.#versionOf(shard, number) }))
+    range.suspicions.push({ shard, rowCount, suspects })
+  }
+
   #salvageIdentity(range: LostRange, bytes: Uint8Array): void {
     let header: BlockHeader
     try {
@@ -133,6 +186,10 @@ export class LostRows {
       names.forEach((name, index) => this.#takeName(shard, first + index, name))
       range.newEntities.push({ shard, first, names })
       this.#introduced.set(shard, { count: first + names.length, position: range.position })
+    }
+    for (const group of header.groups) {
+      if (crc32(bytes.subarray(group.offset, group.offset + group.identityBytes)) === group.identityCrc) continue
+      for (const shard of group.shards) this.#suspect(range, shard)
     }
     this.#eachRow(bytes, header, false, (row) => {
       const entity = this.nameOf(row.shard, row.number)

@@ -1,9 +1,10 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256 } from '#base/hash.js'
+import type { EntityId } from '#base/ids.js'
 import { HASH_BYTES, readHeader, withPreviousHash } from '#journal/block-format.js'
 import { EventTypes } from '#journal/event-types.js'
-import { FENCED_EVENT, fencedBlock } from '#journal/fenced-block.js'
+import { FENCED_EVENT, fencedBlock, type LostRow } from '#journal/fenced-block.js'
 import type { LogState } from '#journal/log-state.js'
 import { firstPositionOf, type OpeningPlan } from '#journal/segments/opening-plan.js'
 import { lastVersions } from '#journal/segments/last-versions.js'
@@ -65,14 +66,14 @@ export class UnsealedRepair {
   }
 
   get gone(): GoneRows[] {
-    return this.#lost.ranges.map(({ segment, position, endPosition, rows }) => {
+    return this.#lost.ranges.map(({ segment, position, endPosition, rows, undecided }) => {
       const entities: GoneVersions[] = []
       for (const { entity, version } of rows) {
         const last = entities.at(-1)
         if (last?.entity === entity && last.to === version - 1) entities[entities.length - 1] = { ...last, to: version }
         else entities.push({ entity, from: version, to: version })
       }
-      return { segment, firstPosition: position, endPosition, entities }
+      return { segment, firstPosition: position, endPosition, entities, ...(undecided.length === 0 ? {} : { undecided }) }
     })
   }
 
@@ -99,11 +100,18 @@ export class UnsealedRepair {
     const { added } = types.plan([...hitTypes].map((entity) => ({ entity, event: FENCED_EVENT, fields: [] })))
     if (added.length > 0) await catalog.saveEventTypes(added)
     for (const type of added) types.set(type)
+    for (const { rows } of this.#lost.ranges) for (const row of rows) this.#nameWriter(row, catalog)
     const first = rewritten[0] as string
     const before = this.#kept.findLast(({ segment }) => segment < first)
     let hash: Uint8Array = before === undefined ? this.#startHash : sha256(before.bytes)
     for (const name of rewritten) hash = await this.#draft(name, types, hash)
     return { rewritten, gone }
+  }
+
+  /** A snapshot that covers the row knows who wrote it: the next append will name that. */
+  #nameWriter(row: LostRow, catalog: Catalog): void {
+    const snapshot = catalog.snapshot(row.shard, row.entity as EntityId, row.version)
+    if (snapshot?.version === row.version) Object.assign(row, { term: snapshot.term, appendNumber: snapshot.appendNumber })
   }
 
   /** Removes drafts that nothing came of. */
