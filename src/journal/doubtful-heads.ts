@@ -19,6 +19,8 @@ const UNKNOWN = 0
 export class DoubtfulHeads {
   readonly #entities: EntityTable
   readonly #doubts = new Map<number, Doubt>()
+  /** How many are of each shard. */
+  readonly #counts = new Map<number, number>()
 
   constructor(entities: EntityTable) {
     this.#entities = entities
@@ -34,8 +36,7 @@ export class DoubtfulHeads {
 
   /** Whether one of the shard's is among them. */
   hasOf(shard: number): boolean {
-    for (const entity of this.#doubts.keys()) if (this.#entities.shardOf(entity) === shard) return true
-    return false
+    return (this.#counts.get(shard) ?? 0) > 0
   }
 
   /** Rows of the entity up to this version are there; who wrote it is not known. */
@@ -67,7 +68,7 @@ export class DoubtfulHeads {
 
   /** A row that can be read is the newest one. */
   settle(entity: number): void {
-    this.#doubts.delete(entity)
+    if (this.#doubts.delete(entity)) this.#count(entity, -1)
   }
 
   /** Looks for snapshots that say more: an entity has the rows that its snapshot covers, and is as it says where these are all. */
@@ -84,7 +85,13 @@ export class DoubtfulHeads {
   }
 
   #doubt(entity: number, doubt: Doubt): void {
+    if (!this.#doubts.has(entity)) this.#count(entity, 1)
     this.#doubts.set(entity, doubt)
     this.#entities.set(entity, doubt.isOpen ? doubt.sure + 1 : doubt.sure, UNKNOWN, UNKNOWN)
+  }
+
+  #count(entity: number, change: number): void {
+    const shard = this.#entities.shardOf(entity)
+    this.#counts.set(shard, (this.#counts.get(shard) ?? 0) + change)
   }
 }

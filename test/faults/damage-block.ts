@@ -7,9 +7,9 @@ const MAGIC = Buffer.from('MRBLOCK\n', 'latin1')
 /** What of a block: its first rows, or the columns that tell whose these are, or those behind them; or the end of its header. */
 export type BlockPart = 'rows' | 'identity' | 'values' | 'header'
 
-/** Turns a bit over in the block that begins at a position, in the first segment of a stopped plant; once more, and it is as it was. */
-export function damageBlockAt(dataDirectory: string, position: number, part: BlockPart = 'rows'): void {
-  const path = join(dataDirectory, 'journal', 'log', '000000000000.active', 'data.mdb')
+/** Turns a bit over in the block that begins at a position, in a segment of a stopped plant that is not sealed; once more, and it is as it was. */
+export function damageBlockAt(dataDirectory: string, position: number, part: BlockPart = 'rows', segment = '000000000000.active'): void {
+  const path = join(dataDirectory, 'journal', 'log', segment, 'data.mdb')
   const bytes = readFileSync(path)
   const file = openSync(path, 'r+')
   for (let at = bytes.indexOf(MAGIC); at >= 0; at = bytes.indexOf(MAGIC, at + 1)) {

@@ -205,6 +205,33 @@ describe('a log with a damaged block', () => {
   })
 })
 
+describe('a log in which it is not known where an entity stands', () => {
+  test('drops no segment, and seals none that is damaged', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'millrace-damaged-'))
+    try {
+      const [data, killed] = [join(root, 'data'), join(root, 'killed')]
+      const journal = await openLmdbJournal({ directory: join(data, 'journal'), shardCount: 1, ...NEVER_SEALED })
+      const writer = new TestWriter(await journal.register([SAMPLED]), { shardCount: 1 })
+      await journal.append(batchOf([writer.sample(idOf('a'), 1)]))
+      await journal.seal()
+      // The first append behind a new segment has heads saved, the second one has not.
+      for (const value of [2, 3]) await journal.append(batchOf([writer.sample(idOf('a'), value)]))
+      cpSync(data, killed, { recursive: true })
+      await journal.close()
+      damageBlockAt(killed, 2, 'values', '000000000001.active')
+      const damaged = await openLmdbJournal({ directory: join(killed, 'journal'), ...NEVER_SEALED })
+      const [oldest] = damaged.sealedSegments()
+
+      await expect(damaged.dropOldest(oldest?.name as string)).rejects.toMatchObject({ code: 'ERR_BLOCK_DAMAGED', values: { entities: 1 } })
+      await expect(damaged.seal()).rejects.toMatchObject({ code: 'ERR_NOT_SEALED' })
+      expect(damaged.firstPosition).toBe(0)
+      await damaged.close()
+    } finally {
+      rmSync(root, { recursive: true, force: true })
+    }
+  })
+})
+
 describe('a log whose newest sealed segment is damaged', () => {
   const root = mkdtempSync(join(tmpdir(), 'millrace-damaged-'))
 
