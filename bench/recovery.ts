@@ -6,7 +6,8 @@
  *
  * Case a: 100 entities, a snapshot and 20 tail events each. b: 10,000 entities, 1,000,000 events, no snapshot. c: 100,000 entities, a snapshot and 10 tail
  * events each. d: 10,000 entities under load, killed 100 times. The clock runs from the SIGKILL, which the benchmark sends itself, to the last acknowledgement;
- * each kill waits until the spare stands by and rests. b again with two workers, of which one is killed with half of the entities. A case counts when the
+ * each kill waits until the spare stands by and rests, and commands go to the entities of the killed worker. b again with two workers, of which one is killed: the start
+ * of both plants tells what two workers gain that load at once. A case counts when the
  * states in memory are those of a replay and the log has every acknowledged command once.
  *
  * Where the time could go: the same log folded by one query per entity, by one scan, and with the decoding in threads beside it.
@@ -81,7 +82,7 @@ export interface RecoveryBench {
 export interface ParallelRatio extends ParallelRecovery {
   /** One query per entity, over one scan. */
   readonly sequentialOverScan: number
-  /** All of b on one worker, over the half of it on one of two; undefined where both were not measured. */
+  /** The start of a plant with all of b on one worker, over that on two at once; undefined where both were not measured. */
   readonly oneWorkerOverTwo: number | undefined
 }
 
@@ -108,6 +109,7 @@ export async function measureRecovery({ times, roles, starts, cases, parallel }:
   const folded = await measureParallel(parallel.entities, parallel.eventsEach, parallel.rounds)
   const measured: { readonly role: string; readonly report: PlantReport }[] = []
   const empties: number[] = []
+  if (roles.length === 0) empties.push(await emptyProgramMs())
   for (const role of roles) {
     for (let start = 0; start < starts; start++) empties.push(await emptyProgramMs())
     measured.push({ role, report: await drill(role, times) })
@@ -134,7 +136,7 @@ export async function measureRecovery({ times, roles, starts, cases, parallel }:
 export function describeRecovery({ rows, parallelRatio, rtoMs, roles, reference, ...found }: RecoveryBench): string {
   const cases = rows.map(
     (row) =>
-      `${row.case} ${row.cache}, ${row.entities} entities, ${row.events} events, workers ${row.workers}: ${row.ms} ms, p99 ${row.p99Ms} ms of ` +
+      `${row.case} ${row.cache}, ${row.entities} entities of ${row.lostEntities} lost, ${row.events} events, workers ${row.workers}: started in ${row.startMs} ms, back in ${row.ms} ms, p99 ${row.p99Ms} ms of ` +
       `${row.kills} kills, replay ${row.replayMs} ms, memory × ${row.memoryRatio}${row.hashOk ? '' : ', THE STATES DIFFER'}`,
   )
   const { sequentialMs, scanMs, decodeThreadsMs, sequentialOverScan } = parallelRatio
@@ -154,7 +156,8 @@ export function describeRecovery({ rows, parallelRatio, rtoMs, roles, reference,
 }
 
 function ratioOf(rows: readonly RecoveryRow[]): number | undefined {
-  const msOf = (count: number) => rows.find(({ case: name, cache, workers }) => name === 'b' && cache === 'warm' && workers === count)?.ms
+  const msOf = (count: number) =>
+    rows.find(({ case: name, cache, workers }) => name === 'b' && cache === 'warm' && workers === count)?.startMs
   const [one, two] = [msOf(1), msOf(2)]
   return one === undefined || two === undefined ? undefined : rounded(one / two)
 }

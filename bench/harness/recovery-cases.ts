@@ -25,7 +25,11 @@ export interface RecoveryRow {
   readonly case: string
   readonly cache: 'warm' | 'cold'
   readonly workers: number
+  /** Of the plant, and of the worker that is killed. */
   readonly entities: number
+  readonly lostEntities: number
+  /** From the start of the plant until every entity had taken a command. */
+  readonly startMs: number
   /** Replayed at the first kill. */
   readonly events: number
   readonly kills: number
@@ -58,14 +62,15 @@ export async function measureCase(
     const cold: KillResult[] = []
     for (let kill = 0; wanted.isColdToo === true && kill < kills && dropPageCache(); kill++) cold.push(await plant.kill())
     const found = await plant.close(eventsEach)
-    const rows = [rowOf(wanted, 'warm', warm, found), ...(cold.length === 0 ? [] : [rowOf(wanted, 'cold', cold, found)])]
+    const facts = { ...found, lostEntities: plant.lostCount, startMs: rounded(plant.startMs) }
+    const rows = [rowOf(wanted, 'warm', warm, facts), ...(cold.length === 0 ? [] : [rowOf(wanted, 'cold', cold, facts)])]
     return { rows, allMs: warm.map(({ ms }) => ms) }
   } finally {
     rmSync(data, { recursive: true, force: true })
   }
 }
 
-type Found = Pick<RecoveryRow, 'hashOk' | 'ackedMissing' | 'duplicated'>
+type Found = Pick<RecoveryRow, 'hashOk' | 'ackedMissing' | 'duplicated' | 'lostEntities' | 'startMs'>
 
 function rowOf(
   { name, entities, workers }: RecoveryCase,
@@ -88,7 +93,7 @@ function rowOf(
     p99Ms: rounded(percentile(Float64Array.from(kills.map((kill) => kill.ms)).sort(), 0.99)),
     replayMs: middle(({ recovery }) => recovery.phases['replay'] ?? 0),
     phasesMs: Object.fromEntries([...phases].map((phase) => [phase, middle(({ recovery }) => recovery.phases[phase] ?? 0)])),
-    entitiesPerSecond: Math.round((entities / ms) * 1000),
+    entitiesPerSecond: Math.round((found.lostEntities / ms) * 1000),
     eventsPerSecond: Math.round((events / ms) * 1000),
     memoryRatio: Math.round(Math.max(...kills.map(({ steadyMb, peakMb }) => peakMb / Math.max(1, steadyMb))) * 100) / 100,
     ...found,

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { entityId, type EntityId } from '#base/ids.js'
+import { entityId, type EntityId, SHARD_COUNT_DEFAULT, shardOf } from '#base/ids.js'
 import { MillraceError } from '#base/errors.js'
 import { PlantHash, PlantModel } from '#entity/index.js'
 import type { StreamDoorClient } from '#ingest/stream-client.js'
@@ -10,6 +10,7 @@ import { openLog } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { replayHash } from '#runtime/replay-hash.js'
+import { slotOfShard } from '#shards/placement.js'
 import { compiledPath } from './compiled.js'
 import { Press } from './press-plant.js'
 import { cpuNsOf, residentMbOf } from './process-cpu.js'
@@ -25,7 +26,7 @@ const WARM_UP_BEGINS_MS = 2500
 
 /** What one kill came to. */
 export interface KillResult {
-  /** From the SIGKILL until every entity of the plant had taken a new command, as their sender was told. */
+  /** From the SIGKILL until every entity of the worker had taken a new command, as their sender was told. */
   readonly ms: number
   /** As the supervisor saw it. */
   readonly recovery: Recovery
@@ -34,13 +35,17 @@ export interface KillResult {
   readonly peakMb: number
 }
 
-/** A plant of presses whose first worker is killed from outside again and again, and a client that sends each press a command right behind that. */
+/** A plant of presses whose first worker is killed from outside again and again, and a client that sends each of its presses a command right behind that. */
 export class RecoveryPlant {
+  /** From its start until every entity had taken a command. */
+  startMs = 0
   readonly #data: string
   readonly #session: PlantSession
   readonly #door: StreamDoorClient
   readonly #workers: number
   readonly #ids: readonly EntityId[]
+  /** Those of the first worker. */
+  readonly #lost: readonly EntityId[]
   #rounds = 0
   #paced = 0
   #pacedSettled = 0
@@ -48,13 +53,17 @@ export class RecoveryPlant {
   #failure: string | undefined
 
   static async start(data: string, entities: number, workers: number): Promise<RecoveryPlant> {
+    const startMs = performance.now()
     const session = await PlantSession.start({
       dataDirectory: data,
       plantFile: compiledPath('harness/press-plant'),
       env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: `${workers}`, MILLRACE_WORKERS__LIVE_ENTITIES_MAX: LIVE_ENTITIES },
     })
     await session.ready(WITHIN_MS)
-    return new RecoveryPlant(data, session, await connectDoor(data), entities, workers)
+    const plant = new RecoveryPlant(data, session, await connectDoor(data), entities, workers)
+    await plant.#sendTo(plant.#ids)
+    plant.startMs = performance.now() - startMs
+    return plant
   }
 
   private constructor(data: string, session: PlantSession, door: StreamDoorClient, entities: number, workers: number) {
@@ -63,11 +72,17 @@ export class RecoveryPlant {
     this.#door = door
     this.#workers = workers
     this.#ids = Array.from({ length: entities }, (_, index) => entityId('press', `press-${index + 1}`))
+    this.#lost = this.#ids.filter((id) => slotOfShard(shardOf(new TextEncoder().encode(id), SHARD_COUNT_DEFAULT), workers) === 0)
   }
 
-  /** Waits until a spare stands by and rests, then kills. */
+  /** Entities of the worker that is killed. */
+  get lostCount(): number {
+    return this.#lost.length
+  }
+
+  /** Waits until a spare stands by and rests, and the journal has sealed what it was sealing, then kills. */
   async kill(): Promise<KillResult> {
-    await this.#sparesRest()
+    await this.#resting()
     const { processes, recoveryCount } = await this.#session.status()
     const pidOf = (role: string) => processes.find((one) => one.role === role && one.slot === 0)?.pid ?? 0
     const spare = processes.find((one) => one.role === 'worker' && one.slot === null)?.pid ?? 0
@@ -77,7 +92,7 @@ export class RecoveryPlant {
     const sampling = setInterval(() => (peakMb = Math.max(peakMb, residentMbOf(spare) + residentMbOf(journal))), SAMPLE_EVERY_MS)
     const startMs = performance.now()
     process.kill(worker, 'SIGKILL')
-    await this.#sendToAll()
+    await this.#sendTo(this.#lost)
     const ms = performance.now() - startMs
     clearInterval(sampling)
     await this.#session.ready(WITHIN_MS)
@@ -114,9 +129,11 @@ export class RecoveryPlant {
     const journal = await openLog(this.#data, { isReadOnly: true })
     try {
       let [ackedMissing, duplicated] = [0, 0]
+      const lost = new Set(this.#lost)
       for (const [index, id] of this.#ids.entries()) {
         const paced = Math.ceil((this.#paced - index) / this.#ids.length)
-        const surplus = (journal.head(id)?.version ?? 0) - (eventsBefore + this.#rounds + Math.max(0, paced))
+        const rounds = lost.has(id) ? this.#rounds : 1
+        const surplus = (journal.head(id)?.version ?? 0) - (eventsBefore + rounds + Math.max(0, paced))
         ackedMissing += Math.max(0, -surplus)
         duplicated += Math.max(0, surplus)
       }
@@ -126,15 +143,15 @@ export class RecoveryPlant {
     }
   }
 
-  async #sendToAll(): Promise<void> {
+  async #sendTo(ids: readonly EntityId[]): Promise<void> {
     const sequence = ++this.#rounds
-    let left = this.#ids.length
+    let left = ids.length
     let done: () => void = () => {}
     const all = new Promise<void>((resolve) => (done = resolve))
     const settled = (): void => {
       if (--left === 0) done()
     }
-    for (const id of this.#ids)
+    for (const id of ids)
       while (!this.#offer('client', id, sequence, settled)) await new Promise<void>((resolve) => this.#door.onRoom(resolve))
     await all
   }
@@ -159,14 +176,15 @@ export class RecoveryPlant {
     }
   }
 
-  /** The spare is there, and takes no more processor time than one that waits. */
-  async #sparesRest(): Promise<void> {
+  /** The spare is there, and neither it nor, while nothing is sent, the journal takes more processor time than one that waits. */
+  async #resting(): Promise<void> {
     for (let lastNs = Number.NaN; ; ) {
       const { processes } = await this.#session.status()
       const spare = processes.find((one) => one.role === 'worker' && one.slot === null)
       const isOldEnough = (spare?.uptimeMs ?? 0) > WARM_UP_BEGINS_MS
       const ready = isOldEnough && spare?.state === 'standby' && processes.every((one) => one.slot === null || one.state === 'ready')
-      const ns = ready ? cpuNsOf(spare.pid ?? 0) : Number.NaN
+      const journal = this.#isPacing ? undefined : processes.find((one) => one.role === 'journal' && one.slot === 0)
+      const ns = ready ? cpuNsOf(spare.pid ?? 0) + (journal === undefined ? 0 : cpuNsOf(journal.pid ?? 0)) : Number.NaN
       if (ns - lastNs < 4 * LOOK_EVERY_MS * 1e6 * RESTING_SHARE) return
       lastNs = ns
       await delay(4 * LOOK_EVERY_MS)
