@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -55,22 +55,6 @@ describe('a chaos', () => {
 })
 
 describe('a drill on a data directory', () => {
-  test('is kept, found to be whole, repeated on the same log and compared with; one that is wrong says so', async () => {
-    const data = join(emptyFolder(), 'data')
-    const words = ['drill', '--scenario', 'kill', '--machines', '400', '--data', data]
-
-    const first = await runCli(words)
-    const again = await runCli([...words, '--sabotage', 'lose'])
-    const verified = await runCli(['log', 'verify', '--data', data, '--json'])
-
-    expect(first).toMatchObject({ code: 0, stdout: expect.stringMatching(/health: \w+\n.*first run of kill here/s) as string })
-    expect(again.code).toBe(1)
-    expect(again.stdout).toMatch(/WRONG: 1 acknowledged command missing from the log\n.*health: POOR\n.*lost machine\/\S+ at \d+/s)
-    expect(again.stdout).toMatch(/against the last run of kill, .*worse +health +\w+ → POOR/s)
-    expect(readdirSync(join(data, 'drills'))).toHaveLength(2)
-    expect(JSON.parse(verified.stdout)).toEqual({ ok: true, findings: [] })
-  })
-
   test('is refused where the log of another plant is', async () => {
     const folder = new PlantFolder()
     onTestFinished(() => void folder.remove())

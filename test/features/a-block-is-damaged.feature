@@ -7,6 +7,6 @@ Feature: A block of the log is damaged
     When the plant starts on it
     Then a report of machine a is refused, and the way to repair the log is told
     But a report of machine b is taken
-    And the plant lists machine a, and nobody else, as fenced
+    And the plant lists machine a, and nobody else, as fenced up to its report 2
     And the plant has warned of machine a by itself
     And none of its processes has failed

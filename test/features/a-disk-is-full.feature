@@ -13,6 +13,5 @@ Feature: The disk of the plant is full
     Then the plant says nothing of its disk any more
     And the machines go on reporting
     And no acknowledged report is missing
-    And no report is stored twice
-    And no report is out of order
+    And every report is stored once, in order and as it was sent
     And the state of the plant is what its log says

@@ -8,6 +8,7 @@ Feature: An operator reads the report of a drill
     And its report says that nothing acknowledged is missing
     And its report has a line for each of the 2 recoveries
     And its report calls the health of the plant as good as the recovery times are
+    And its report for programs tells of no missing command and of 2 recoveries
     And its page for the browser says that nothing is wrong
     When the next drill has a network that loses a report and acknowledges it
     Then the drill fails
@@ -15,4 +16,5 @@ Feature: An operator reads the report of a drill
     And its report names the machine whose report is lost, and its time
     And its report calls the health of the plant POOR
     And its report says that the health is worse than the last time
+    And its report for programs tells of 1 missing command and of 2 recoveries
     And its page for the browser says that "1 acknowledged command missing from the log"

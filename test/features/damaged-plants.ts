@@ -16,15 +16,27 @@ import type { PlantOfProcesses } from './plant-of-processes.js'
 const REPORTED = ['a', 'b', 'a', 'b']
 const DAMAGED = 2
 
+export interface FencedMachine {
+  readonly machine: string
+  readonly upTo: number
+}
+
 /** A plant that has started on a log with damage, as machines and operators meet it. */
 export interface DamagedPlant {
   report(machine: string): Promise<{ readonly isTaken: boolean; readonly said: string }>
-  /** The machines that it lists as fenced. */
-  fenced(): Promise<string[]>
+  /** The machines that it lists as fenced, and up to which of their reports. */
+  fenced(): Promise<FencedMachine[]>
   /** What it has said of it by itself. */
   warnings(): string
   /** How many of its processes have failed since. */
   failures(): number
+}
+
+interface ListedEntity {
+  readonly entity: string
+  readonly worker: number
+  readonly version: number
+  readonly code: string
 }
 
 /** Leaves a damaged log in the folder of a plant that is about to start. */
@@ -48,11 +60,13 @@ export function damagedProcesses(plant: PlantOfProcesses): DamagedPlant {
         plant.run('status', '--fenced'),
         plant.run('status'),
       ])
-      const fenced = listed.json['fenced'] as readonly { readonly entity: string }[]
-      const isToldToPeople = fenced.every(({ entity }) => new RegExp(`^${entity} +worker/\\d+ +\\d+\\b`, 'm').test(shown.stdout))
-      if (!isToldToPeople || !status.stdout.includes(`${fenced.length} of the entities take no commands`))
+      const { fenced, silent } = listed.json as unknown as { fenced: readonly ListedEntity[]; silent: readonly unknown[] }
+      const isToldToPeople = fenced.every(({ entity, worker, version, code }) =>
+        new RegExp(`^${entity} +worker/${worker} +${version} +${code}$`, 'm').test(shown.stdout),
+      )
+      if (silent.length > 0 || !isToldToPeople || !status.stdout.includes(`${fenced.length} of the entities take no commands`))
         throw new Error(`the list for people says something else: ${shown.stdout} ${status.stdout}`)
-      return fenced.map(({ entity }) => machineOf(entity))
+      return fenced.map(({ entity, version }) => ({ machine: machineOf(entity), upTo: version }))
     },
     warnings: () => supervisorLog(plant),
     failures: () => supervisorLog(plant).match(/"kind":"(exit","code":[1-9]|signal)/g)?.length ?? 0,
@@ -86,7 +100,7 @@ export async function damagedInline(): Promise<DamagedPlant> {
       const settled = await report(machine)
       return { isTaken: settled?.kind === 'done', said: settled?.kind === 'failed' ? settled.message : '' }
     },
-    fenced: async () => rig.worker().fenced.map(({ entity }) => machineOf(entity)),
+    fenced: async () => rig.worker().fenced.map(({ entity, version }) => ({ machine: machineOf(entity), upTo: version })),
     warnings: () => warnings,
     failures: () => rig.failures.length,
   }

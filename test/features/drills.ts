@@ -1,9 +1,12 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DrillHistory } from '#drills/drill-history.js'
 import { planKills } from '#drills/fault-plan.js'
 import type { Sabotage } from '#drills/sabotage.js'
 import type { Role } from '#processes/process-role.js'
+import type { PlantReport } from '#recovery/report.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { finishRun } from '../../apps/cli/drill-output.js'
 import { Output } from '../../apps/cli/output.js'
 import { runCli } from '../apps/cli/run-cli.js'
@@ -14,6 +17,8 @@ export interface ReadDrill {
   readonly code: number
   readonly text: string
   readonly page: string
+  /** As programs read it. */
+  readonly report: PlantReport | undefined
 }
 
 const MACHINES = 300
@@ -27,15 +32,19 @@ export class Drills {
   readonly #page = join(this.#folder, 'report.html')
   readonly #data = join(this.#folder, 'data')
   readonly #isOfProcesses: boolean
+  readonly #machines: number
 
   constructor(isOfProcesses: boolean) {
     this.#isOfProcesses = isOfProcesses
+    this.#machines = isOfProcesses ? MACHINES : INLINE_MACHINES
   }
 
   async run(killed: readonly Role[], sabotage?: Sabotage): Promise<ReadDrill> {
     rmSync(this.#page, { force: true })
     const { code, text } = await (this.#isOfProcesses ? this.#command(killed, sabotage) : this.#inline(killed, sabotage))
-    return { code, text, page: existsSync(this.#page) ? readFileSync(this.#page, 'utf8') : '' }
+    const name = `kill ${killed.join()}`
+    const report = new DrillHistory(dataPaths(this.#data).drills).last(name, this.#machines)?.report
+    return { code, text, report, page: existsSync(this.#page) ? readFileSync(this.#page, 'utf8') : '' }
   }
 
   remove(): void {
@@ -43,7 +52,7 @@ export class Drills {
   }
 
   async #command(killed: readonly Role[], sabotage: Sabotage | undefined): Promise<{ code: number; text: string }> {
-    const times = ['--kill', killed.join(), '--times', String(killed.length), '--machines', String(MACHINES)]
+    const times = ['--kill', killed.join(), '--times', String(killed.length), '--machines', String(this.#machines)]
     const place = ['--data', this.#data, '--html', this.#page]
     const { code, stdout } = await runCli(['drill', ...times, ...place, ...(sabotage === undefined ? [] : ['--sabotage', sabotage])])
     return { code, text: stdout }
@@ -51,10 +60,10 @@ export class Drills {
 
   /** As the command does it, but on the plant without processes. */
   async #inline(killed: readonly Role[], sabotage: Sabotage | undefined): Promise<{ code: number; text: string }> {
-    const plant = await InlinePlantAtWork.open({ machines: INLINE_MACHINES, sabotage })
+    const plant = await InlinePlantAtWork.open({ machines: this.#machines, sabotage })
     try {
       const result = await plant.drill(planKills(killed, killed.length, { workers: INLINE_WORKERS }), INLINE_RUN_MS)
-      const place = { name: `kill ${killed.join()}`, machines: INLINE_MACHINES, dataDirectory: this.#data, htmlFile: this.#page }
+      const place = { name: `kill ${killed.join()}`, machines: this.#machines, dataDirectory: this.#data, htmlFile: this.#page }
       const output = new KeptOutput({ isJson: false, isDebug: false, env: {} })
       const code = finishRun(result.report, result, place, output)
       return { code, text: output.text }

@@ -6,7 +6,8 @@ import { Ledger, type LedgerVerdict } from '#drills/ledger.js'
 import type { PlantUnderTest } from '#drills/plant-under-test.js'
 import type { Sabotage } from '#drills/sabotage.js'
 import type { Door } from '#ingest/door.js'
-import type { Replacement, SupervisionEvent } from '#processes/supervision-event.js'
+import type { Seat } from '#processes/process-role.js'
+import type { DeathCause, SupervisionEvent } from '#processes/supervision-event.js'
 
 /** What the machines of a plant are like. */
 export interface MachinesOptions {
@@ -91,10 +92,15 @@ export abstract class PlantAtWork {
     await this.until(`${reports} more reports are acknowledged`, () => this.ledger.acked >= target)
   }
 
-  replacementOf(role: string, slot: number): Replacement | undefined {
-    for (const event of this.said)
-      if (event.kind === 'replaced' && event.replacement.role === role && event.replacement.slot === slot) return event.replacement
-    return undefined
+  /** Of processes that ended in that way, `kind` of its cause. */
+  isReplaced({ role, slot }: Seat, kind: DeathCause['kind']): boolean {
+    return this.said.some(
+      (event) =>
+        event.kind === 'replaced' &&
+        event.replacement.role === role &&
+        event.replacement.slot === slot &&
+        event.replacement.cause.kind === kind,
+    )
   }
 
   /** A drill in which these machines report for so long at least. */

@@ -91,8 +91,8 @@ export class RiggedPlant implements PlantUnderTest {
   }
 
   async *log(): AsyncGenerator<LoggedCommand> {
-    for (const { entity, version, at, outcomeKind } of await this.#rig.rows())
-      if (outcomeKind !== OUTCOME_NONE) yield { entity, version, at }
+    for (const { entity, version, at, event, data, outcomeKind } of await this.#rig.rows())
+      if (outcomeKind !== OUTCOME_NONE) yield { entity, version, at, events: event === undefined ? [] : [data] }
   }
 
   async stateHashes(): Promise<StateHashes> {

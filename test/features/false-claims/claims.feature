@@ -15,18 +15,25 @@ Feature: Claims that are not true
     Then 3 acknowledged reports are missing
 
   @inline
-  Scenario: Nothing is stored twice where a report was
+  Scenario: Every report is stored once where one was stored twice
     Given a network that delivers a report twice
     And a plant that 12 machines report to
     When 600 reports are acknowledged
-    Then no report is stored twice
+    Then every report is stored once, in order and as it was sent
 
   @inline
-  Scenario: Nothing is out of order where two reports were swapped
+  Scenario: Every report is in order where two were swapped
     Given a network that swaps two reports
     And a plant that 12 machines report to
     When 600 reports are acknowledged
-    Then no report is out of order
+    Then every report is stored once, in order and as it was sent
+
+  @inline
+  Scenario: Every report is stored as it was sent where one was altered
+    Given a network that alters a value of a report
+    And a plant that 12 machines report to
+    When 600 reports are acknowledged
+    Then every report is stored once, in order and as it was sent
 
   @inline
   Scenario: The state is that of a log from which a row was torn
@@ -130,6 +137,12 @@ Feature: Claims that are not true
     Then its report says that the health is worse than the last time
 
   @inline
+  Scenario: A report for programs hides what was lost
+    When a drill kills the worker
+    And the next drill has a network that loses a report and acknowledges it
+    Then its report for programs tells of no missing command and of 1 recovery
+
+  @inline
   Scenario: A page finds nothing wrong that the drill found
     When a drill kills the worker
     And the next drill has a network that swaps two reports
@@ -156,7 +169,7 @@ Feature: Claims that are not true
   Scenario: The wrong machine is fenced
     Given a log of two reports of each of the machines a and b, of which the second one of a is damaged
     When the plant starts on it
-    Then the plant lists machine b, and nobody else, as fenced
+    Then the plant lists machine b, and nobody else, as fenced up to its report 2
 
   @inline
   Scenario: The plant warns of a machine that the damage did not hit
@@ -170,29 +183,40 @@ Feature: Claims that are not true
     When the plant starts on it
     Then 1 of its processes has failed
 
-  @processes
-  Scenario: A harmless report is refused
-    Given a plant of presses whose worker ends at a report of 666 degrees, and is busy for long with one of 777
-    When press a reports 21 degrees
+  @inline
+  Scenario: A report was refused that is done
+    Given an operator who was told that a report is done
     Then the report is refused, since it ended 3 workers and is parked
 
-  @processes
-  Scenario: A report is taken that nobody sent
-    Given a plant of presses whose worker ends at a report of 666 degrees, and is busy for long with one of 777
-    When the operator tries the oldest parked command again
+  @inline
+  Scenario: A report ended more workers than it did
+    Given an operator who was told "executing it ended 2 workers (SIGKILL, SIGKILL); it is parked as 01234567"
+    Then the report is refused, since it ended 3 workers and is parked
+
+  @inline
+  Scenario: A report is taken that was refused
+    Given an operator who was told "executing it ended 3 workers (SIGKILL, SIGKILL, SIGKILL); it is parked as 01234567"
     Then the report is taken
 
-  @processes
-  Scenario: Something is done that was never parked
-    Given a plant of presses whose worker ends at a report of 666 degrees, and is busy for long with one of 777
-    When the operator tries the oldest parked command again
+  @inline
+  Scenario: A report is done that was parked
+    Given an operator who was told "executing it ended 3 workers (SIGKILL, SIGKILL, SIGKILL); it is parked as 01234567"
     Then the operator is told that it is done
 
-  @processes
-  Scenario: A harmless report is parked when it is tried again
-    Given a plant of presses whose worker ends at a report of 666 degrees, and is busy for long with one of 777
-    When press a reports 21 degrees
+  @inline
+  Scenario: A report is parked that is done
+    Given an operator who was told that a report is done
     Then the operator is told that it is parked
+
+  @inline
+  Scenario: A report is not there that is done
+    Given an operator who was told that a report is done
+    Then the operator is told that it is not there
+
+  @inline
+  Scenario: A worker is busy that nobody has seen to be
+    Given an operator who was told that a report is done
+    Then the operator sees that the worker is busy with the report of press c
 
   @processes
   Scenario: Something is parked where nothing is
@@ -200,15 +224,10 @@ Feature: Claims that are not true
     Then 1 command is parked
 
   @processes
-  Scenario: What is parked is known where nothing is
+  Scenario: Another report is parked than that of which it is said
     Given a plant of presses whose worker ends at a report of 666 degrees, and is busy for long with one of 777
-    Then the newest of them is the 666 degrees of press a, and names how 3 workers ended
-
-  @processes
-  Scenario: A worker is busy with a report that takes no time
-    Given a plant of presses whose worker ends at a report of 666 degrees, and is busy for long with one of 777
-    When press c reports 21 degrees
-    Then the operator sees that the worker is busy with the report of press c
+    And a report of press d that was parked yesterday
+    Then the oldest of them is the 666 degrees of press a, and names how 3 workers ended
 
   @processes
   Scenario: A log is whole of which a block is damaged

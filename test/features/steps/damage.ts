@@ -28,9 +28,12 @@ Then('a report of machine {word} is refused, and the way to repair the log is to
   expect(answer?.said).toMatch(/ROWS_FENCED.*millrace log repair/)
 })
 
-Then('the plant lists machine {word}, and nobody else, as fenced', async ({ damaged }: DamagedWorld, machine: string) => {
-  expect(await damaged?.fenced()).toEqual([machine])
-})
+Then(
+  'the plant lists machine {word}, and nobody else, as fenced up to its report {int}',
+  async ({ damaged }: DamagedWorld, machine: string, upTo: number) => {
+    expect(await damaged?.fenced()).toEqual([{ machine, upTo }])
+  },
+)
 
 Then('the plant has warned of machine {word} by itself', ({ damaged }: DamagedWorld, machine: string) => {
   expect(damaged?.warnings()).toMatch(new RegExp(`fenced, all others work: counter/${machine} \\(.*damaged`))

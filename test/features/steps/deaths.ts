@@ -1,6 +1,6 @@
 import { Then, When } from 'quickpickle'
 import { expect } from 'vitest'
-import type { ChildRole, Seat } from '#processes/process-role.js'
+import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
 import { WHOLE_PLANT } from '#recovery/health.js'
 import type { OperatorWorld } from '../operator-world.js'
 
@@ -17,10 +17,7 @@ When('the whole plant dies', async ({ atWork, restarts }: OperatorWorld) => {
 })
 
 Then('the {seats} is/are replaced', async ({ atWork }: OperatorWorld, seats: readonly Seat[]) => {
-  for (const { role, slot } of seats) {
-    await atWork.until(`${role}/${slot} is replaced`, () => atWork.replacementOf(role, slot) !== undefined)
-    expect(atWork.replacementOf(role, slot)?.cause).toEqual({ kind: 'signal', signal: 'SIGKILL' })
-  }
+  for (const seat of seats) await atWork.until(`${seatName(seat)} is replaced`, () => atWork.isReplaced(seat, 'signal'))
   await atWork.during('every seat works', atWork.plant.whenReady())
 })
 
@@ -35,7 +32,7 @@ When('a worker is frozen until another has taken its place', async (world: Opera
   const frozen = await atWork.plant.stop(seat)
   world.frozen = frozen
   world.onEnd(() => frozen.wake())
-  await atWork.until('another worker has taken its place', () => atWork.replacementOf('worker', 0)?.cause.kind === 'hang')
+  await atWork.until('another worker has taken its place', () => atWork.isReplaced(seat, 'hang'))
 })
 
 When('the frozen worker wakes up', ({ frozen }: OperatorWorld) => frozen?.wake())

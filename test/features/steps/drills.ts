@@ -5,6 +5,7 @@ import type { Seat } from '#processes/process-role.js'
 import { type Health, HEALTH_LIMITS } from '#recovery/health.js'
 import { Drills, type ReadDrill } from '../drills.js'
 import type { OperatorWorld } from '../operator-world.js'
+import type { Count } from './words.js'
 
 const NOTHING_WRONG = /<p class="verdict good">Nothing that was acknowledged is missing/
 /** Times are shown in whole milliseconds from a hundred on. */
@@ -58,6 +59,15 @@ Then('its report calls the health of the plant as good as the recovery times are
 
 Then('its report says that the health is worse than the last time', (world: DrillingWorld) =>
   expect(read(world).text).toMatch(/^against the last run of kill [^\n]*:$[^]*^ {2}worse +health +\w+ → POOR$/m),
+)
+
+Then(
+  'its report for programs tells of {count} missing command(s) and of {int} recovery/recoveries',
+  (world: DrillingWorld, missing: Count, recoveries: number) => {
+    const { text, report } = read(world)
+    expect(report).toMatchObject({ ackedMissing: missing, duplicated: 0, outOfOrder: 0, health: healthIn(text) })
+    expect(report?.recoveries).toHaveLength(recoveries)
+  },
 )
 
 Then('its page for the browser says that nothing is wrong', (world: DrillingWorld) => {

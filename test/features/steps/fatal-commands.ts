@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Given, Then, When } from 'quickpickle'
 import { expect } from 'vitest'
+import { systemClock } from '#base/clock.js'
 import type { LongTurn } from '#processes/supervision-event.js'
-import type { ParkedCommand } from '#runtime/parked-commands.js'
+import { type ParkedCommand, ParkedCommands } from '#runtime/parked-commands.js'
 import { type Said, until } from '../../apps/program-under-test.js'
 import type { OperatorWorld } from '../operator-world.js'
 import { type Count, expectCount } from './words.js'
@@ -30,11 +31,13 @@ const Press = defineEntity({
 export default definePlant({ entities: [Press] })
 `
 const LONG_TURN = { MILLRACE_PROCESSES__LONG_TURN_MS: '200' }
+const DAY_MICROS = 86_400_000_000
 
-interface PressWorld extends OperatorWorld {
+export interface PressWorld extends OperatorWorld {
   /** To the report that was sent last, and to what the operator did last. */
   answer?: Said
   longTurn?: LongTurn
+  discarded?: string
 }
 
 let sequence = 0
@@ -69,9 +72,9 @@ Then('the report is refused, since it ended {int} workers and is parked', ({ ans
   expect(answer?.json['error']).toContain(`executing it ended ${workers} workers (${ends}); it is parked as `)
 })
 
-Then('the operator sees that the worker is busy with the report of press {word}', ({ longTurn, running }: PressWorld, press: string) => {
-  expect(longTurn?.command).toMatchObject({ entity: `press/${press}`, command: 'sample' })
-  const said = readFileSync(join(running.folder.data, 'logs', 'supervisor.log'), 'utf8')
+Then('the operator sees that the worker is busy with the report of press {word}', (world: PressWorld, press: string) => {
+  expect(world.longTurn?.command).toMatchObject({ entity: `press/${press}`, command: 'sample' })
+  const said = readFileSync(join(world.running.folder.data, 'logs', 'supervisor.log'), 'utf8')
   expect(said.split(`executing sample of press/${press} for `)).toHaveLength(2)
 })
 
@@ -81,9 +84,9 @@ Then('{count} command(s) is/are parked', async (world: PressWorld, count: Count)
 })
 
 Then(
-  'the newest of them is the {int} degrees of press {word}, and names how {int} workers ended',
+  'the oldest of them is the {int} degrees of press {word}, and names how {int} workers ended',
   async (world: PressWorld, degrees: number, press: string, workers: number) => {
-    expect((await parkedIn(world)).at(-1)).toMatchObject({
+    expect((await parkedIn(world))[0]).toMatchObject({
       entity: `press/${press}`,
       command: 'sample',
       data: { temperature: degrees },
@@ -96,7 +99,28 @@ Then(
 When('the cause is mended', ({ running }: PressWorld) => void running.folder.write('mended', ''))
 
 When('the operator tries the oldest parked command again', async (world: PressWorld) => {
-  world.answer = await world.running.run('parked', 'retry', (await parkedIn(world))[0]?.id ?? 'none', '--json')
+  world.answer = await world.running.run('parked', 'retry', await oldestIn(world), '--json')
+})
+
+Given('a report of press {word} that was parked yesterday', ({ running }: PressWorld, press: string) => {
+  const command = { entity: `press/${press}`, command: 'sample', data: { temperature: 666 }, packed: '', source: 'plc', sequence: 1 }
+  const parkedAt = systemClock.nowMicros() - DAY_MICROS
+  new ParkedCommands(running.folder.data).add({ ...command, parkedAt, at: undefined, worker: 0, causes: ['SIGKILL'] })
+})
+
+When('the operator discards the oldest parked command', async (world: PressWorld) => {
+  const id = await oldestIn(world)
+  world.discarded = id
+  expect((await world.running.run('parked', 'discard', id, '--json')).json).toEqual({ id, isDiscarded: true })
+})
+
+When('the operator tries it again all the same', async (world: PressWorld) => {
+  world.answer = await world.running.run('parked', 'retry', world.discarded ?? 'none', '--json')
+})
+
+Then('the operator is told that it is not there', ({ answer }: PressWorld) => {
+  expect(answer?.code).toBe(1)
+  expect(answer?.stderr).toContain('no command is parked under that id')
 })
 
 Then('the operator is told that it is parked', ({ answer }: PressWorld) => {
@@ -109,6 +133,10 @@ Then('the operator is told that it is done', ({ answer }: PressWorld) => expect(
 function report({ running }: PressWorld, press: string, temperature: number): Promise<Said> {
   const command = ['send', `press/${press}`, 'sample', JSON.stringify({ temperature })]
   return running.run(...command, '--source', 'plc', '--sequence', String(++sequence), '--json')
+}
+
+async function oldestIn(world: PressWorld): Promise<string> {
+  return (await parkedIn(world))[0]?.id ?? 'none'
 }
 
 /** Oldest first. */

@@ -2,7 +2,7 @@ import { Given, Then, When } from 'quickpickle'
 import { expect } from 'vitest'
 import type { Sabotage } from '#drills/sabotage.js'
 import type { OperatorWorld } from '../operator-world.js'
-import { type Count, expectCount, type Wrong } from './words.js'
+import { type Count, expectCount } from './words.js'
 
 const MORE = 100
 
@@ -16,9 +16,15 @@ When('{int} (more )reports are acknowledged', ({ atWork }: OperatorWorld, report
 
 Then('the machines go on reporting', ({ atWork }: OperatorWorld) => atWork.untilAcked(MORE))
 
-Then('{count} (acknowledged )report(s) is/are {wrong}', async (world: OperatorWorld, count: Count, wrong: Wrong) => {
-  const verdict = await world.verdict()
-  expectCount(verdict[wrong], count, verdict.examples.join(', '))
+Then('{count} acknowledged report(s) is/are missing', async (world: OperatorWorld, count: Count) => {
+  const { ackedMissing, examples } = await world.verdict()
+  expectCount(ackedMissing, count, examples.join(', '))
+})
+
+Then('every report is stored once, in order and as it was sent', async (world: OperatorWorld) => {
+  const { sent, durable, duplicated, outOfOrder, torn, invented, examples } = await world.verdict()
+  const nothing = { duplicated: 0, outOfOrder: 0, torn: 0, invented: 0 }
+  expect({ durable, duplicated, outOfOrder, torn, invented }, examples.join(', ')).toEqual({ durable: sent, ...nothing })
 })
 
 Then('the state of the plant is what its log says', async ({ atWork }: OperatorWorld) => {
