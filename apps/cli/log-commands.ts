@@ -44,7 +44,7 @@ export const LOG_COMMANDS: readonly Command[] = [
       ['--since <time>', 'that happened at or after this time'],
       ['--until <time>', 'that happened at or before this time'],
       ['--where <comparison...>', 'rows for which it holds, such as temperature>90'],
-      ['--receipts', 'also rows of commands that stored no event'],
+      ['--receipts', 'also rows of commands that stored no event, and of outboxes'],
       ['--force', 'replace what an export left there before'],
     ],
     examples: [

@@ -37,7 +37,7 @@ export const READING_COMMANDS: readonly Command[] = [
       ['--version-from <n>', 'from this version of its entity'],
       ['--version-to <n>', 'up to this version of its entity'],
       ['--where <comparison...>', "a column, one of = != < <= > >=, a value: 'temperature > 90'; all of them hold"],
-      ['--receipts', 'also rows of commands that stored no event'],
+      ['--receipts', 'also rows of commands that stored no event, and of outboxes'],
       ['--limit <n>', 'at most so many'],
       ['--newest <n>', 'the newest so many instead'],
       ['--columns <names...>', 'these columns instead of whole rows'],

@@ -20,7 +20,7 @@ export interface LogQuery {
   /** Of `accepted`: when the plant took it. */
   readonly acceptedSince?: number
   readonly acceptedUntil?: number
-  /** Rows of commands that stored no event: left out unless asked for. */
+  /** Rows of commands that stored no event, and of outboxes: left out unless asked for, or named as events. */
   readonly receipts?: boolean
   /**
    * Comparisons, `temperature > 90`: a column, one of `= != < <= > >=`, a value. A row that lacks the field matches none of them, NaN matches

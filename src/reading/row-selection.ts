@@ -1,5 +1,6 @@
 import { type EntityId, parseEntityId } from '#base/ids.js'
 import type { Row, RowRange } from '#journal/index.js'
+import { isOutboxEvent } from '#schema/index.js'
 
 /** Which rows somebody wants: all conditions hold. Plain JSON, so that it crosses processes. */
 export interface RowSelection {
@@ -7,7 +8,7 @@ export interface RowSelection {
   readonly entity?: string | readonly string[]
   /** An event name such as `Sampled` or `press.Sampled`, or several. */
   readonly event?: string | readonly string[]
-  /** Also rows of commands that stored no event, unless events are named. */
+  /** Also rows of commands that stored no event, and of what entities told, unless events are named. */
   readonly receipts?: boolean
 }
 
@@ -33,7 +34,7 @@ export function compileSelection(selection: RowSelection): CompiledSelection {
       ...(isOne ? { entity: entity as EntityId } : entities === undefined ? {} : { entities: entityTest(entities) }),
       ...(event === undefined ? {} : { event }),
     },
-    matches: (row) => row.event !== undefined || selection.receipts === true,
+    matches: (row) => selection.receipts === true || (row.event !== undefined && (event !== undefined || !isOutboxEvent(row.event))),
   }
 }
 

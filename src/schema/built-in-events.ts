@@ -45,6 +45,11 @@ export const BUILT_IN_EVENTS: readonly EventSchema[] = [
   { event: SETTLED_EVENT, fields: fieldSchemas(SETTLED_FIELDS) },
 ]
 
+/** Whether rows of this name are those of outboxes: shown to who asks for receipts, or for them by name. */
+export function isOutboxEvent(event: string): boolean {
+  return event === MESSAGE_EVENT || event === SETTLED_EVENT
+}
+
 /** Whether rows of this name are the plant's own: of the outbox, or in the place of rows that repair gave up. */
 export function isBuiltIn(event: string): boolean {
   return event.startsWith('#')

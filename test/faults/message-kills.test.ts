@@ -51,7 +51,7 @@ class NumberFeeder {
 
   async start(dataDirectory: string): Promise<void> {
     const door = await connectDoor(dataDirectory)
-    this.#running = this.#run(door).finally(() => door.close())
+    this.#running = this.#run(door)
   }
 
   async stop(): Promise<void> {
@@ -71,6 +71,7 @@ class NumberFeeder {
       else await new Promise<void>((resolve) => door.onRoom(resolve))
       await delay(2)
     }
+    await door.close()
   }
 }
 

@@ -6,7 +6,7 @@ import { type Aggregate, aggregateOf } from './aggregate-spec.js'
 import { type ColumnRef, classOf, columnOf, queryError, SHARED_COLUMNS, sharedColumn } from './columns.js'
 import { boundOf, type Condition, conditionOf } from './condition.js'
 import type { EntityFilter } from './entity-filter.js'
-import { isBuiltIn } from '#schema/index.js'
+import { isBuiltIn, isOutboxEvent } from '#schema/index.js'
 import { seenTypes } from './seen-types.js'
 
 /** What of the log a query is read against. Plain data. */
@@ -102,9 +102,9 @@ function typesOfEntities({ eventTypes, entity }: QuerySchema): readonly EventTyp
   return eventTypes.filter((one) => type === undefined || one.entity === type)
 }
 
-function candidateTypes({ event }: LogQuery, schema: QuerySchema): EventType[] {
+function candidateTypes({ event, receipts }: LogQuery, schema: QuerySchema): EventType[] {
   const ofEntity = [...typesOfEntities(schema)]
-  if (event === undefined) return ofEntity
+  if (event === undefined) return receipts === true ? ofEntity : ofEntity.filter((one) => !isOutboxEvent(one.event))
   const found = ofEntity.filter((one) => one.event === event || `${one.entity}.${one.event}` === event)
   if (found.length > 0) return found
   const known = [...new Set(ofEntity.filter((one) => !isBuiltIn(one.event)).map((one) => `${one.entity}.${one.event}`))]
