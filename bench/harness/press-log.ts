@@ -3,6 +3,9 @@ import { entityId } from '#base/ids.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { Press } from './press-plant.js'
 
+/** Who sends each press its commands, numbered from 1. */
+export const PRESS_SOURCE = 'bench'
+
 /**
  * Fills a new data directory with `entities × eventsEach` events of presses, entity after entity in turns, and closes it. Each press has one snapshot, of its
  * event number `snapshotAt`; without that, only the snapshots that a plant takes by itself.
@@ -21,7 +24,14 @@ async function addRounds(data: string, entities: number, from: number, to: numbe
     let settled = 0
     for (let cycle = from; cycle <= to; cycle++) {
       for (const entity of ids) {
-        const command = { source: 'bench', sequence: cycle, entity, command: 'sample', data: { temperature: cycle / 8, cycle }, at: cycle }
+        const command = {
+          source: PRESS_SOURCE,
+          sequence: cycle,
+          entity,
+          command: 'sample',
+          data: { temperature: cycle / 8, cycle },
+          at: cycle,
+        }
         const take = () => plant.door.offer(command, 'refused', ({ kind }) => (settled += kind === 'done' ? 1 : 0))
         while (take() === 'full') await new Promise<void>((resolve) => plant.door.onRoom(resolve))
       }

@@ -55,13 +55,13 @@ export async function measureCase(
   const data = mkdtempSync(join(tmpdir(), `millrace-recovery-${wanted.name}-`))
   try {
     await makePressLog(data, entities, eventsEach, snapshotAt)
-    const plant = await RecoveryPlant.start(data, entities, workers)
+    const plant = await RecoveryPlant.start(data, entities, eventsEach, workers)
     if (perSecond !== undefined) plant.pace(perSecond)
     const warm: KillResult[] = []
     for (let kill = 0; kill < kills; kill++) warm.push(await plant.kill())
     const cold: KillResult[] = []
     for (let kill = 0; wanted.isColdToo === true && kill < kills && dropPageCache(); kill++) cold.push(await plant.kill())
-    const found = await plant.close(eventsEach)
+    const found = await plant.close()
     const facts = { ...found, lostEntities: plant.lostCount, startMs: rounded(plant.startMs) }
     const rows = [rowOf(wanted, 'warm', warm, facts), ...(cold.length === 0 ? [] : [rowOf(wanted, 'cold', cold, facts)])]
     return { rows, allMs: warm.map(({ ms }) => ms) }

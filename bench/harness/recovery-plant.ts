@@ -12,6 +12,7 @@ import { PlantSession } from '#runtime/plant-session.js'
 import { replayHash } from '#runtime/replay-hash.js'
 import { slotOfShard } from '#shards/placement.js'
 import { compiledPath } from './compiled.js'
+import { PRESS_SOURCE } from './press-log.js'
 import { Press } from './press-plant.js'
 import { cpuNsOf, residentMbOf } from './process-cpu.js'
 
@@ -43,6 +44,8 @@ export class RecoveryPlant {
   readonly #session: PlantSession
   readonly #door: StreamDoorClient
   readonly #workers: number
+  /** Each of a press, in the log before the plant was started. */
+  readonly #eventsBefore: number
   readonly #ids: readonly EntityId[]
   /** Those of the first worker. */
   readonly #lost: readonly EntityId[]
@@ -52,7 +55,7 @@ export class RecoveryPlant {
   #isPacing = false
   #failure: string | undefined
 
-  static async start(data: string, entities: number, workers: number): Promise<RecoveryPlant> {
+  static async start(data: string, entities: number, eventsEach: number, workers: number): Promise<RecoveryPlant> {
     const startMs = performance.now()
     const session = await PlantSession.start({
       dataDirectory: data,
@@ -60,17 +63,18 @@ export class RecoveryPlant {
       env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: `${workers}`, MILLRACE_WORKERS__LIVE_ENTITIES_MAX: LIVE_ENTITIES },
     })
     await session.ready(WITHIN_MS)
-    const plant = new RecoveryPlant(data, session, await connectDoor(data), entities, workers)
+    const plant = new RecoveryPlant(data, session, await connectDoor(data), entities, eventsEach, workers)
     await plant.#sendTo(plant.#ids)
     plant.startMs = performance.now() - startMs
     return plant
   }
 
-  private constructor(data: string, session: PlantSession, door: StreamDoorClient, entities: number, workers: number) {
+  private constructor(data: string, session: PlantSession, door: StreamDoorClient, entities: number, eventsEach: number, workers: number) {
     this.#data = data
     this.#session = session
     this.#door = door
     this.#workers = workers
+    this.#eventsBefore = eventsEach
     this.#ids = Array.from({ length: entities }, (_, index) => entityId('press', `press-${index + 1}`))
     this.#lost = this.#ids.filter((id) => slotOfShard(shardOf(new TextEncoder().encode(id), SHARD_COUNT_DEFAULT), workers) === 0)
   }
@@ -116,7 +120,7 @@ export class RecoveryPlant {
   }
 
   /** Stops the plant and compares: live states with those of a replay, and each entity's rows with the commands that were acknowledged. */
-  async close(eventsBefore: number): Promise<{ readonly hashOk: boolean; readonly ackedMissing: number; readonly duplicated: number }> {
+  async close(): Promise<{ readonly hashOk: boolean; readonly ackedMissing: number; readonly duplicated: number }> {
     this.#isPacing = false
     while (this.#pacedSettled < this.#paced) await delay(LOOK_EVERY_MS)
     await this.#untilIdle()
@@ -133,7 +137,7 @@ export class RecoveryPlant {
       for (const [index, id] of this.#ids.entries()) {
         const paced = Math.ceil((this.#paced - index) / this.#ids.length)
         const rounds = lost.has(id) ? this.#rounds : 1
-        const surplus = (journal.head(id)?.version ?? 0) - (eventsBefore + rounds + Math.max(0, paced))
+        const surplus = (journal.head(id)?.version ?? 0) - (this.#eventsBefore + rounds + Math.max(0, paced))
         ackedMissing += Math.max(0, -surplus)
         duplicated += Math.max(0, surplus)
       }
@@ -144,7 +148,7 @@ export class RecoveryPlant {
   }
 
   async #sendTo(ids: readonly EntityId[]): Promise<void> {
-    const sequence = ++this.#rounds
+    const sequence = this.#eventsBefore + ++this.#rounds
     let left = ids.length
     let done: () => void = () => {}
     const all = new Promise<void>((resolve) => (done = resolve))
@@ -152,7 +156,7 @@ export class RecoveryPlant {
       if (--left === 0) done()
     }
     for (const id of ids)
-      while (!this.#offer('client', id, sequence, settled)) await new Promise<void>((resolve) => this.#door.onRoom(resolve))
+      while (!this.#offer(PRESS_SOURCE, id, sequence, settled)) await new Promise<void>((resolve) => this.#door.onRoom(resolve))
     await all
   }
 
