@@ -10,11 +10,12 @@ Feature: An operator reads the report of a drill
     And its report calls the health of the plant as good as the recovery times are
     And its report for programs tells of no missing command and of 2 recoveries
     And its page for the browser says that nothing is wrong
+    And its report says that the next one is compared with it
     When the next drill has a network that loses a report and acknowledges it
     Then the drill fails
     And its report says that "1 acknowledged command missing from the log"
     And its report names the machine whose report is lost, and its time
     And its report calls the health of the plant POOR
-    And its report says that the health is worse than the last time
+    And its report says that more is missing than the last time
     And its report for programs tells of 1 missing command and of 2 recoveries
     And its page for the browser says that "1 acknowledged command missing from the log"

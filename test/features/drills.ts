@@ -7,6 +7,7 @@ import type { Sabotage } from '#drills/sabotage.js'
 import type { Role } from '#processes/process-role.js'
 import type { PlantReport } from '#recovery/report.js'
 import { dataPaths } from '#runtime/data-directory.js'
+import { WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { finishRun } from '../../apps/cli/drill-output.js'
 import { Output } from '../../apps/cli/output.js'
 import { runCli } from '../apps/cli/run-cli.js'
@@ -54,7 +55,8 @@ export class Drills {
   async #command(killed: readonly Role[], sabotage: Sabotage | undefined): Promise<{ code: number; text: string }> {
     const times = ['--kill', killed.join(), '--times', String(killed.length), '--machines', String(this.#machines)]
     const place = ['--data', this.#data, '--html', this.#page]
-    const { code, stdout } = await runCli(['drill', ...times, ...place, ...(sabotage === undefined ? [] : ['--sabotage', sabotage])])
+    const words = ['drill', ...times, ...place, ...(sabotage === undefined ? [] : ['--sabotage', sabotage])]
+    const { code, stdout } = await runCli(words, { env: WITHOUT_SPARES })
     return { code, text: stdout }
   }
 

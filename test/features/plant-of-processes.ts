@@ -4,7 +4,7 @@ import type { StreamDoorClient } from '#ingest/stream-client.js'
 import { PlantModel } from '#entity/index.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { reserveOf, SessionUnderTest } from '#runtime/session-under-test.js'
 import { processStartTime } from '#shm/index.js'
 import { PlantFolder } from '../apps/plant-folder.js'
@@ -48,7 +48,7 @@ export class PlantOfProcesses {
         plantFile: folder.plantFile,
         env: {
           MILLRACE_HTTP__PORT: '0',
-          MILLRACE_PROCESSES__SPARES: '0',
+          ...WITHOUT_SPARES,
           MILLRACE_WORKERS__COUNT: String(workers),
           ...reserveOf(disk),
           ...env,

@@ -134,13 +134,19 @@ Feature: Claims that are not true
   @inline
   Scenario: A report compares with a drill that there was not
     When a drill kills the worker
-    Then its report says that the health is worse than the last time
+    Then its report says that more is missing than the last time
 
   @inline
   Scenario: A report for programs hides what was lost
     When a drill kills the worker
     And the next drill has a network that loses a report and acknowledges it
     Then its report for programs tells of no missing command and of 1 recovery
+
+  @inline
+  Scenario: A report calls a drill the first that is the second
+    When a drill kills the worker
+    And the next drill has a network that swaps two reports
+    Then its report says that the next one is compared with it
 
   @inline
   Scenario: A page finds nothing wrong that the drill found

@@ -57,8 +57,12 @@ Then('its report calls the health of the plant as good as the recovery times are
   expect([p99 - ROUNDING_MS, p99 + ROUNDING_MS].map(healthAt), text).toContain(healthIn(text))
 })
 
-Then('its report says that the health is worse than the last time', (world: DrillingWorld) =>
-  expect(read(world).text).toMatch(/^against the last run of kill [^\n]*:$[^]*^ {2}worse +health +\w+ → POOR$/m),
+Then('its report says that the next one is compared with it', (world: DrillingWorld) =>
+  expect(read(world).text).toMatch(/^the first run of kill \S+ here: the next one is compared with it$/m),
+)
+
+Then('its report says that more is missing than the last time', (world: DrillingWorld) =>
+  expect(read(world).text).toMatch(/^against the last run of kill [^\n]*:$[^]*^ {2}worse +missing +0 → 1$/m),
 )
 
 Then(
