@@ -38,6 +38,7 @@ const ROOMS: Rooms = {
     drills: [...UP_TO_PROCESSES, 'journal/in-memory', 'recovery', 'ingest'],
     plant: ['base', 'entity', 'ingest'],
     packml: ['base', 'schema', 'entity'],
+    xstate: ['base', 'schema', 'entity'],
     runtime: ['*'],
     'index.ts': ['*'],
     'journal.ts': ['journal', 'journal/in-memory', 'journal/lmdb', 'reading'],
@@ -67,6 +68,7 @@ const ROOMS: Rooms = {
   modules: {
     lmdb: ['src/journal/lmdb/', 'test/', 'bench/'],
     'hyparquet-writer': ['src/export/'],
+    xstate: ['src/xstate/', 'test/'],
     child_process: ['src/processes/', 'apps/cli/', 'native/', '.ci/', 'test/', 'bench/', 'examples/'],
   },
   addon: ['src/shm/', 'native/', '.ci/', 'test/'],

@@ -10,6 +10,7 @@ import {
   type StatesOf,
   type TransitionFields,
   withoutStates,
+  type Written,
 } from './state-machine.js'
 import { wrongInitialOfStates, wrongStates } from './state-machine-check.js'
 import { isRecord, type Wrong, wrongFields, wrongUpcasts } from './upcast-check.js'
@@ -105,7 +106,9 @@ export function defineEntity<
     /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
     readonly upcastState?: FromOld<NoInfer<S>>
   } & OneOfBoth<P>,
-): [P] extends [never] ? Entity<N, E, C, S, Returns<D>> : Entity<N, E & TransitionFields<P>, C, InState<S, P>, MachineReturns<M, C>> {
+): [P] extends [never]
+  ? Entity<N, E, C, S, Returns<D>>
+  : Entity<N, Written<E & TransitionFields<P>>, C, Written<InState<S, P>>, MachineReturns<M, C>> {
   const wrong = whatIsWrong(definition)
   if (wrong !== undefined) {
     throw new MillraceError('ERR_ENTITY_DEFINITION', {

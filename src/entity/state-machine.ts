@@ -10,16 +10,16 @@ export interface StateDefinition<E extends FieldsByName, C extends FieldsByName,
   readonly onExit?: Hook<E, C, S, P>
   /** By command. */
   readonly on?: {
-    readonly [K in keyof C]?: (state: StateBefore<S, P>, command: DataOf<C[K]>, context: MachineContext<E, P>) => unknown
+    readonly [K in keyof C]?: (state: StateBefore<S, P>, command: DataOf<C[K]>, context: MachineContext<E, C, P>) => unknown
   }
   /** Takes every command that `on` of this same state does not, the parents' too: it stands before them. Gets the command with its name. */
-  readonly otherwise?: (state: StateBefore<S, P>, command: WholeCommand<C>, context: MachineContext<E, P>) => unknown
+  readonly otherwise?: (state: StateBefore<S, P>, command: WholeCommand<C>, context: MachineContext<E, C, P>) => unknown
 }
 
 /** Runs when a command makes the machine enter or leave the state, never when a log is replayed; what it emits is stored in that order. */
 type Hook<E extends FieldsByName, C extends FieldsByName, S, P extends string> = (
   state: StateBefore<S, P>,
-  context: MachineContext<E, P>,
+  context: MachineContext<E, C, P>,
   transition: Transition<C, P>,
 ) => void | undefined
 
@@ -30,7 +30,7 @@ type StateBefore<S, P extends string> = DeepReadonly<InState<S, P>>
 export type InState<S, P extends string> = S & { state: P | null }
 
 /** What receivers and hooks get besides what `decide` gets. Valid until the command is decided. */
-export type MachineContext<E extends FieldsByName, P extends string> = DecideContext<E> & {
+export type MachineContext<E extends FieldsByName, C extends FieldsByName, P extends string> = DecideContext<E, C> & {
   /**
    * Leaves the current state (`onExit`), is in the new one, enters it (`onEnter`); at once, so that what the caller emits next comes after. To the current state too.
    * Called by `onEnter` it is nested and just so; called by `onExit` it happens first, and what was under way leaves from there.
@@ -73,9 +73,16 @@ export type TransitionFields<P extends string> = {
 }
 
 /** By command what any state may return for it. */
-export type MachineReturns<M, C> = {
-  [K in keyof C]: Received<M, K> | Refusal<'UNHANDLED', { readonly state: keyof M & string; readonly command: K & string }>
-}
+export type MachineReturns<M, C> = Written<{
+  [K in Extract<keyof C, string>]: Received<M, K> | Refusal<'UNHANDLED', { readonly state: keyof M & string; readonly command: K }>
+}>
+
+/**
+ * For what declaration files show: what the type comes to, not how. A mapping of all keys of a type with empty objects in it is declared as these objects; hence `Extract`
+ * above.
+ */
+export type Written<T> = T extends infer Flat ? { [K in keyof Flat]: Flat[K] } : never
+
 type Received<M, K> = {
   [I in keyof M]: (M[I] extends { readonly on: infer O } ? (K extends keyof O ? ReturnOf<O[K]> : never) : never) | OtherwiseOf<M[I]>
 }[keyof M]

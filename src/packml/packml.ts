@@ -96,7 +96,8 @@ type Receiver<Mode extends string, C extends keyof CommandsOf<Mode>, R> = (
   context: Context<Mode>,
 ) => R
 
-interface Reached {
+/** An alias, which declaration files of others write out. */
+type Reached = {
   /** The state that the machine is in now. */
   readonly state: string
 }

@@ -18,7 +18,8 @@ export const Door = defineEntity({
     },
     Closed: {
       parent: 'Door',
-      onEnter(door, { emit, goto, current }, { from, to, command }) {
+      onEnter(door, { emit, goto, current, after, cancel }, { from, to, command }) {
+        if (cancel('lock')) after(5000, 'close', { force: 1 }, { key: 'lock' })
         const states: readonly ('Door' | 'Closed' | 'Open' | null)[] = [from, to, current, door.state]
         if (states.length > 9 && command.command === 'close' && command.data.force > 9) emit.Slammed({})
         if (from === 'Open' && door.cycles > 1e9) goto('Open')

@@ -24,7 +24,9 @@ export const Misspelt = defineEntity({
     },
     Closed: {
       parent: 'Dor', // error
-      onEnter(door, { emit, goto, current }, { from }) {
+      onEnter(door, { emit, goto, current, after }, { from }) {
+        after(5000, 'opne', {}) // error
+        after(5000, 'open', {}) // error
         emit.Opend({ by: 'ann' }) // error
         emit.Transitioned({ to: 'Open' }) // error
         goto('Opne') // error
