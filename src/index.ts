@@ -1,9 +1,10 @@
-// The public API of millrace. Further entries: millrace/bus, millrace/journal, millrace/testing.
+// The public API of millrace. Further entries: millrace/bus, millrace/journal, millrace/packml, millrace/testing, millrace/xstate.
 export { type ErrorAction, type ErrorCode, isMillraceError, MillraceError } from '#base/errors.js'
 export { type EntityId, entityId } from '#base/ids.js'
 export { answer, type AnswerFields } from '#entity/answer.js'
 export type * from '#entity/entity.js'
 export { defineEntity } from '#entity/index.js'
+export type { MachineContext, StateDefinition, Transition, WholeCommand } from '#entity/state-machine.js'
 export { csv, type CsvOptions } from '#ingest/csv.js'
 export type { AnswerWanted, Door, IngestCommand, Offered, Settlement } from '#ingest/door.js'
 export { mqtt, type MqttOptions } from '#ingest/mqtt.js'

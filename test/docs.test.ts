@@ -67,6 +67,7 @@ describe('JavaScript in the documentation', () => {
     folder = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-docs-')))
     mkdirSync(join(folder, 'node_modules'))
     symlinkSync(root, join(folder, 'node_modules', 'millrace'))
+    symlinkSync(join(root, 'node_modules', 'xstate'), join(folder, 'node_modules', 'xstate'))
   })
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
