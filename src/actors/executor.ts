@@ -358,20 +358,22 @@ export class Executor {
     this.#outcome = outcome
     header.outcomeBytes = outcome.length
     header.outcomeKind = outcomeKind
-    const rows = this.#rowsOfOutbox(outcomeKind, decision)
-    if (rows.length > 0 && !this.#fit(slot, rows)) return 'too-large'
+    const isTelling = this.#own !== undefined || (decision !== undefined && decision.outbox.length > 0)
+    const rows = isTelling ? this.#rowsOfOutbox(outcomeKind, decision) : NO_ROWS
+    if (isTelling && !this.#fit(slot, rows)) return 'too-large'
+    const outboxBytes = isTelling ? outboxRowBytes(rows) : 0
     header.rowCount = Math.max(1, eventCount + rows.length)
     const { appends } = this.#journal
     // They lie in the command as they are to lie in the append: packed, in this order.
     const stringBytes = header.entityBytes + header.sourceBytes + header.correlationBytes + header.causationBytes
     const rowsAt = APPEND_HEADER_BYTES + stringBytes + outcome.length
-    const offset = appends.tryClaim(rowsAt + this.#rowsBytes(slot, decision, eventCount) + outboxRowBytes(rows), APPEND_FRAME)
+    const offset = appends.tryClaim(rowsAt + this.#rowsBytes(slot, decision, eventCount) + outboxBytes, APPEND_FRAME)
     if (offset === FRAME_TOO_LARGE) return 'too-large'
     if (offset < 0) return 'no-room'
     copyWords(command.view, command.entityOffset, appends.view, writeAppendNumbers(header, appends.view, offset), stringBytes)
     const end = offset + rowsAt
     if (outcome.length > 0) appends.bytes.set(outcome, end - outcome.length)
-    const eventsAt = rows.length === 0 ? end : this.#writeOutboxRows(slot, rows, end)
+    const eventsAt = isTelling ? this.#writeOutboxRows(slot, rows, end) : end
     if (header.rowCount > eventCount + rows.length) writeRowHeader(RECEIPT_TYPE, 0, appends.view, end)
     else if (eventCount > 0 && !this.#tryEvents(slot, entry as InFlight, decision as Decision, eventsAt)) {
       appends.abort()
@@ -386,10 +388,9 @@ export class Executor {
 
   /** What the command was told to tell, behind what becomes of itself when the entity had sent it. */
   #rowsOfOutbox(outcomeKind: OutcomeKind, decision: Decision | undefined): readonly OutboxRow[] {
-    const own = this.#own
-    const told = decision === undefined || decision.outbox.length === 0 ? NO_ROWS : decision.outbox
-    if (own !== undefined) return [ownSettledRow(own, outcomeKind, decision, this.#header.accepted), ...told]
-    return told === NO_ROWS ? NO_ROWS : [...told]
+    const told = decision?.outbox ?? NO_ROWS
+    const own = this.#own === undefined ? [] : [ownSettledRow(this.#own, outcomeKind, decision, this.#header.accepted)]
+    return [...own, ...told]
   }
 
   /** Whether the messages among the rows can be carried to where they go. */

@@ -7,6 +7,7 @@ import { LOADED_HEAD_BYTES, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frame
 import type { EventNumbers } from './event-numbers.js'
 import { notFolded } from './fence.js'
 import { decideLoad, type LoadFacts } from './load-decision.js'
+import { OpenOutboxes } from './open-outboxes.js'
 import type { Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
 import type { WorkerCounters } from './worker-counters.js'
@@ -20,6 +21,8 @@ export interface LoadTarget {
   readonly liveEntitiesMax: number
   /** A slot became live: everything that the log had of it when its heads were read is folded. Others of the same load may still be loading. */
   readonly onLive: (slot: Slot) => void
+  /** An entity that was left passive has told something that is not over. */
+  readonly onOpenOutbox: (slot: Slot) => void
 }
 
 /** What is loaded: whole shards, or of whole shards the entities of some types, or one entity. */
@@ -69,6 +72,7 @@ export class Load {
   readonly older: { readonly slot: Slot; readonly version: number }[] = []
   /** In a lenient load: the newest row of each entity that is not live yet, by writer term and append number. */
   readonly #headRows = new Map<Slot, readonly [term: number, appendNumber: number]>()
+  readonly #passive: OpenOutboxes
   /** Of the request, -1 before it is sent. */
   number = -1
   /** Position of the appends channel behind the request: the journal has taken it when released up to there. */
@@ -82,6 +86,7 @@ export class Load {
 
   constructor(target: LoadTarget, scope: LoadScope) {
     this.#target = target
+    this.#passive = new OpenOutboxes(target.numbers)
     this.shards = 'shards' in scope ? scope.shards : []
     this.entityTypes = 'shards' in scope ? scope.entityTypes : undefined
     this.first = 'shards' in scope ? (scope.first ?? []) : []
@@ -105,6 +110,7 @@ export class Load {
     this.damages = []
     this.foldFailures.length = 0
     this.older.length = 0
+    this.#passive.clear()
   }
 
   /** As LOAD_HEADS has them; answers their shard. */
@@ -117,7 +123,11 @@ export class Load {
       idEnd = idStart + view.getUint32(at + 16, true)
       const number = view.getUint32(at, true)
       const slot = this.#slotOf(bytes.subarray(idStart, idEnd), shard)
-      if (slot === undefined || !(into.slots[number] === slot || this.#isWanted(slot))) continue
+      if (slot === undefined) continue
+      if (into.slots[number] !== slot && !this.#isWanted(slot)) {
+        if (this.slot === undefined && slot.status === 'passive') this.#passive.watch(shard, number, slot)
+        continue
+      }
       const version = view.getUint32(at + 4, true)
       const term = view.getUint32(at + 8, true)
       const appendNumber = view.getUint32(at + 12, true)
@@ -169,7 +179,7 @@ export class Load {
       (shard) => {
         if (only !== undefined && only.shard !== shard) return undefined
         const own = this.#shards.get(shard)
-        return own !== undefined && own.loadingCount > 0 ? own.fold : undefined
+        return own !== undefined && (own.loadingCount > 0 || this.#passive.isWatching(shard)) ? own.fold : undefined
       },
       this.isLenient ? TOLD_BY_THE_JOURNAL : undefined,
     )
@@ -178,6 +188,7 @@ export class Load {
   /** All is there. Throws ERR_ROWS_MISSING, unless it is lenient. */
   end(): void {
     const { slot } = this
+    for (const passive of this.#passive.found()) this.#target.onOpenOutbox(passive)
     // Nothing that was sent for it was taken: it is new.
     if (slot !== undefined && this.entityCount === 0 && this.#loadingCount === 0) {
       slot.state = slot.model.initial()
@@ -230,6 +241,7 @@ export class Load {
       loadingCount: 0,
       fold: (row) => {
         const slot = slots[row.entityNumber]
+        if (slot === undefined && this.#only === undefined) this.#passive.takeRow(shard, row)
         if (slot === undefined || row.version <= slot.version) return
         if (this.#only !== undefined && this.#only.slot !== slot) return
         this.#fold(slot, row)
@@ -246,7 +258,10 @@ export class Load {
     const own = this.#shards.get(view.getUint32(12, true))
     const number = view.getUint32(16, true)
     const slot = own?.slots[number]
-    if (slot === undefined || own === undefined) return true
+    if (slot === undefined || own === undefined) {
+      this.#passive.takeSnapshot(view.getUint32(12, true), number, bytes.subarray(LOADED_SNAPSHOT_BYTES))
+      return true
+    }
     // The only ones that come with all rows are bases, whose rows are gone.
     const snapshot = (this.isWhole ? decodeBase : decodeSnapshot)(slot.model, bytes.subarray(LOADED_SNAPSHOT_BYTES))
     // The table costs more than a small snapshot.

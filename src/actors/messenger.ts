@@ -353,7 +353,7 @@ export class Messenger {
       const { takenDue, takenNumber } = this.#timers
       work++
       if (slot.status !== 'live') {
-        this.#await(slot)
+        this.await(slot)
         continue
       }
       const message = slot.outbox?.get(takenNumber)
@@ -376,11 +376,11 @@ export class Messenger {
     if (slot.status === 'live') {
       const message = slot.outbox?.get(number)
       if (message !== undefined && message.due === message.due) this.#timers.add(message.due, slot, number)
-    } else this.#await(slot)
+    } else this.await(slot)
   }
 
-  /** Its timers are looked at when it is live. */
-  #await(slot: Slot): void {
+  /** It has something under way, or timers: they are looked at when it is live. */
+  await(slot: Slot): void {
     slot.areTimersKnown = false
     this.#awaited.add(slot)
     this.#options.load(slot)

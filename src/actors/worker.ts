@@ -105,6 +105,7 @@ export class Worker implements DutyCycle {
       counters: this.counters,
       liveEntitiesMax: limits.liveEntitiesMax,
       onLive: (slot) => this.#becameLive(slot),
+      onOpenOutbox: (slot) => this.#messenger?.await(slot),
       onHeads: (shard) => this.#backlog.lookAgain(shard),
       onShardsLoaded: (report) => this.#openShards(report),
       onDamage: (damages) => this.#tellFenced(damages),

@@ -53,6 +53,12 @@ export function encodeSnapshot(model: EntityModel, content: SnapshotContent): Ui
   return bytes
 }
 
+/** Whether a snapshot is of an entity that has told something, seen from its bytes alone. */
+export function hasOutbox(bytes: Uint8Array): boolean {
+  // Behind the mark of a list, how many parts it has.
+  return bytes[2] === SNAPSHOT_FORMAT && bytes[BODY_AT + 1] === PART_COUNT - 1
+}
+
 /** Never throws: what cannot be used is passed over for an older snapshot or for the log. */
 export function decodeSnapshot(model: EntityModel, bytes: Uint8Array): DecodedSnapshot {
   const snapshot = readSnapshot(bytes)

@@ -216,6 +216,39 @@ describe('a timer', () => {
     expect((await state('relay/a'))?.ticks).toEqual(['x'])
   })
 
+  test.each([{ snapshotEvery: 1 }, { snapshotEvery: 1_000_000 }])(
+    'of entities for which there is no room after a recovery go off all the same, $snapshotEvery',
+    async (limits) => {
+      const { rig, send, settle } = await open({ limits })
+      for (const name of ['a', 'b', 'c', 'd', 'e']) {
+        send(`relay/${name}`, 'later', { ms: 60_000, note: name })
+        send(`relay/${name}`, 'later', { ms: 1, note: 'first' })
+      }
+      send('relay/f', 'take', { id: 1 })
+      await settle()
+      rig.clock.advance(10)
+      await rig.until(() => rig.isIdle)
+      rig.killWorker()
+      rig.startWorker(0, {}, { liveEntitiesMax: 1 })
+      await rig.until(() => rig.isIdle)
+      const { activations } = rig.worker().counters
+
+      rig.clock.advance(60_000)
+      await rig.until(() => rig.isIdle)
+
+      const ticks = (await rig.rows())
+        .filter(({ event }) => event === 'Ticked')
+        .map(({ entity, data }) => `${entity} ${String(data['note'])}`)
+      expect(ticks.filter((tick) => !tick.endsWith('first')).sort()).toEqual(
+        ['a', 'b', 'c', 'd', 'e'].map((name) => `relay/${name} ${name}`),
+      )
+      expect(ticks).toHaveLength(10)
+      // The one that had nothing open stayed as it was, unless it was the one that there was room for.
+      expect(activations).toBeGreaterThanOrEqual(5)
+      expect(await rig.liveHash()).toBe(await rig.replayedHash())
+    },
+  )
+
   test('whose command is refused is over', async () => {
     const { rig, send, settle } = await open()
     send('relay/a', 'laterDeny', { ms: 10 })

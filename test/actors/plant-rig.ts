@@ -185,7 +185,7 @@ export class PlantRig {
     this.#workers[slot] = undefined
   }
 
-  startWorker(slot = 0, more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced'> = {}): void {
+  startWorker(slot = 0, more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced'> = {}, other: Partial<WorkerLimits> = {}): void {
     if (this.#workers[slot] !== undefined) return
     const term = ++this.#term
     const { shardCount } = this.#stored
@@ -209,6 +209,7 @@ export class PlantRig {
         snapshotEvery: 1_000_000,
         inFlightMax: 1024,
         ...limits,
+        ...other,
       },
       onLoaded: (report) => this.reloads.push(report),
       wake: () => {},
