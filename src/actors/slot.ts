@@ -28,6 +28,8 @@ export class Slot {
   readonly model: EntityModel
   state: unknown
   outcomes: Outcomes | undefined
+  /** What it has told; undefined when it never told anything. */
+  outbox: Outbox | undefined
   /** Of the newest row, speculative ones included; that row's writer term and append number. */
   version = 0
   term = 0
@@ -49,8 +51,6 @@ export class Slot {
   #sourceRoom = 0
   /** Commands that came while it was loading. */
   stalled: InFlight[] | undefined
-  /** What it has told; undefined when it never told anything. */
-  outbox: Outbox | undefined
   /** The due times of its timers lie with the worker's others, also while it is passive. */
   areTimersKnown = false
   /** Readers that wait for it to be live. */

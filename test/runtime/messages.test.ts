@@ -129,8 +129,10 @@ describe('the rows of outboxes', () => {
       expect(await eventsOf({ event: 'button.#settled' })).toEqual(['#settled'])
       expect(await eventsOf({ entity: 'button/*', where: ['n = 1'] })).toEqual(['Pushed'])
       await expect(eventsOf({ where: ['kind = tell'] })).rejects.toThrow('kind')
-      const { matches } = compileSelection({ entity: '*' })
-      expect((await rowsOf(plant, { receipts: true })).filter((row) => matches(row)).map(({ event }) => event)).not.toContain('#message')
+      const selection = compileSelection({ entity: '*' })
+      expect((await rowsOf(plant, { receipts: true })).filter((row) => selection.matches(row)).map(({ event }) => event)).not.toContain(
+        '#message',
+      )
       const [told] = await rowsOf(plant, { entity: ID })
       expect(told).toMatchObject({ source: 'entity:button/b', sequence: 1 })
     })
