@@ -1,5 +1,14 @@
 import { MillraceError } from '#base/errors.js'
-import { BUILT_IN_EVENTS, type EntitySchema, fieldsKey, isBuiltIn, readingOf, TRANSITIONED, whyNotReadable } from '#schema/index.js'
+import {
+  BUILT_IN_EVENTS,
+  type EntitySchema,
+  fieldsKey,
+  isBuiltIn,
+  readingOf,
+  STEPPED,
+  TRANSITIONED,
+  whyNotReadable,
+} from '#schema/index.js'
 import type { EventType, Journal } from './journal.js'
 
 /**
@@ -42,13 +51,15 @@ function unreadable(schema: EntitySchema, type: EventType, stored: readonly Even
     })
   }
   const namesOf = (fields: EventType['fields']) => fields.find(({ name: one }) => one === field)?.oneOf ?? []
-  const lost = type.event === TRANSITIONED ? namesOf(type.fields).find((one) => !namesOf(present.fields).includes(one)) : undefined
+  const declared = new Set([present, ...(present.former ?? [])].flatMap((shape) => namesOf(shape.fields)))
+  const isOfMachine = type.event === TRANSITIONED || type.event === STEPPED
+  const lost = isOfMachine ? namesOf(type.fields).find((one) => !declared.has(one)) : undefined
   if (lost !== undefined) {
     return new MillraceError('ERR_SCHEMA_CHANGED', {
       fact: 'the log has transitions of a state that the entity type has no more',
       action: 'operator',
       values: { type: name, state: lost },
-      next: `say which of its states that is now: renamedStates: { ${lost}: '…' }, or bring the state back`,
+      next: `say which of its states that is now: renamedStates: { ${/^\w+$/.test(lost) ? lost : `'${lost}'`}: '…' }, or bring the state back`,
     })
   }
   return new MillraceError('ERR_SCHEMA_CHANGED', {

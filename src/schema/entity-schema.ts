@@ -32,6 +32,8 @@ export interface CommandSchema {
 
 /** The event that each transition of an entity type with states is: labels `from` and `to`, whose values are the names of the states. */
 export const TRANSITIONED = 'Transitioned'
+/** The event that each step of a machine of XState is: its label `state` has the names of all states that the machine can be in. */
+export const STEPPED = 'Stepped'
 
 type SchemaPart = EntitySchema | EventSchema | CommandSchema | readonly FieldSchema[]
 

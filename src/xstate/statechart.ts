@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type AnyMachineSnapshot, type AnyStateMachine, initialTransition, transition } from 'xstate'
 import { whyNotJson } from '#schema/index.js'
+import { leavesOf, pathsOf, type StateValue } from './state-paths.js'
 
 /** What a step of a machine comes to, as it is stored: all that replay needs, so that it never runs the machine. */
 export interface Step {
   /** The type of the machine's event. */
   readonly event: string
+  /** Path of the first state in `value` that has none below it. */
+  readonly state: string
   readonly value: unknown
   /** Parts of the context that are new or others, whole. */
   readonly context?: object
@@ -48,9 +51,11 @@ const INIT = 'xstate.init'
 /** Runs a machine step by step through its pure transition. Holds nothing between two steps. */
 export class Statechart {
   readonly #options: ChartOptions
+  readonly #leaves: readonly string[]
 
   constructor(options: ChartOptions) {
     this.#options = options
+    this.#leaves = leavesOf(options.machine)
   }
 
   /** Decides one event of the machine: the reply, or the refusal UNHANDLED where it enables no transition. Throws what the machine throws. */
@@ -120,6 +125,7 @@ export class Statechart {
     if (wrong !== undefined) throw this.#error(event, `${wrong}: it is stored as JSON`)
     return {
       event,
+      state: this.#firstOf(pathsOf(value as StateValue)),
       value,
       ...(changed.length === 0 ? {} : { context: parts }),
       ...(dropped.length === 0 ? {} : { dropped }),
@@ -127,6 +133,12 @@ export class Statechart {
       status: status === 'done' ? 'done' : 'active',
       ...(output === undefined ? {} : { output }),
     }
+  }
+
+  /** In document order, which a value that was read from a log has not. */
+  #firstOf(paths: readonly string[]): string {
+    const [first = ''] = paths.length === 1 ? paths : this.#leaves.filter((leaf) => paths.includes(leaf))
+    return first
   }
 
   #historyOf({ historyValue }: AnyMachineSnapshot): object {

@@ -84,8 +84,8 @@ describe('a project that installed the tarball', () => {
     },
   )
 
-  // XState's own declarations do not hold under exactOptionalPropertyTypes, so those of packages are left unchecked here.
-  test.each(Object.entries(COMPILERS))('compiles a machine of XState with %s', async (_name, spec) => {
+  // XState's own declarations do not hold under exactOptionalPropertyTypes, so those of packages are left unchecked here. The slower compiler is left to soaks.
+  test.each(Object.entries(COMPILERS).slice(isSoak ? 0 : 1))('compiles a machine of XState with %s', async (_name, spec) => {
     expect(await compiled(project, spec, 'nodenext', 'statechart.ts', { skipLibCheck: true })).toEqual({ code: 0, text: '' })
   })
 })

@@ -1,12 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { assign, createActor, createMachine, emit, enqueueActions, raise, sendTo, setup, spawnChild } from 'xstate'
 import { isMillraceError } from '#base/errors.js'
 import { given } from '#entity/given.js'
-import { bool, compileEntity, f64, fold, i32, text } from '#entity/index.js'
+import { bool, compileEntity, decodeBase, encodeSnapshot, type EventOf, f64, fold, i32, text } from '#entity/index.js'
 import { checkPurity } from '#entity/purity.js'
 import { openPlant } from '#runtime/inline-plant.js'
 import { fromMachine } from '#xstate/index.js'
+import { pathsOf, valueOf } from '#xstate/state-paths.js'
 import { washer } from './machines.js'
 
 const Washer = fromMachine(washer, {
@@ -27,8 +31,15 @@ const Washer = fromMachine(washer, {
   input: () => ({ water: 5 }),
 })
 const { Stepped, Filled, Beeped } = Washer.event
+type StepData = Parameters<typeof Stepped>[0]
 
-const IDLE = Stepped({ event: 'xstate.init', value: 'idle', context: { water: 5, rounds: 0 }, status: 'active' })
+/** The state of a step is the first leaf of its value. */
+function stepped(data: Omit<StepData, 'state'> & { readonly state?: string }): EventOf<typeof Washer> {
+  const drum = (data.value as { on?: { drum?: string } }).on?.drum
+  return Stepped({ state: drum === undefined ? (data.value as string) : `on.drum.${drum}`, ...data })
+}
+
+const IDLE = stepped({ event: 'xstate.init', value: 'idle', context: { water: 5, rounds: 0 }, status: 'active' })
 
 describe('an entity made of a machine', () => {
   test('starts it with its first command, and stores what each step came to', () => {
@@ -37,7 +48,7 @@ describe('an entity made of a machine', () => {
       .then([
         IDLE,
         Filled({ water: 15 }),
-        Stepped({
+        stepped({
           event: 'start',
           value: { on: { drum: 'filling', door: 'shut' } },
           context: { water: 15, rounds: 2 },
@@ -49,11 +60,11 @@ describe('an entity made of a machine', () => {
 
   test('stores what changed of the context alone, and what is gone of it', () => {
     const noted = given(Washer, [IDLE]).when.note({ text: 'wool' })
-    noted.then([Stepped({ event: 'note', value: 'idle', context: { note: 'wool' }, status: 'active' })])
+    noted.then([stepped({ event: 'note', value: 'idle', context: { note: 'wool' }, status: 'active' })])
 
-    given(Washer, [IDLE, Stepped({ event: 'note', value: 'idle', context: { note: 'wool' }, status: 'active' })])
+    given(Washer, [IDLE, stepped({ event: 'note', value: 'idle', context: { note: 'wool' }, status: 'active' })])
       .when.note({ text: '' })
-      .then([Stepped({ event: 'note', value: 'idle', dropped: ['note'], status: 'active' })])
+      .then([stepped({ event: 'note', value: 'idle', dropped: ['note'], status: 'active' })])
       .thenState({ value: 'idle', context: { water: 5, rounds: 0 }, history: {}, status: 'active', output: null })
   })
 
@@ -68,17 +79,17 @@ describe('an entity made of a machine', () => {
 
   test('refuses everything when it is over', () => {
     const over = given(Washer, [IDLE]).when.end({})
-    over.then([Stepped({ event: 'end', value: 'over', status: 'done', output: { rounds: 0 } })])
+    over.then([stepped({ event: 'end', value: 'over', status: 'done', output: { rounds: 0 } })])
 
-    given(Washer, [IDLE, Stepped({ event: 'end', value: 'over', status: 'done', output: { rounds: 0 } })])
+    given(Washer, [IDLE, stepped({ event: 'end', value: 'over', status: 'done', output: { rounds: 0 } })])
       .when.note({ text: 'x' })
       .thenRefused('UNHANDLED', { value: 'over', command: 'note' })
   })
 
   test('goes back to what history remembers, across the log', () => {
     const value = { on: { drum: 'turning', door: 'open' } }
-    const running = [IDLE, Stepped({ event: 'tick', value, context: { water: 45, rounds: 3 }, status: 'active' })]
-    const paused = Stepped({
+    const running = [IDLE, stepped({ event: 'tick', value, context: { water: 45, rounds: 3 }, status: 'active' })]
+    const paused = stepped({
       event: 'pause',
       value: 'paused',
       history: { 'washer.on.last': ['washer.on.door.open', 'washer.on.drum.turning'] },
@@ -93,12 +104,12 @@ describe('an entity made of a machine', () => {
 
   test('does for its actions what it was told, those that are enqueued too', () => {
     const value = { on: { drum: 'turning', door: 'shut' } }
-    given(Washer, [IDLE, Stepped({ event: 'tick', value, context: { water: 45, rounds: 1 }, status: 'active' })])
+    given(Washer, [IDLE, stepped({ event: 'tick', value, context: { water: 45, rounds: 1 }, status: 'active' })])
       .when.tick({})
       .then([
         Beeped({ times: 2 }),
         Beeped({ times: 1 }),
-        Stepped({ event: 'tick', value: { on: { drum: 'still', door: 'shut' } }, context: { rounds: 0 }, status: 'active' }),
+        stepped({ event: 'tick', value: { on: { drum: 'still', door: 'shut' } }, context: { rounds: 0 }, status: 'active' }),
       ])
   })
 
@@ -126,16 +137,114 @@ describe('an entity made of a machine', () => {
   })
 
   test('has events whose fold is pure, and does not run the machine', () => {
-    const events = [IDLE, Filled({ water: 3 }), Stepped({ event: 'end', value: 'nowhere', status: 'active', history: { a: ['b'] } })]
+    const events = [
+      IDLE,
+      Filled({ water: 3 }),
+      stepped({ event: 'end', state: 'idle', value: 'nowhere', status: 'active', history: { a: ['b'] } }),
+    ]
 
     expect(checkPurity(Washer, events)).toEqual({ isPure: true, eventCount: 3 })
     expect(fold(compileEntity(Washer), events)).toMatchObject({ value: 'nowhere', history: { a: ['b'] } })
   })
 
   test('fails a command in a state that the machine has no more, naming it', () => {
-    given(Washer, [Stepped({ event: 'tick', value: 'soaking', status: 'active' })])
+    given(Washer, [stepped({ event: 'tick', state: 'idle', value: 'soaking', status: 'active' })])
       .when.tick({})
       .thenFailed('washer: it is in the state "soaking", which the machine has no more')
+  })
+})
+
+describe('a machine whose states are others since', () => {
+  const parts = { name: 'washer', commands: { tick: {}, resume: {} } } as const
+  const older = setup({}).createMachine({
+    id: 'washer',
+    initial: 'off',
+    states: {
+      off: { on: { tick: 'on' } },
+      on: {
+        type: 'parallel',
+        states: {
+          drum: { initial: 'soaking', states: { soaking: {}, turning: {} } },
+          door: {},
+          last: { type: 'history', history: 'deep' },
+        },
+        on: { tick: 'paused' },
+      },
+      paused: { on: { resume: 'on.last' } },
+    },
+  })
+  const newer = setup({}).createMachine({
+    id: 'washer',
+    initial: 'off',
+    states: {
+      off: { on: { tick: 'on' } },
+      on: {
+        type: 'parallel',
+        states: {
+          drum: { initial: 'wet', states: { wet: { initial: 'filling', states: { filling: {} } }, turning: {} } },
+          door: {},
+          last: { type: 'history', history: 'deep' },
+        },
+        on: { tick: 'resting' },
+      },
+      resting: { on: { resume: 'on.last' } },
+    },
+  })
+  const Older = fromMachine(older, parts)
+  const renamedStates = { 'on.drum.soaking': 'on.drum.wet.filling', paused: 'resting' }
+  const Newer = fromMachine(newer, { ...parts, renamedStates })
+  let data = ''
+
+  beforeEach(async () => {
+    data = mkdtempSync(join(tmpdir(), 'millrace-xstate-'))
+    const plant = await openPlant({ entities: [Older], data })
+    for (const [name, ticks] of [
+      ['on', 1],
+      ['paused', 2],
+    ] as const) {
+      const one = plant.entity(Older, name)
+      for (let tick = 0; tick < ticks; tick++) await one.tick({})
+    }
+    await plant.close()
+  })
+
+  afterEach(() => rmSync(data, { recursive: true }))
+
+  test('is where it was, by their new names, and so is its history', async () => {
+    const plant = await openPlant({ entities: [Newer], data })
+    try {
+      const on = { on: { drum: { wet: 'filling' }, door: {} } }
+      expect(await plant.state(Newer, 'on')).toMatchObject({ value: on })
+      expect(await plant.state(Newer, 'paused')).toMatchObject({ value: 'resting' })
+      expect(await plant.entity(Newer, 'paused').resume({})).toMatchObject({ ok: true, reply: { value: on } })
+    } finally {
+      await plant.close()
+    }
+  })
+
+  test('does not start when nothing is said about one that is gone', async () => {
+    const rest = { 'on.drum.soaking': renamedStates['on.drum.soaking'] }
+
+    await expect(openPlant({ entities: [fromMachine(newer, parts)], data })).rejects.toMatchObject({
+      code: 'ERR_SCHEMA_CHANGED',
+      values: { type: 'washer.Stepped', state: 'on.drum.soaking' },
+      message: expect.stringContaining("renamedStates: { 'on.drum.soaking': '…' }"),
+    })
+    await expect(openPlant({ entities: [fromMachine(newer, { ...parts, renamedStates: rest })], data })).rejects.toMatchObject({
+      values: { state: 'paused' },
+    })
+  })
+
+  test('is renamed in a base snapshot, too, or does not fit', () => {
+    const state = { value: { on: { drum: 'soaking', door: {} } }, context: {}, history: {}, status: 'active', output: null }
+    const bytes = encodeSnapshot(compileEntity(Older), { state, outcomes: undefined, latestAt: 0 })
+    const value = { on: { drum: { wet: 'filling' }, door: {} } }
+
+    expect(decodeBase(compileEntity(Newer), bytes)).toMatchObject({ kind: 'ok', state: { value } })
+    expect(decodeBase(compileEntity(fromMachine(newer, parts)), bytes)).toMatchObject({
+      kind: 'mismatch',
+      reason: expect.stringContaining('it is in the state on.drum.soaking of washer, which is no more'),
+    })
   })
 })
 
@@ -168,6 +277,7 @@ describe('any run of a machine', () => {
           }
           if ((live as { value: unknown }).value === null) continue
           const { value, context, status } = actor.getSnapshot()
+          expect(valueOf(washer, pathsOf(value))).toEqual(value)
           expect(live).toMatchObject({ value, context: JSON.parse(JSON.stringify(context)) as object, status })
         }
         expect(replayed).toEqual(live)
@@ -218,6 +328,18 @@ describe('a machine that needs more than its transition', () => {
       'lamp.red.on.',
       createMachine({ ...go, initial: 'red', states: { red: { always: { guard: 'isLate', target: 'red' } } } }),
       'the guard isLate has no implementation',
+    ],
+    [
+      'renamedStates.dim',
+      createMachine({ ...go, initial: 'red', states: { red: {} } }),
+      'there is no state blue',
+      { renamedStates: { dim: 'blue' } },
+    ],
+    [
+      'renamedStates.red',
+      createMachine({ ...go, initial: 'red', states: { red: {} } }),
+      'still has this state',
+      { renamedStates: { red: 'red' } },
     ],
     ['commands.stop', createMachine(go), 'the machine has no event of this type, only go', { commands: { stop: {} } }],
     ['commands.go.type', createMachine(go), 'the type of the event is the name of the command', { commands: { go: { type: text() } } }],
