@@ -18,6 +18,11 @@ export class MessageLane {
   /** The slot's as of when the lane was made: another one means that the entity was loaded anew, and the lane is of no use any more. */
   readonly outbox: Outbox
   readonly to: string
+  /** The same as bytes, and its hash32. */
+  readonly toBytes: Uint8Array
+  readonly toHash: number
+  /** What the sender calls itself. */
+  readonly source: Uint8Array
   readonly link: MessageLink
   /** Numbers that have not been sent, in order. */
   readonly waiting = new Fifo<number>()
@@ -26,11 +31,14 @@ export class MessageLane {
   /** Among those that can be sent. */
   isListed = false
 
-  constructor(slot: Slot, outbox: Outbox, to: string, link: MessageLink) {
-    this.slot = slot
-    this.outbox = outbox
-    this.to = to
-    this.link = link
+  constructor(parts: Pick<MessageLane, 'slot' | 'outbox' | 'to' | 'toBytes' | 'toHash' | 'source' | 'link'>) {
+    this.slot = parts.slot
+    this.outbox = parts.outbox
+    this.to = parts.to
+    this.toBytes = parts.toBytes
+    this.toHash = parts.toHash
+    this.source = parts.source
+    this.link = parts.link
   }
 
   get isDead(): boolean {

@@ -238,8 +238,10 @@ export class Messenger {
     const known = lanes.get(to)
     if (known !== undefined) return known
     const { shardCount, slotOf } = this.#options
-    const link = this.#links[slotOf(hash32(utf8.encode(to)) % shardCount)] as MessageLink
-    const lane = new MessageLane(slot, outbox, to, link)
+    const toBytes = utf8.encode(to)
+    const toHash = hash32(toBytes)
+    const link = this.#links[slotOf(toHash % shardCount)] as MessageLink
+    const lane = new MessageLane({ slot, outbox, to, toBytes, toHash, source: sourceOf(slot), link })
     lanes.set(to, lane)
     this.#laneCount++
     return lane
@@ -296,9 +298,9 @@ export class Messenger {
     if (model === undefined || commandNumber < 0) return 'NO_SUCH_COMMAND'
     const codec = model.commandCodec(model.commandIndex(message.command))
     if (codec.check(message.data) !== undefined) return 'WRONG_DATA'
-    const header = this.#headerOf(message, utf8.encode(lane.to), commandNumber)
+    const header = this.#headerOf(message, lane.toBytes, lane.toHash, commandNumber)
     header.answer = message.kind === 'ask' ? ANSWER_ALWAYS : ANSWER_REFUSALS
-    header.source = sourceOf(lane.slot)
+    header.source = lane.source
     header.causation = NO_BYTES
     const failure = lane.link.trySend(header, codec, message.data, lane, message.number, false)
     return failure === 'too-large' ? 'TOO_LARGE' : failure
@@ -323,18 +325,18 @@ export class Messenger {
     data: object,
     at = message.kind === 'timer' ? message.due : message.at,
   ): SendFailure | undefined {
-    const header = this.#headerOf(message, slot.idBytes, this.#options.plant.commandNumber(slot.model, command))
+    const header = this.#headerOf(message, slot.idBytes, slot.hash, this.#options.plant.commandNumber(slot.model, command))
     header.answer = ANSWER_REFUSALS
     header.at = at
     header.source = NO_BYTES
-    header.causation = sourceOf(slot)
+    header.causation = lane?.source ?? sourceOf(slot)
     const codec = slot.model.commandCodec(slot.model.commandIndex(command))
     return this.#ownLink.trySend(header, codec, data, lane, message.number, true)
   }
 
-  #headerOf(message: Message, entity: Uint8Array, commandNumber: number): CommandHeader {
+  #headerOf(message: Message, entity: Uint8Array, entityHash: number, commandNumber: number): CommandHeader {
     const header = this.#header
-    header.entityHash = hash32(entity)
+    header.entityHash = entityHash
     header.commandNumber = commandNumber
     header.at = message.at
     header.accepted = this.#accepted.next()

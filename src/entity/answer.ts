@@ -23,9 +23,13 @@ export type AnswerFields = ReturnType<typeof answer<unknown, unknown>>
 
 const KEY = fieldsKey(fieldSchemas(answer() as Fields))
 
+const known = new WeakMap<object, boolean>()
+
 /** Whether a command with these fields can take an answer. */
 export function takesAnswer(fields: Parameters<typeof fieldsKey>[0]): boolean {
-  return fieldsKey(fields) === KEY
+  let takes = known.get(fields)
+  if (takes === undefined) known.set(fields, (takes = fieldsKey(fields) === KEY))
+  return takes
 }
 
 /** The data of the command that takes the answer to a message. What JSON does not have comes as JSON would say it. */
