@@ -59,7 +59,7 @@ describe.each([{ workers: 1 }, { workers: 2 }])('entities of $workers workers th
   })
 
   test('go on where they were when their worker and the journal die at any step', async () => {
-    for (let kill = 1; kill < 60; kill++) {
+    for (let kill = 1; kill < 40; kill++) {
       const { rig, client, send, state } = await open({ workers })
       send('relay/0', 'pass', { id: 7, length: 4 })
       let step = 0
@@ -279,5 +279,32 @@ describe('an ask', () => {
     expect((heard[0] as unknown[])[0]).toBe('timed-out')
     expect((await state(other))?.taken).toEqual([5])
     expect(await rig.liveHash()).toBe(await rig.replayedHash())
+  })
+})
+
+describe('a message that ends worker after worker', () => {
+  test('is refused by the one that is told to, and its sender stores that', async () => {
+    const { rig, send, state, settle } = await open()
+    let place: { readonly link: number; readonly position: number } | undefined
+    const dies = (link: number, position: number): void => {
+      if (link < rig.gatewayCount) return
+      place = { link, position }
+      throw new Error('it dies')
+    }
+    rig.killWorker()
+    rig.startWorker(0, { atHand: { set: dies, clear: () => undefined } })
+    send('relay/a', 'spread', { id: 1, to: ['b'] })
+    await expect(rig.until(() => false)).rejects.toThrow('it dies')
+    rig.killWorker()
+    rig.startWorker(0, { parked: [{ link: -1, position: -1, ...place, reason: 'it ended 3 workers' }] })
+
+    await settle()
+
+    const settled = (await rig.rows()).filter(({ event }) => event === '#settled')
+    expect(settled.map(({ data }) => data)).toEqual([{ number: 1, outcome: 'failed', code: 'PARKED' }])
+    expect((await state('relay/b'))?.taken).toEqual([])
+    send('relay/a', 'spread', { id: 2, to: ['b'] })
+    await settle()
+    expect((await state('relay/b'))?.taken).toEqual([2])
   })
 })
