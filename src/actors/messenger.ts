@@ -22,6 +22,7 @@ import type { SettledAppend } from './outbox-rows.js'
 import { OwnAppends } from './own-appends.js'
 import type { Slot } from './slot.js'
 import { TimerHeap } from './timer-heap.js'
+import type { WorkerCounters } from './worker-counters.js'
 
 /** What a worker needs so that its entities can send messages. */
 export interface MessagesOptions {
@@ -40,6 +41,7 @@ export interface MessengerOptions extends MessagesOptions {
   readonly shardCount: number
   readonly term: number
   readonly clock: Clock
+  readonly counters: WorkerCounters
   readonly outboxMax: number
   /** Appends the first of these rows about messages of an entity; undefined when there is no room. */
   readonly settle: (slot: Slot, rows: readonly OutboxRow[], accepted: number) => SettledAppend | undefined
@@ -129,6 +131,7 @@ export class Messenger {
   /** The entity's outbox took these rows, which are durable when the journal has released up to `position`. */
   took(slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], position: number): void {
     for (const { event, data } of rows) {
+      if (event === MESSAGE_EVENT) this.#options.counters.told++
       if (event === MESSAGE_EVENT || data['due'] !== undefined)
         this.#told.push({ slot, outbox, number: data['number'] as number, position })
     }
@@ -145,6 +148,7 @@ export class Messenger {
     if (held !== undefined) held.push(entry)
     else if (outbox.underWayCount >= this.#options.outboxMax) this.#held.set(slot, [entry])
     else return false
+    this.#options.counters.heldBack++
     return true
   }
 

@@ -14,6 +14,10 @@ export interface WorkerCounters {
   rejections: number
   /** Turns that stopped because the appends channel was full. */
   stalls: number
+  /** Messages and timers that entities told. */
+  told: number
+  /** Commands of devices that had to wait, since the outbox of their entity was full. */
+  heldBack: number
   knownEntities: number
   liveEntities: number
 }
@@ -31,6 +35,8 @@ export function createWorkerCounters(): WorkerCounters {
     passivations: 0,
     rejections: 0,
     stalls: 0,
+    told: 0,
+    heldBack: 0,
     knownEntities: 0,
     liveEntities: 0,
   }

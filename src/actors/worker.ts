@@ -85,7 +85,8 @@ export class Worker implements DutyCycle {
     })
     if (messages !== undefined) {
       this.#messenger = new Messenger({
-        ...{ ...messages, plant, term, clock, shardCount: options.shardCount, outboxMax: limits.outboxMax ?? OUTBOX_MAX_DEFAULT },
+        ...{ ...messages, plant, term, clock, counters: this.counters },
+        ...{ shardCount: options.shardCount, outboxMax: limits.outboxMax ?? OUTBOX_MAX_DEFAULT },
         settle: (...rows) => this.#executor.trySettle(...rows),
         load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#fail(error)),
         goOn: (entry) => this.#backlog.goOn(entry),

@@ -116,6 +116,8 @@ describe('two entities with full outboxes for each other', () => {
     await settle()
 
     const own = Array.from({ length: 50 }, (_, id) => id)
+    expect(rig.worker(0).counters.heldBack + rig.worker(1).counters.heldBack).toBeGreaterThan(0)
+    expect(rig.worker(0).counters.told + rig.worker(1).counters.told).toBe(100)
     const taken = (await state('relay/a'))?.taken ?? []
     expect(taken.filter((id) => id < 1000)).toEqual(own)
     expect(taken.filter((id) => id >= 1000)).toEqual(own.map((id) => id + 1000))
