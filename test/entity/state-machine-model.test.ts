@@ -26,7 +26,7 @@ const machine: fc.Arbitrary<ModelMachine> = fc
         onEnter: hook,
         onExit: hook,
         on: fc.dictionary(fc.constantFrom(...COMMANDS), steps, { maxKeys: 2 }),
-        otherwise: fc.option(steps, { nil: undefined, freq: 1 }),
+        otherwise: fc.option(steps, { nil: undefined, freq: 2 }),
       }),
     ),
     fc.constantFrom(...NAMES),
