@@ -135,8 +135,9 @@ describe('several deaths at once', () => {
     await startPlant({})
     const from = plant.events.length
 
-    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
     process.kill(plant.pidOf('journal', 0), 'SIGKILL')
+    await plant.event('died', ({ role }) => role === 'journal', from)
+    process.kill(plant.pidOf('worker', 0), 'SIGKILL')
     await eventually('both are replaced', () => plant.eventsOf('replaced', from).length === 2)
 
     expect(plant.eventsOf('ready', from).map((event) => event.role)).toEqual(['journal', 'worker'])
