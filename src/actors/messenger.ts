@@ -1,10 +1,6 @@
-import { type Clock, MonotoneMicros } from '#base/clock.js'
+import type { Clock } from '#base/clock.js'
 import { hash32 } from '#base/hash.js'
-import { unpack } from '#base/pack.js'
-import { ANSWER_ALWAYS, ANSWER_REFUSALS, type CommandHeader } from '#entity/command-frame.js'
 import {
-  answerData,
-  ENTITY_SOURCE_PREFIX,
   type Message,
   type Outbox,
   OUTCOMES_PER_SOURCE,
@@ -12,12 +8,12 @@ import {
   type PlantModel,
   type SettledAs,
   settledRow,
-  takesAnswer,
 } from '#entity/index.js'
 import { MESSAGE_EVENT } from '#schema/index.js'
 import { Fifo } from './fifo.js'
 import type { InFlight } from './in-flight.js'
-import { MessageLane, MessageLink, type OutboundLink, type SendFailure } from './message-link.js'
+import { MessageLane, MessageLink, type OutboundLink } from './message-link.js'
+import { canTakeAnswer, endOf, MessageSender, sourceOf } from './message-sender.js'
 import type { SettledAppend } from './outbox-rows.js'
 import { OwnAppends } from './own-appends.js'
 import type { Slot } from './slot.js'
@@ -70,7 +66,6 @@ interface Settled {
 
 const NO_BYTES = new Uint8Array(0)
 const utf8 = new TextEncoder()
-const PREFIX = utf8.encode(ENTITY_SOURCE_PREFIX)
 /** Rows in one append that says what became of messages. */
 const SETTLED_PER_APPEND_MAX = 256
 
@@ -83,7 +78,7 @@ export class Messenger {
   readonly #options: MessengerOptions
   readonly #links: readonly MessageLink[]
   readonly #ownLink: MessageLink
-  readonly #accepted: MonotoneMicros
+  readonly #sender: MessageSender
   readonly #lanes = new Map<Slot, Map<string, MessageLane>>()
   #laneCount = 0
   readonly #told = new Fifo<Told>()
@@ -99,17 +94,12 @@ export class Messenger {
   readonly appends = new OwnAppends()
   /** Commands of devices to entities whose outboxes are full, in the order in which they came. */
   readonly #held = new Map<Slot, InFlight[]>()
-  readonly #header: CommandHeader
 
   constructor(options: MessengerOptions) {
     this.#options = options
     this.#links = options.links.map((link) => new MessageLink(link, options.term))
     this.#ownLink = this.#links[options.own] as MessageLink
-    this.#accepted = new MonotoneMicros(options.clock)
-    this.#header = {
-      ...{ request: 0, doorTerm: 0, entityHash: 0, commandNumber: 0, answer: ANSWER_REFUSALS, at: 0, accepted: 0, sequence: 0 },
-      ...{ entity: NO_BYTES, source: NO_BYTES, correlation: NO_BYTES, causation: NO_BYTES, payloadBytes: 0 },
-    }
+    this.#sender = new MessageSender(options.plant, this.#ownLink, options.clock)
   }
 
   /** Nothing is under way, and no timer is due. */
@@ -278,7 +268,7 @@ export class Messenger {
       if (lane.isDead) continue
       const message = lane.outbox.get(lane.waiting.first as number)
       if (message !== undefined) {
-        const failure = lane.to === lane.slot.id ? this.#sendOwn(lane, message) : this.#sendMessage(lane, message)
+        const failure = lane.to === lane.slot.id ? this.#sender.sendOwn(lane.slot, message, lane) : this.#sender.send(lane, message)
         if (failure === 'no-room') {
           lane.isListed = true
           link.lanes.push(lane)
@@ -292,62 +282,6 @@ export class Messenger {
       else this.#list(lane)
     }
     return work
-  }
-
-  /** Undefined when it was sent. Whom the plant does not have any more, or what does not fit any more, is never sent. */
-  #sendMessage(lane: MessageLane, message: Message): string | undefined {
-    const { plant } = this.#options
-    const model = plant.model(lane.to.slice(0, lane.to.indexOf('/')))
-    const commandNumber = model === undefined ? -1 : plant.commandNumber(model, message.command)
-    if (model === undefined || commandNumber < 0) return 'NO_SUCH_COMMAND'
-    const codec = model.commandCodec(model.commandIndex(message.command))
-    if (codec.check(message.data) !== undefined) return 'WRONG_DATA'
-    const header = this.#headerOf(message, lane.toBytes, lane.toHash, commandNumber)
-    header.answer = message.kind === 'ask' ? ANSWER_ALWAYS : ANSWER_REFUSALS
-    header.source = lane.source
-    header.causation = NO_BYTES
-    const failure = lane.link.trySend(header, codec, message.data, lane, message.number, false)
-    return failure === 'too-large' ? 'TOO_LARGE' : failure
-  }
-
-  /** A command for the entity itself: what becomes of it is stored with its own rows. */
-  #sendOwn(lane: MessageLane | undefined, message: Message, slot = (lane as MessageLane).slot): string | undefined {
-    const { model } = slot
-    const index = model.commandIndex(message.command)
-    if (index < 0) return 'NO_SUCH_COMMAND'
-    const codec = model.commandCodec(index)
-    if (codec.check(message.data) !== undefined) return 'WRONG_DATA'
-    const failure = this.#sendToSelf(slot, lane, message, message.command, message.data)
-    return failure === 'too-large' ? 'TOO_LARGE' : failure
-  }
-
-  #sendToSelf(
-    slot: Slot,
-    lane: MessageLane | undefined,
-    message: Message,
-    command: string,
-    data: object,
-    at = message.kind === 'timer' ? message.due : message.at,
-  ): SendFailure | undefined {
-    const header = this.#headerOf(message, slot.idBytes, slot.hash, this.#options.plant.commandNumber(slot.model, command))
-    header.answer = ANSWER_REFUSALS
-    header.at = at
-    header.source = NO_BYTES
-    header.causation = lane?.source ?? sourceOf(slot)
-    const codec = slot.model.commandCodec(slot.model.commandIndex(command))
-    return this.#ownLink.trySend(header, codec, data, lane, message.number, true)
-  }
-
-  #headerOf(message: Message, entity: Uint8Array, entityHash: number, commandNumber: number): CommandHeader {
-    const header = this.#header
-    header.entityHash = entityHash
-    header.commandNumber = commandNumber
-    header.at = message.at
-    header.accepted = this.#accepted.next()
-    header.sequence = message.number
-    header.entity = entity
-    header.correlation = message.correlation === '' ? NO_BYTES : utf8.encode(message.correlation)
-    return header
   }
 
   /** Sends timers that are due, in order; entities that are passive are loaded first, and their timers looked at again then. */
@@ -395,10 +329,9 @@ export class Messenger {
   /** A timer that cannot be executed any more is over. */
   #sendDue(slot: Slot, message: Message): string | undefined {
     if (message.kind === 'ask') {
-      if (!canTakeAnswer(slot, message)) return undefined
-      return this.#sendToSelf(slot, undefined, message, message.answerCommand, answerData(message, 'timed-out', {}), message.due)
+      return canTakeAnswer(slot, message) ? this.#sender.sendTimeout(slot, message) : undefined
     }
-    const failure = this.#sendOwn(undefined, message, slot)
+    const failure = this.#sender.sendOwn(slot, message, undefined)
     if (failure === undefined || failure === 'no-room') return failure
     const lane = this.#laneOf(slot, slot.outbox as Outbox, message.to)
     lane.underWay++
@@ -431,7 +364,7 @@ export class Messenger {
       if (message === undefined) {
         this.#done(lane, 1)
       } else if (this.#isAnswerWanted(first)) {
-        if (this.#answer(first, message) === 'no-room') return work
+        if (this.#sender.sendAnswer(lane, message, endOf(first)) === 'no-room') return work
       } else {
         const count = this.#storeRun(first)
         if (count === 0) {
@@ -446,51 +379,19 @@ export class Messenger {
     return work
   }
 
-  #answer({ lane, outcome, code, bytes }: Settled, message: Message): SendFailure | undefined {
-    const { slot } = lane
-    const told = outcomeOf(outcome, code, bytes)
-    const failure = this.#sendToSelf(slot, lane, message, message.answerCommand, answerData(message, told.outcome, told))
-    if (failure !== 'too-large') return failure
-    return this.#sendToSelf(slot, lane, message, message.answerCommand, answerData(message, 'failed', { code: 'TOO_LARGE' }))
-  }
-
   /** How many were stored. */
   #storeRun({ lane }: Settled): number {
     const rows: OutboxRow[] = []
     for (let index = 0; index < SETTLED_PER_APPEND_MAX; index++) {
       const settled = this.#settled.at(index)
       if (settled?.lane !== lane || this.#isAnswerWanted(settled)) break
-      const { outcome, code } = outcomeOf(settled.outcome, settled.code, settled.bytes)
+      const { outcome, code } = endOf(settled)
       rows.push(settledRow({ number: settled.number, outcome, code: outcome === 'done' ? undefined : code }))
     }
     const { slot } = lane
-    const stored = this.#options.settle(slot, rows, this.#accepted.next())
+    const stored = this.#options.settle(slot, rows, this.#sender.accepted())
     if (stored === undefined) return 0
     this.appends.push({ ...stored, shard: slot.shard, lane })
     return stored.count
   }
-}
-
-/** Whether the entity still has the command that the answer is for. */
-function canTakeAnswer({ model }: Slot, { answerCommand }: Message): boolean {
-  const index = model.commandIndex(answerCommand)
-  return index >= 0 && takesAnswer(model.commandCodec(index).fields)
-}
-
-function sourceOf({ idBytes }: Slot): Uint8Array {
-  const source = new Uint8Array(PREFIX.length + idBytes.length)
-  source.set(PREFIX)
-  source.set(idBytes, PREFIX.length)
-  return source
-}
-
-/** As the target told it: a fault of its own code is a failure and no refusal. */
-function outcomeOf(
-  outcome: SettledAs,
-  code: string | undefined,
-  bytes: Uint8Array,
-): { readonly outcome: SettledAs; readonly code?: string | undefined; readonly reply?: unknown; readonly detail?: unknown } {
-  if (outcome !== 'refused' || bytes.length === 0) return { outcome, code, reply: bytes.length === 0 ? undefined : unpack(bytes) }
-  const [refused, detail, isFault] = unpack<[code: string, detail: unknown, isFault?: boolean]>(bytes)
-  return { outcome: isFault === true ? 'failed' : 'refused', code: refused, detail }
 }
