@@ -116,12 +116,27 @@ const ROWS = {
       `${count(bytes)} bytes, ${bytesPerSample.toFixed(2)} a sample`,
       parquetZstdBytes === undefined ? '' : `the smallest Parquet with zstd: ${count(parquetZstdBytes)} bytes; ratio ${ratio.toFixed(2)}`,
     ]),
-  recovery: ({ roles, reference }) =>
-    roles.map(({ role, kills, p50Ms, p99Ms, maxMs }) => [
+  recovery: ({ rows = [], parallelRatio, roles, reference }) => [
+    ...rows.map((row) => [
+      `Worker killed (case ${row.case}, ${row.cache}, ${row.workers} of them): from the SIGKILL until each of its ${count(row.lostEntities)} entities had taken a command, ${row.kills} times`,
+      `p50 ${row.ms} ms, p99 ${row.p99Ms} ms; ${count(row.events)} events replayed`,
+      `an empty Node program: ${reference.medianMs} ms`,
+    ]),
+    ...(parallelRatio === undefined
+      ? []
+      : [
+          [
+            `${count(parallelRatio.events)} events of ${count(parallelRatio.entities)} entities replayed by one scan`,
+            `${parallelRatio.scanMs} ms`,
+            `one query per entity: × ${parallelRatio.sequentialOverScan}`,
+          ],
+        ]),
+    ...roles.map(({ role, kills, p50Ms, p99Ms, maxMs }) => [
       `${role[0].toUpperCase()}${role.slice(1)} killed under load until it works again, ${kills} times`,
       `p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms`,
       `an empty Node program: ${reference.medianMs} ms`,
     ]),
+  ],
   'journal-read': ({
     columnValuesPerSecond,
     replayEventsPerSecond,
