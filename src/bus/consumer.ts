@@ -85,9 +85,13 @@ export class Consumer extends FrameWalk {
     return Atomics.load(this.words, PUBLISHED_WORD) !== this.endPosition
   }
 
-  /** How much is published and not read: frames with their headers and padding. */
+  /**
+   * How much is published and not read: frames with their headers and padding. As much as the ring holds where the published position is impossible,
+   * so that whoever waits for enough looks, and finds the damage.
+   */
   get waitingBytes(): number {
-    return distance(this.endPosition, Atomics.load(this.words, PUBLISHED_WORD))
+    const bytes = distance(this.endPosition, Atomics.load(this.words, PUBLISHED_WORD))
+    return bytes < 0 || bytes > this.capacityBytes ? this.capacityBytes : bytes
   }
 
   /**

@@ -3,6 +3,7 @@ import type { EntityId } from '#base/ids.js'
 import { FakeClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import { channelBytes, Consumer, createChannel, NO_PEER, Producer } from '#bus/index.js'
+import { PUBLISHED_WORD } from '#bus/layout.js'
 import { InMemoryJournal } from '#journal/in-memory/in-memory-journal.js'
 import type { AppendAnswer, AppendBatch, Row } from '#journal/index.js'
 import { JournalClient } from '#serving/journal-client.js'
@@ -152,6 +153,17 @@ describe('frames that came while an append was on its way', () => {
       [0, 0],
       [1, 0],
     ])
+  })
+})
+
+describe('a channel whose published position was written over', () => {
+  test.each([1, -8, -925_678_617, 65_544, 0x7fff_fff8])('is looked at and given up, off by %d', async (offBy) => {
+    const { clients, server } = await Served.open({ workers: 2 })
+    expect(server.hasWork()).toBe(false)
+    const words = new Int32Array((clients[1] as JournalClient).appends.bytes.buffer)
+    words[PUBLISHED_WORD] = (words[PUBLISHED_WORD] as number) + offBy
+    expect(server.hasWork()).toBe(true)
+    expect(() => server.doWork()).toThrow(/the channel is damaged/)
   })
 })
 
