@@ -2,6 +2,7 @@ import type { Codec, Data } from '#schema/index.js'
 import { MessageWriter, type TargetModel } from './message-writer.js'
 import type { Outbox, OutboxRow } from './outbox.js'
 import { whyNotPlain } from './plain-data.js'
+import type { VolatileMessage } from './volatile-message.js'
 
 /** Who commands whom, and when: all that a decision may know besides state and command. */
 export interface Envelope {
@@ -27,6 +28,9 @@ export interface Decision {
   readonly events: Data[]
   /** What was told, empty unless done. */
   readonly outbox: OutboxRow[]
+  /** What was told that is not stored; the first `volatileCount` count, 0 unless done. Whoever takes one out owns it. */
+  readonly volatile: VolatileMessage[]
+  volatileCount: number
   /** Plain data, or undefined. */
   reply: unknown
   code: string
@@ -58,6 +62,8 @@ export class Decider {
     eventIndexes: [],
     events: [],
     outbox: [],
+    volatile: [],
+    volatileCount: 0,
     reply: undefined,
     code: '',
     detail: undefined,
@@ -73,6 +79,7 @@ export class Decider {
     readonly eventCodecs: readonly Codec[]
     readonly commandCodecs: readonly Codec[]
     readonly handlers: readonly unknown[]
+    readonly isVolatile: (commandIndex: number) => boolean
     readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
   }) {
     this.#name = type.entity
@@ -83,7 +90,12 @@ export class Decider {
       (data: unknown) => this.#emit(index, name, type.eventCodecs[index] as Codec, data),
     ])
     this.#messages = new MessageWriter({
-      own: { name: type.entity, commandNames: type.commandNames, commandCodec: (index) => type.commandCodecs[index] as Codec },
+      own: {
+        name: type.entity,
+        commandNames: type.commandNames,
+        commandCodec: (index) => type.commandCodecs[index] as Codec,
+        isVolatile: type.isVolatile,
+      },
       resolve: type.resolve,
       host: {
         mustDecide: (what) => {
@@ -95,7 +107,7 @@ export class Decider {
           throw error
         },
       },
-      rows: this.#decision.outbox,
+      decision: this.#decision,
     })
     this.#context = {
       ...this.#messages.context,
@@ -117,6 +129,7 @@ export class Decider {
     decision.detail = undefined
     decision.error = undefined
     if (decision.outbox.length > 0) decision.outbox.length = 0
+    decision.volatileCount = 0
     this.#messages.begin(envelope)
     const context = this.#context
     context.at = envelope.at
@@ -143,6 +156,7 @@ export class Decider {
     if (decision.kind !== 'done') {
       decision.eventCount = 0
       decision.outbox.length = 0
+      decision.volatileCount = 0
       return
     }
     const wrong = returned === undefined ? undefined : whyNotPlain(returned, 'the reply')
@@ -191,6 +205,7 @@ export class Decider {
     decision.kind = 'failed'
     decision.eventCount = 0
     decision.outbox.length = 0
+    decision.volatileCount = 0
     decision.code = ''
     decision.detail = undefined
   }

@@ -101,6 +101,11 @@ export function defineEntity<
     readonly upcast?: UpcastsOf<U, E>
     /** Events that the type had once: what is stored of them stays, counts as versions and changes no state. */
     readonly dropped?: readonly string[]
+    /**
+     * Commands that leave no row unless their handler emits events or tells something that is stored: for looks, signs of life and other things of the moment. Not
+     * stored, they are done at most once: one that another entity told is gone with its process, and one that a device sends twice is done twice.
+     */
+    readonly volatile?: readonly NoInfer<keyof C & string>[]
     /** Raise it when `apply` makes something else of the same events: then all snapshots are made anew from the log. From 1. */
     readonly stateVersion?: number
     /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
@@ -135,6 +140,7 @@ export function defineEntity<
     class: definition.class ?? 'normal',
     upcast: Object.freeze({ ...whole.upcast }),
     dropped: Object.freeze([...(definition.dropped ?? [])]),
+    volatile: Object.freeze([...(definition.volatile ?? [])]),
     stateVersion: definition.stateVersion ?? 1,
     upcastState: definition.upcastState,
     adoptState: whole.adoptState,
@@ -210,6 +216,8 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
   if (given.stateVersion !== undefined && !(Number.isSafeInteger(given.stateVersion) && (given.stateVersion as number) > 0)) {
     return { path: 'stateVersion', what: 'give a whole number above 0' }
   }
+  const unknown = unknownVolatile(given)
+  if (unknown !== undefined) return { path: 'volatile', what: unknown }
   if (given.upcastState !== undefined && typeof given.upcastState !== 'function')
     return { path: 'upcastState', what: 'give a function from an old state to a new one' }
   if (given.class !== undefined && given.class !== 'critical' && given.class !== 'normal')
@@ -222,9 +230,16 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
     ...(given.states === undefined ? ['decide'] : ['states', 'start', 'renamedStates', 'applyTransition']),
   ]
   known.push('apply', 'snapshotEvery', 'class')
-  known.push('upcast', 'dropped', 'stateVersion', 'upcastState')
+  known.push('upcast', 'dropped', 'volatile', 'stateVersion', 'upcastState')
   const extra = Object.keys(given).find((key) => !known.includes(key))
   return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
+}
+
+function unknownVolatile({ volatile: names, commands }: Readonly<Record<string, unknown>>): string | undefined {
+  if (names === undefined) return undefined
+  if (!Array.isArray(names)) return "give a list of commands, such as ['look']"
+  const unknown = names.find((name) => typeof name !== 'string' || !Object.hasOwn(commands as object, name)) as unknown
+  return unknown === undefined ? undefined : `there is no command ${String(unknown)}`
 }
 
 function wrongInitial(initial: unknown, isMachine: boolean): Wrong | undefined {

@@ -33,6 +33,7 @@ export class EntityModel {
   readonly #commandCodecs: readonly Codec[]
   readonly #applies: readonly Apply[]
   readonly #upcasts: readonly UpcastChain[]
+  readonly #isVolatile: readonly boolean[]
   readonly #decider: Decider
   /** The other types of its plant by name; undefined outside of one, where types are taken as they are. */
   peers: ((type: string) => EntityModel | undefined) | undefined
@@ -57,6 +58,7 @@ export class EntityModel {
     this.#commandCodecs = this.schema.commands.map(({ fields }) => createCodec(fields))
     this.#applies = this.eventNames.map((name) => handler(entity.apply, name) as Apply)
     this.#upcasts = this.schema.events.map((event) => new UpcastChain(entity.name, event, entity.upcast?.[event.event] ?? []))
+    this.#isVolatile = this.commandNames.map((name) => entity.volatile?.includes(name) === true)
     this.#decider = new Decider({
       entity: entity.name,
       eventNames: this.eventNames,
@@ -64,6 +66,7 @@ export class EntityModel {
       eventCodecs: this.#eventCodecs,
       commandCodecs: this.#commandCodecs,
       handlers: this.commandNames.map((name) => handler(entity.decide, name)),
+      isVolatile: (commandIndex) => this.isVolatile(commandIndex),
       resolve: (type) => (this.peers === undefined ? new EntityModel(type as AnyEntity) : this.peers(type.name)),
     })
   }
@@ -84,6 +87,11 @@ export class EntityModel {
 
   commandCodec(commandIndex: number): Codec {
     return this.#commandCodecs[commandIndex] as Codec
+  }
+
+  /** Whether the command leaves nothing behind unless it emits events or tells what is to be stored. */
+  isVolatile(commandIndex: number): boolean {
+    return this.#isVolatile[commandIndex] as boolean
   }
 
   /**

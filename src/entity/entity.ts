@@ -25,6 +25,8 @@ export interface Entity<N extends string, E extends FieldsByName, C extends Fiel
   readonly upcast: Upcasts
   /** Events that the type had once. */
   readonly dropped: readonly string[]
+  /** Commands that are not stored unless they change something. */
+  readonly volatile: readonly string[]
   /** Told apart by snapshots. */
   readonly stateVersion: number
   readonly upcastState: ((old: unknown) => unknown) | undefined
@@ -48,6 +50,7 @@ export interface AnyEntity {
   readonly class: EntityClass
   readonly upcast?: Upcasts
   readonly dropped?: readonly string[]
+  readonly volatile?: readonly string[]
   readonly stateVersion?: number
   readonly upcastState?: ((old: unknown) => unknown) | undefined
   readonly adoptState?: ((state: never) => void) | undefined

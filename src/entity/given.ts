@@ -7,6 +7,7 @@ import type { Decision, Envelope } from './decider.js'
 import type { AnyEntity, EntityEvent, EventOf, StateOf } from './entity.js'
 import { compileEntity, type EntityModel, eventData, fold } from './entity-model.js'
 import { frozenCopy, isChangeRefused } from './frozen-state.js'
+import type { VolatileMessage } from './volatile-message.js'
 
 /** The envelope of the command under test, where it matters. By default `at` is 2026-01-01 and the sender unnamed. */
 export type GivenEnvelope = Partial<Omit<Envelope, 'outbox'>>
@@ -41,7 +42,7 @@ export interface Then<T extends AnyEntity> {
   thenRefused(code: string, detail?: unknown): Then<T>
   /** Holds when the command was done with this reply. */
   thenReply(reply: unknown): Then<T>
-  /** Holds when the command told exactly this, in this order: `[{ tell: 'conveyor/main', command: 'stop', data: { why: 'jam' } }]`. */
+  /** Holds when the command told exactly this, in this order, and what is volatile behind what is stored: `[{ tell: 'conveyor/main', command: 'stop', data: { why: 'jam' } }]`. */
   thenTold(messages: readonly ToldMessage[]): Then<T>
   /** Holds when the state after the emitted events is this one. */
   thenState(state: StateOf<T>): Then<T>
@@ -99,6 +100,7 @@ function decide(model: EntityModel, state: unknown, index: number, data: unknown
     .slice(0, decision.eventCount)
     .map((one, at) => ({ event: model.eventNames[decision.eventIndexes[at] as number] as string, data: one }))
   const told = decision.outbox.flatMap((row) => (row.event === MESSAGE_EVENT ? toldMessage(row.data, whole.accepted ?? whole.at) : []))
+  told.push(...decision.volatile.slice(0, decision.volatileCount).map((message) => toldVolatile(model, message)))
   return { kind, reply, code, detail, error, events, told }
 }
 
@@ -182,6 +184,12 @@ function toldMessage(row: Data, accepted: number): ToldMessage {
   if (kind === 'ask') return { ask: to, command, data, timeoutMs: ms, answer: answerCommand }
   const named = key === undefined ? {} : { key }
   return every === undefined ? { after: ms, command, data, ...named } : { every, command, data, ...named }
+}
+
+function toldVolatile(model: EntityModel, { target, commandIndex, data, ask }: VolatileMessage): ToldMessage {
+  const command = target.model.commandNames[commandIndex] as string
+  if (ask === undefined) return { tell: target.id, command, data }
+  return { ask: target.id, command, data, timeoutMs: ask.timeoutMs, answer: model.commandNames[ask.answerIndex] as string }
 }
 
 function expectSame(what: string, expected: unknown, got: unknown): void {

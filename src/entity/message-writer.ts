@@ -1,9 +1,11 @@
-import { entityId } from '#base/ids.js'
+import { type EntityId, entityId } from '#base/ids.js'
 import { messageOf } from '#base/errors.js'
 import { type Codec, LABEL_BYTES_MAX, MESSAGE_EVENT, SETTLED_EVENT } from '#schema/index.js'
 import { takesAnswer } from './answer.js'
-import type { Envelope } from './decider.js'
+import type { Decision, Envelope } from './decider.js'
 import { MESSAGE_CODEC, type MessageKind, OUTBOX_MESSAGES_MAX, type OutboxRow, settledRow } from './outbox.js'
+import { handleClass } from './told-handles.js'
+import { type ToldTarget, ToldTargets, VOLATILE_PER_COMMAND_MAX, type VolatileAskTerms, VolatileMessage } from './volatile-message.js'
 
 /** Messages that one command may tell, timers included. */
 export const MESSAGES_PER_COMMAND_MAX = 1000
@@ -17,6 +19,14 @@ export interface TargetModel {
   readonly name: string
   readonly commandNames: readonly string[]
   commandCodec(commandIndex: number): Codec
+  isVolatile(commandIndex: number): boolean
+}
+
+/** A type that has been told something. */
+interface ToldType {
+  readonly targets: ToldTargets
+  readonly Tell: ReturnType<typeof handleClass>
+  readonly Ask: ReturnType<typeof handleClass>
 }
 
 /** The decider at whose handlers' disposal the writer is. */
@@ -33,21 +43,27 @@ export class MessageWriter {
   readonly #resolve: (type: { readonly name: string }) => TargetModel | undefined
   readonly #host: WriterHost
   readonly #rows: OutboxRow[]
+  readonly #decision: Pick<Decision, 'volatile' | 'volatileCount'>
+  readonly #told = new WeakMap<object, ToldType>()
+  #lastType: object | undefined
+  #lastTold: ToldType | undefined
   #envelope: Envelope | undefined
   #count = 0
+  #volatileNumber = 0
 
   constructor(options: {
     readonly own: TargetModel
     /** The compiled twin of a type; undefined when the plant has none of its name. */
     readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
     readonly host: WriterHost
-    /** Of the decision at hand. */
-    readonly rows: OutboxRow[]
+    /** The decision at hand. */
+    readonly decision: Pick<Decision, 'outbox' | 'volatile' | 'volatileCount'>
   }) {
     this.#own = options.own
     this.#resolve = options.resolve
     this.#host = options.host
-    this.#rows = options.rows
+    this.#rows = options.decision.outbox
+    this.#decision = options.decision
   }
 
   /** What handlers find in their context. */
@@ -67,36 +83,74 @@ export class MessageWriter {
     if (this.#count > 0) this.#count = 0
   }
 
-  /** One function per command of the type, so that the compiler knows its data. */
-  #handle(kind: 'tell' | 'ask', type: { readonly name: string }, name: string): object {
+  #handle(kind: 'tell' | 'ask', type: { readonly name: string }, name: unknown): object {
     this.#host.mustDecide(kind)
-    const target = typeof type?.name === 'string' ? this.#resolve(type) : undefined
-    if (target === undefined) this.#host.fail(`${kind}: the plant has no entity type ${type?.name}`)
-    const to = this.#idOf(kind, target.name, name)
-    const handle: Record<string, (data: unknown, options?: unknown) => unknown> = {}
-    for (const [index, command] of target.commandNames.entries()) {
-      handle[command] = (data, options) => {
-        const what = `${kind} ${command} to ${to}`
-        this.#host.mustDecide(what)
-        const checked = this.#checked(what, target.commandCodec(index), data)
-        if (kind === 'tell') return void this.#message('tell', to, command, checked, {})
-        return this.#ask(what, to, command, checked, options)
-      }
-    }
-    return handle
+    const told = this.#toldOf(kind, type)
+    const target = told.targets.of(typeof name === 'string' ? name : String(name))
+    if (kind === 'tell') return (target.tellHandle ??= new told.Tell(target))
+    return (target.askHandle ??= new told.Ask(target))
   }
 
-  #ask(what: string, to: string, command: string, data: object, options: unknown): number {
+  #toldOf(kind: string, type: { readonly name: string }): ToldType {
+    if (type === this.#lastType) return this.#lastTold as ToldType
+    const known = typeof type === 'object' && type !== null ? this.#told.get(type) : undefined
+    const told = known ?? this.#newTold(kind, type)
+    this.#told.set(type, told)
+    this.#lastType = type
+    this.#lastTold = told
+    return told
+  }
+
+  #newTold(kind: string, type: { readonly name: string }): ToldType {
+    const model = typeof type?.name === 'string' ? this.#resolve(type) : undefined
+    if (model === undefined) this.#host.fail(`${kind}: the plant has no entity type ${type?.name}`)
+    return {
+      targets: new ToldTargets(model, (typeName, name) => this.#idOf(kind, typeName, name)),
+      Tell: handleClass(model.commandNames, (target, index, data) => this.#tell(target, index, data)),
+      Ask: handleClass(model.commandNames, (target, index, data, options) => this.#ask(target, index, data, options)),
+    }
+  }
+
+  #tell(target: ToldTarget, index: number, data: unknown): undefined {
+    const { model } = target
+    this.#host.mustDecide('tell')
+    const codec = model.commandCodec(index)
+    const wrong = codec.check(data)
+    if (wrong !== undefined) this.#host.fail(`tell ${model.commandNames[index]} to ${target.id}: ${wrong}`)
+    const checked = codec.normalise(data as object)
+    if (model.isVolatile(index)) this.#volatile(target, index, checked, undefined)
+    else this.#message('tell', target.id, model.commandNames[index] as string, checked, {})
+    return undefined
+  }
+
+  #ask(target: ToldTarget, commandIndex: number, given: unknown, options: unknown): number {
     const { timeoutMs, answer } = (options ?? {}) as { readonly timeoutMs?: unknown; readonly answer?: unknown }
     const { own, entity } = { own: this.#own, entity: this.#envelope?.entity }
+    const command = target.model.commandNames[commandIndex] as string
+    const { id: to } = target
+    const what = `ask ${command} to ${to}`
+    this.#host.mustDecide(what)
+    const data = this.#checked(what, target.model.commandCodec(commandIndex), given)
     if (to === entity)
       this.#host.fail(`${what}: an entity cannot ask itself, since the answer could change nothing that it does not know; tell it`)
     this.#checkMs(`${what}: timeoutMs`, timeoutMs, 1)
-    const index = own.commandNames.indexOf(answer as string)
-    if (index < 0) this.#host.fail(`${what}: answer names the command that takes it, and ${own.name} has no ${String(answer)}`)
-    if (!takesAnswer(own.commandCodec(index).fields))
+    const answerIndex = own.commandNames.indexOf(answer as string)
+    if (answerIndex < 0) this.#host.fail(`${what}: answer names the command that takes it, and ${own.name} has no ${String(answer)}`)
+    if (!takesAnswer(own.commandCodec(answerIndex).fields))
       this.#host.fail(`${what}: ${String(answer)} does not take answers; declare it as ${String(answer)}: answer()`)
+    if (target.model.isVolatile(commandIndex) && own.isVolatile(answerIndex)) {
+      const number = --this.#volatileNumber
+      this.#volatile(target, commandIndex, data, { number, timeoutMs: timeoutMs as number, answerIndex })
+      return number
+    }
     return this.#message('ask', to, command, data, { due: this.#dueIn(timeoutMs as number), answerCommand: answer })
+  }
+
+  #volatile(target: ToldTarget, commandIndex: number, data: object, ask: VolatileAskTerms | undefined): void {
+    const decision = this.#decision
+    if (decision.volatileCount === VOLATILE_PER_COMMAND_MAX)
+      this.#host.fail(`told more than ${VOLATILE_PER_COMMAND_MAX} volatile commands in one command`)
+    decision.volatile[decision.volatileCount++] = new VolatileMessage(target, commandIndex, data, ask)
   }
 
   #timer(kind: 'after' | 'every', ms: unknown, command: unknown, data: unknown, options: unknown): undefined {
@@ -157,9 +211,9 @@ export class MessageWriter {
     return accepted + Math.round(ms * 1000)
   }
 
-  #idOf(kind: string, type: string, name: unknown): string {
+  #idOf(kind: string, type: string, name: string): EntityId {
     try {
-      return entityId(type, String(name))
+      return entityId(type, name)
     } catch (error) {
       return this.#host.fail(`${kind}: ${messageOf(error)}`)
     }

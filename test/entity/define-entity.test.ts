@@ -60,6 +60,8 @@ describe('a definition that is wrong', () => {
     ['press.apply.Sampled', { apply: { *Sampled() {} } }, 'neither async nor a generator'],
     ['press.apply', { apply: undefined }, 'give an object with a function for each event'],
     ['press.snapshotEvery', { snapshotEvery: 0 }, 'a whole number of rows above 0'],
+    ['press.volatile', { volatile: 'sample' }, "a list of commands, such as ['look']"],
+    ['press.volatile', { volatile: ['glance'] }, 'there is no command glance'],
     ['press.class', { class: 'urgent' }, "use 'critical' or 'normal'"],
     ['press.snapshots', { snapshots: 5 }, 'there is no such part'],
     ['press.initial', { initial: {} }, 'give a function'],

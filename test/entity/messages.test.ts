@@ -37,6 +37,45 @@ const Switch = defineEntity({
   apply: { Pressed() {} },
 })
 
+const Lens = defineEntity({
+  name: 'lens',
+  events: { Moved: {} },
+  commands: { glance: { at: i64() }, look: {}, onSeen: answer(), move: {} },
+  volatile: ['glance', 'onSeen'],
+  initial: () => ({}),
+  decide: {
+    glance() {},
+    look(_, __, { tell, ask, refuse }) {
+      const { glance } = tell(Lens, 'b')
+      glance({ at: 1 })
+      const number = ask(Lens, 'c').glance({ at: 2 }, { timeoutMs: 5, answer: 'onSeen' })
+      tell(Lens, 'd').move({})
+      return number < 0 ? undefined : refuse('STORED')
+    },
+    onSeen() {},
+    move(_, __, { tell, refuse }) {
+      tell(Lens, 'b').glance({ at: 1 })
+      return refuse('NO')
+    },
+  },
+  apply: { Moved() {} },
+})
+
+describe('a command that tells what is volatile', () => {
+  test('has it behind what is stored, and nothing when it is refused', () => {
+    const looked = given(Lens).when.look({})
+
+    expect(() =>
+      looked.thenTold([
+        { tell: 'lens/d', command: 'move', data: {} },
+        { tell: 'lens/b', command: 'glance', data: { at: 1 } },
+        { ask: 'lens/c', command: 'glance', data: { at: 2 }, timeoutMs: 5, answer: 'onSeen' },
+      ]),
+    ).not.toThrow()
+    expect(() => given(Lens).when.move({}).thenRefused('NO').thenTold([])).toThrow('refused')
+  })
+})
+
 function pressing(what: (context: Context) => unknown) {
   act = what
   return given(Switch).when.press({}, { entity: 'switch/s', at: 1_000_000 })
