@@ -6,6 +6,7 @@ import { EntityLookups } from './entity-lookups.js'
 import type { AppendAnswer, AppendBatch, RejectedAppend } from './journal.js'
 import type { LogState } from './log-state.js'
 import { Marks } from './marks.js'
+import type { PendingRows } from './pending-rows.js'
 import { TakenBatch } from './taken-batch.js'
 
 /** Where blocks go. */
@@ -14,6 +15,8 @@ export interface BlockStore {
   ready?(): Promise<void> | undefined
   /** Throws ERR_JOURNAL_FULL when a block of up to so many bytes cannot be stored. Asked before anything changes. */
   checkRoom(bytesMax: number): void
+  /** Told of the rows that the next block will have, before they are encoded: not durable, and never will be unless `put` resolves. */
+  taken?(basePosition: number, rows: PendingRows): void
   /**
    * Stores a block and resolves once it is durable. The bytes stay as they are until then. Any rejection is final. Calls `whileBusy` once,
    * when the disk has its work and this thread has none; never after it has resolved.
@@ -149,6 +152,7 @@ export class AppendPath {
     if (rows.rowCount > 0) {
       for (const mark of this.#unstoredMarks) taken.marks.raise(mark)
       this.#unstoredMarks.clear()
+      this.#store.taken?.(taken.basePosition, rows)
       taken.encode(this.#last?.hash ?? state.lastHash, this.#newEntities(taken))
     } else for (const mark of taken.marks) this.#unstoredMarks.raise(mark)
     this.#last = taken

@@ -203,6 +203,8 @@ export interface BlockRange {
   readonly shards?: ReadonlySet<number>
   /** Only blocks that may have rows of this entity. */
   readonly entity?: EntityId
+  /** Blocks that follow each other may come as one that was never stored, with the same rows, whose positions it does not tell. */
+  readonly isMerged?: boolean
   /**
    * Called with each damage, which is passed over then instead of being thrown: rows are missing where it is. A block of which some groups are damaged comes all
    * the same, and whoever opens these finds out. Together with `shards`, not with `entity`.

@@ -46,6 +46,7 @@ export class PendingRows {
   #appendMemory = new Uint16Array(0)
   #appendOffset = new Uint32Array(0)
   #appendBytes = new Uint32Array(0)
+  #appendRows = new Uint16Array(0)
   #appendShard = new Uint16Array(0)
   #appendEntity = new Uint32Array(0)
 
@@ -67,10 +68,25 @@ export class PendingRows {
     this.#appendMemory[index] = memory
     this.#appendOffset[index] = offset
     this.#appendBytes[index] = length
+    this.#appendRows[index] = rows
     this.#appendShard[index] = shard
     this.#appendEntity[index] = entity
     this.#appendCount++
     this.rowCount += rows
+  }
+
+  /** The appends that were added, in the order in which they were. */
+  forEachAppend(each: (bytes: Uint8Array, offset: number, length: number, rowCount: number, shard: number, entity: number) => void): void {
+    for (let index = 0; index < this.#appendCount; index++) {
+      each(
+        (this.memories[this.#appendMemory[index] as number] as Memory).bytes,
+        this.#appendOffset[index] as number,
+        this.#appendBytes[index] as number,
+        this.#appendRows[index] as number,
+        this.#appendShard[index] as number,
+        this.#appendEntity[index] as number,
+      )
+    }
   }
 
   /** Fills in the rows. Their versions are those behind the expected version of their append. A frame that does not add up is a bug of its writer. */
@@ -200,6 +216,7 @@ export class PendingRows {
     this.#appendMemory = grown(this.#appendMemory, new Uint16Array(count))
     this.#appendOffset = grown(this.#appendOffset, new Uint32Array(count))
     this.#appendBytes = grown(this.#appendBytes, new Uint32Array(count))
+    this.#appendRows = grown(this.#appendRows, new Uint16Array(count))
     this.#appendShard = grown(this.#appendShard, new Uint16Array(count))
     this.#appendEntity = grown(this.#appendEntity, new Uint32Array(count))
   }

@@ -244,7 +244,7 @@ async function* shardMessages(journal: LoadSource, snapshots: Snapshots, request
   }
   if (messages.byteCount > 0) yield messages.take()
   if (journal.endPosition - from > SCAN_ROWS_MIN) yield* firstMessages(journal, snapshots, request.first ?? [])
-  if (from < journal.endPosition) yield { blocks: journal.blocks({ from, shards: new Set(shards) }) }
+  if (from < journal.endPosition) yield { blocks: journal.blocks({ from, shards: new Set(shards), isMerged: true }) }
 }
 
 /** The rows of some entities, one after the other, in front of the scan that has them too. */

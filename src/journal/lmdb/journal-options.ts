@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.js'
+import type { MergedBlocksOptions } from '#journal/merged-blocks.js'
 import type { SealStep } from './sealer.js'
 
 export interface LmdbJournalOptions {
@@ -30,6 +31,8 @@ export interface LmdbJournalOptions {
   readonly onSealStep?: (step: SealStep) => void
   /** How many of the newest appends are recognised when they come again. */
   readonly recentAppends?: number
+  /** What is kept of the newest rows in memory, for loads. */
+  readonly merged?: MergedBlocksOptions
   /** Heads are saved after so many rows, so at most so many and twice as many are read at opening. */
   readonly headsEveryRows?: number
 }

@@ -20,9 +20,10 @@ import type {
   ShardSnapshot,
   Snapshot,
 } from '#journal/journal.js'
-import { isLogDamage, unlessDamaged } from '#journal/log-damage.js'
+import { isLogDamage } from '#journal/log-damage.js'
 import type { LogQuery, QueryOptions, QueryRun } from '#journal/log-query.js'
 import { LogState } from '#journal/log-state.js'
+import { MergedBlocks } from '#journal/merged-blocks.js'
 import type { RetainedSegment } from '#journal/retention-plan.js'
 import { runQuery } from '#journal/query/index.js'
 import { type RowRange, readRows } from '#journal/read-rows.js'
@@ -40,7 +41,7 @@ import { LogSegments } from './log-segments.js'
 import { ManifestStore } from './manifest-store.js'
 import { SealPolicy } from './seal-policy.js'
 import { headsInDoubt, notLearnt } from './damaged-opening.js'
-import { blocksOf, newestRows, retained } from './segment-readers.js'
+import { blocksOf, newestRows, retained, wantedBlocks } from './segment-readers.js'
 
 const RESERVE_BYTES_DEFAULT = 64 * 2 ** 20
 const HEADS_EVERY_ROWS_DEFAULT = 524_288
@@ -61,6 +62,8 @@ export class LmdbJournal implements Journal {
   readonly #listeners = new AppendListeners()
   readonly #freezes = new Freezes()
   readonly #policy: SealPolicy
+  /** Undefined in a read-only journal. */
+  readonly #merged: MergedBlocks | undefined
   #openSegments: LogSegments | undefined
   #heads: HeadsCheckpoint | undefined
   #isLearnt = false
@@ -85,13 +88,18 @@ export class LmdbJournal implements Journal {
       this.#catalogDamage = error
     }
     this.#state = new LogState(format.shardCount, isReadOnly ? 1 : (parts.recentAppends ?? RECENT_APPENDS_DEFAULT), types)
+    this.#merged = isReadOnly ? undefined : new MergedBlocks(this.#state.types, parts.merged)
     this.#policy = new SealPolicy(parts, () => this.#rotateWhenDue())
     this.#path = new AppendPath(this.#state, {
       ready: () => this.#rotating ?? this.#catchingUp(),
       checkRoom: (bytes) => this.#checkRoom(bytes),
+      taken: (base, rows) => this.#merged?.add(base, rows),
       put: (base, block, whileBusy) => {
         this.#policy.stored(block.length)
-        return this.#segments.active.put(base, block, whileBusy)
+        return this.#segments.active.put(base, block, () => {
+          whileBusy()
+          this.#merged?.mergeWhenDue()
+        })
       },
     })
   }
@@ -198,6 +206,8 @@ export class LmdbJournal implements Journal {
   async #rotateOnce(): Promise<void> {
     await this.#path.idle()
     if (this.#path.hasFailed || this.endPosition === this.#segments.active.firstPosition) return
+    this.#merged?.endRun()
+    this.#merged?.forget(this.#segments.unsealed[0]?.firstPosition ?? this.endPosition)
     await this.#segments.rotate(this.endPosition)
     this.#policy.began()
     // So that opening the log does not read the rows of a sealed segment.
@@ -252,17 +262,9 @@ export class LmdbJournal implements Journal {
   }
 
   async *blocks(range: BlockRange): AsyncGenerator<Uint8Array> {
-    const { entity, onDamaged } = range
-    if (entity !== undefined) this.learn()
+    if (range.entity !== undefined) this.learn()
     for await (const { part, end } of retained(this.#segments, range.from, this.endPosition)) {
-      if (onDamaged !== undefined) {
-        for (const reader of part.readableBlocks(range, end, this.#state, onDamaged)) {
-          unlessDamaged(() => reader.check(), onDamaged)
-          yield reader.bytes
-        }
-      } else {
-        for await (const reader of part.blocks(range, end, this.#state)) yield reader.check().bytes
-      }
+      yield* wantedBlocks(part, range, { end, state: this.#state, merged: this.#merged })
     }
   }
 

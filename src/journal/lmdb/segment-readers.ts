@@ -1,9 +1,12 @@
 import type { BlockEntry } from '#journal/block-entry.js'
 import type { BlockNames } from '#journal/block-rows.js'
-import type { EntityHead, Row } from '#journal/journal.js'
+import type { BlockRange, EntityHead, Row } from '#journal/journal.js'
+import { unlessDamaged } from '#journal/log-damage.js'
 import type { LogState } from '#journal/log-state.js'
+import type { MergedBlocks } from '#journal/merged-blocks.js'
 import type { LogPart } from './log-part.js'
 import type { LogSegments } from './log-segments.js'
+import { Segment } from './segment.js'
 
 /** Reads across the segments of a log as they are when it begins: whatever becomes of them, each stays readable until its turn is over. `end`: of the log. */
 
@@ -27,6 +30,30 @@ export async function* retained(segments: LogSegments, from: number, end: number
   } finally {
     for (const { part } of held.slice(released)) part.release()
   }
+}
+
+/** The blocks of one segment that a range asks for, checked, as far as damage is not to be passed over. `end`: of the part. */
+export async function* wantedBlocks(
+  part: LogPart,
+  range: BlockRange,
+  { end, state, merged }: { readonly end: number; readonly state: LogState; readonly merged: MergedBlocks | undefined },
+): AsyncGenerator<Uint8Array> {
+  const { onDamaged } = range
+  if (onDamaged !== undefined) {
+    for (const reader of part.readableBlocks(range, end, state, onDamaged)) {
+      unlessDamaged(() => reader.check(), onDamaged)
+      yield reader.bytes
+    }
+  } else if (range.isMerged === true && merged !== undefined && part instanceof Segment) {
+    let from = Math.max(range.from, part.firstPosition)
+    for (const one of merged.between(from, end)) {
+      if (one.firstPosition > from)
+        for (const reader of part.blocksBetween({ ...range, from }, one.firstPosition, state)) yield reader.check().bytes
+      yield one.bytes
+      from = one.endPosition
+    }
+    if (from < end) for (const reader of part.blocksBetween({ ...range, from }, end, state)) yield reader.check().bytes
+  } else for await (const reader of part.blocks(range, end, state)) yield reader.check().bytes
 }
 
 /** The newest rows of an entity, at most `count`, in order of version. */
