@@ -2,6 +2,7 @@
 export { type ErrorAction, type ErrorCode, isMillraceError, MillraceError } from '#base/errors.js'
 export { type EntityId, entityId } from '#base/ids.js'
 export { answer, type AnswerFields } from '#entity/answer.js'
+export { defineEffect, type Effect, type EffectContext, EffectFailure, type EffectTarget } from '#entity/effect.js'
 export type * from '#entity/entity.js'
 export { defineEntity } from '#entity/index.js'
 export type { MachineContext, StateDefinition, Transition, WholeCommand } from '#entity/state-machine.js'

@@ -1,4 +1,5 @@
 import type { Codec, Data } from '#schema/index.js'
+import type { EffectModel } from './effect.js'
 import { MessageWriter, type TargetModel } from './message-writer.js'
 import type { Outbox, OutboxRow } from './outbox.js'
 import { whyNotPlain } from './plain-data.js'
@@ -81,6 +82,7 @@ export class Decider {
     readonly handlers: readonly unknown[]
     readonly isVolatile: (commandIndex: number) => boolean
     readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
+    readonly effects: ReadonlyMap<string, EffectModel>
   }) {
     this.#name = type.entity
     this.#commandNames = type.commandNames
@@ -97,6 +99,7 @@ export class Decider {
         isVolatile: type.isVolatile,
       },
       resolve: type.resolve,
+      effects: type.effects,
       host: {
         mustDecide: (what) => {
           if (this.#deciding < 0) throw new Error(`${this.#name}: ${what} was called after decide had returned`)

@@ -1,6 +1,7 @@
 import { MillraceError, messageOf } from '#base/errors.js'
 import { type DataOf, type DeepReadonly, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
+import type { Effect } from './effect.js'
 import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
 import {
   type InState,
@@ -110,6 +111,8 @@ export function defineEntity<
     readonly stateVersion?: number
     /** Makes today's state of the state in a base snapshot, which stands for rows that retention has dropped; other snapshots are folded anew instead. Pure. */
     readonly upcastState?: FromOld<NoInfer<S>>
+    /** What its commands have done outside of the plant: made by defineEffect or httpPost. */
+    readonly effects?: readonly Effect[]
   } & OneOfBoth<P>,
 ): [P] extends [never]
   ? Entity<N, E, C, S, Returns<D>>
@@ -144,6 +147,7 @@ export function defineEntity<
     stateVersion: definition.stateVersion ?? 1,
     upcastState: definition.upcastState,
     adoptState: whole.adoptState,
+    effects: Object.freeze([...(definition.effects ?? [])]),
     event: makers('event', events),
     command: makers('command', commands),
   }) as never
@@ -220,6 +224,9 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
   if (unknown !== undefined) return { path: 'volatile', what: unknown }
   if (given.upcastState !== undefined && typeof given.upcastState !== 'function')
     return { path: 'upcastState', what: 'give a function from an old state to a new one' }
+  const { effects = [] } = given
+  if (!Array.isArray(effects) || effects.some((one: unknown) => !isRecord(one) || one['kind'] !== 'effect'))
+    return { path: 'effects', what: 'give a list of what defineEffect or httpPost made' }
   if (given.class !== undefined && given.class !== 'critical' && given.class !== 'normal')
     return { path: 'class', what: "use 'critical' or 'normal'" }
   const known = [
@@ -230,7 +237,7 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
     ...(given.states === undefined ? ['decide'] : ['states', 'start', 'renamedStates', 'applyTransition']),
   ]
   known.push('apply', 'snapshotEvery', 'class')
-  known.push('upcast', 'dropped', 'volatile', 'stateVersion', 'upcastState')
+  known.push('upcast', 'dropped', 'volatile', 'stateVersion', 'upcastState', 'effects')
   const extra = Object.keys(given).find((key) => !known.includes(key))
   return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
 }

@@ -3,6 +3,7 @@ import { sha256 } from '#base/hash.js'
 import { type Codec, createCodec, type Data, type EntitySchema, entitySchemaToJson, fieldSchemas } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import { Decider, type Decision, type Envelope, isThenable } from './decider.js'
+import { compileEffect, type EffectModel } from './effect.js'
 import type { AnyEntity, EntityClass, EntityEvent } from './entity.js'
 import { shapeOf } from './state-shape.js'
 import { UpcastChain } from './upcasts.js'
@@ -28,6 +29,8 @@ export class EntityModel {
   readonly shapeHash: Uint8Array
   readonly upcastState: ((old: unknown) => unknown) | undefined
   readonly adoptState: ((state: unknown) => void) | undefined
+  /** Those that it uses, by name. */
+  readonly effects: ReadonlyMap<string, EffectModel>
   readonly #initial: () => unknown
   readonly #eventCodecs: readonly Codec[]
   readonly #commandCodecs: readonly Codec[]
@@ -59,7 +62,9 @@ export class EntityModel {
     this.#applies = this.eventNames.map((name) => handler(entity.apply, name) as Apply)
     this.#upcasts = this.schema.events.map((event) => new UpcastChain(entity.name, event, entity.upcast?.[event.event] ?? []))
     this.#isVolatile = this.commandNames.map((name) => entity.volatile?.includes(name) === true)
+    this.effects = new Map((entity.effects ?? []).map((effect) => [effect.name, compileEffect(effect)]))
     this.#decider = new Decider({
+      effects: this.effects,
       entity: entity.name,
       eventNames: this.eventNames,
       commandNames: this.commandNames,

@@ -1,5 +1,6 @@
 import type { DataOf, DeepReadonly, Fields, InputOf } from '#schema/index.js'
 import type { AnswerFields } from './answer.js'
+import type { Effect } from './effect.js'
 import type { Upcasts } from './upcasts.js'
 
 /** `critical`: recovered first, and the last to wait when the plant is full. */
@@ -32,6 +33,8 @@ export interface Entity<N extends string, E extends FieldsByName, C extends Fiel
   readonly upcastState: ((old: unknown) => unknown) | undefined
   /** Of a type with `states`: gives the state of a base snapshot the name that its machine's state has now, in place. Throws naming a state that is no more. */
   readonly adoptState: ((state: never) => void) | undefined
+  /** What its commands may have done outside of the plant. */
+  readonly effects: readonly Effect[]
   /** Makes events as data: `Press.event.AlarmRaised({ code: 'OVERHEAT', value: 95 })`. */
   readonly event: { readonly [K in keyof E & string]: (data: InputOf<E[K]>) => EntityEvent<K, InputOf<E[K]>> }
   /** Makes commands as data: `Press.command.sample({ temperature: 95, force: 3 })`. */
@@ -54,6 +57,7 @@ export interface AnyEntity {
   readonly stateVersion?: number
   readonly upcastState?: ((old: unknown) => unknown) | undefined
   readonly adoptState?: ((state: never) => void) | undefined
+  readonly effects?: readonly Effect[]
 }
 
 export interface EntityEvent<K extends string = string, T = object> {
@@ -95,12 +99,22 @@ export interface DecideContext<E extends FieldsByName, C extends FieldsByName = 
   readonly every: <K extends keyof C & string>(ms: number, command: K, data: InputOf<C[K]>, options?: TimerOptions) => undefined
   /** Whether there was a timer with this key; it does not go off then. */
   readonly cancel: (key: string) => boolean
+  /**
+   * Has a gateway do something outside of the plant once this command is durable: `effect(Page, { code: 'OVERHEAT' })`. It is done at least once, effects of one name that
+   * this entity wants one after the other. With `answer` it hears what came of it, as of an ask. Answers the number of the message. Discarded by `refuse` or a throw.
+   */
+  readonly effect: <F extends Fields>(effect: Effect<F>, data: InputOf<F>, options?: EffectOptions<AnswerCommand<C>>) => number
 }
 
 /** A type that messages go to. */
 export interface ToldType {
   readonly name: string
   readonly commands: FieldsByName
+}
+
+export interface EffectOptions<Own extends string = string> {
+  /** The command of this entity that takes the answer. */
+  readonly answer?: Own
 }
 
 export interface TimerOptions {

@@ -13,12 +13,14 @@ import type { VolatileMessage } from './volatile-message.js'
 export type GivenEnvelope = Partial<Omit<Envelope, 'outbox'>>
 
 /** What a command told others, and itself for later, as data. */
-export type ToldMessage = { readonly command: string; readonly data: object } & (
-  | { readonly tell: string }
-  | { readonly ask: string; readonly timeoutMs: number; readonly answer: string }
-  | { readonly after: number; readonly key?: string }
-  | { readonly every: number; readonly key?: string }
-)
+export type ToldMessage =
+  | ({ readonly command: string; readonly data: object } & (
+      | { readonly tell: string }
+      | { readonly ask: string; readonly timeoutMs: number; readonly answer: string }
+      | { readonly after: number; readonly key?: string }
+      | { readonly every: number; readonly key?: string }
+    ))
+  | { readonly effect: string; readonly data: object; readonly answer?: string }
 
 /**
  * A test of one decision, in terms of data alone: `given(Press, [events]).when.sample({ … }).then([events])`. Needs no test runner: what does not
@@ -180,6 +182,7 @@ function toldMessage(row: Data, accepted: number): ToldMessage {
     readonly [name in 'kind' | 'to' | 'command' | 'key' | 'answerCommand']: string
   } & { readonly data: object; readonly due: number; readonly every?: number }
   if (kind === 'tell') return { tell: to, command, data }
+  if (kind === 'effect') return { effect: command, data, ...(answerCommand === undefined ? {} : { answer: answerCommand }) }
   const ms = (due - accepted) / 1000
   if (kind === 'ask') return { ask: to, command, data, timeoutMs: ms, answer: answerCommand }
   const named = key === undefined ? {} : { key }

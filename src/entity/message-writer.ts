@@ -3,6 +3,7 @@ import { messageOf } from '#base/errors.js'
 import { type Codec, LABEL_BYTES_MAX, MESSAGE_EVENT, SETTLED_EVENT } from '#schema/index.js'
 import { takesAnswer } from './answer.js'
 import type { Decision, Envelope } from './decider.js'
+import { EFFECT_PREFIX, type EffectModel } from './effect.js'
 import { MESSAGE_CODEC, type MessageKind, OUTBOX_MESSAGES_MAX, type OutboxRow, settledRow } from './outbox.js'
 import { handleClass } from './told-handles.js'
 import { type ToldTarget, ToldTargets, VOLATILE_PER_COMMAND_MAX, type VolatileAskTerms, VolatileMessage } from './volatile-message.js'
@@ -37,10 +38,11 @@ export interface WriterHost {
   fail(what: string): never
 }
 
-/** Writes what `tell`, `ask`, `after`, `every` and `cancel` come to as rows of the outbox. */
+/** Writes what `tell`, `ask`, `after`, `every`, `cancel` and `effect` come to as rows of the outbox. */
 export class MessageWriter {
   readonly #own: TargetModel
   readonly #resolve: (type: { readonly name: string }) => TargetModel | undefined
+  readonly #effects: ReadonlyMap<string, EffectModel>
   readonly #host: WriterHost
   readonly #rows: OutboxRow[]
   readonly #decision: Pick<Decision, 'volatile' | 'volatileCount'>
@@ -55,12 +57,15 @@ export class MessageWriter {
     readonly own: TargetModel
     /** The compiled twin of a type; undefined when the plant has none of its name. */
     readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
+    /** Those that the type lists, by name. */
+    readonly effects: ReadonlyMap<string, EffectModel>
     readonly host: WriterHost
     /** The decision at hand. */
     readonly decision: Pick<Decision, 'outbox' | 'volatile' | 'volatileCount'>
   }) {
     this.#own = options.own
     this.#resolve = options.resolve
+    this.#effects = options.effects
     this.#host = options.host
     this.#rows = options.decision.outbox
     this.#decision = options.decision
@@ -74,6 +79,7 @@ export class MessageWriter {
       after: (ms: unknown, command: unknown, data: unknown, options?: unknown) => this.#timer('after', ms, command, data, options),
       every: (ms: unknown, command: unknown, data: unknown, options?: unknown) => this.#timer('every', ms, command, data, options),
       cancel: (key: unknown) => this.#cancel(key),
+      effect: (effect: unknown, data: unknown, options?: unknown) => this.#effect(effect, data, options),
     }
   }
 
@@ -151,6 +157,20 @@ export class MessageWriter {
     if (decision.volatileCount === VOLATILE_PER_COMMAND_MAX)
       this.#host.fail(`told more than ${VOLATILE_PER_COMMAND_MAX} volatile commands in one command`)
     decision.volatile[decision.volatileCount++] = new VolatileMessage(target, commandIndex, data, ask)
+  }
+
+  #effect(effect: unknown, data: unknown, options: unknown): number {
+    const { name = effect } = (effect ?? {}) as { readonly name?: unknown }
+    const what = `effect ${String(name)}`
+    this.#host.mustDecide(what)
+    const model = this.#effects.get(name as string)
+    if (model === undefined || model.effect !== effect) this.#host.fail(`${what}: ${this.#own.name} does not list it in its effects`)
+    const { answer } = (options ?? {}) as { readonly answer?: unknown }
+    const index = this.#own.commandNames.indexOf(answer as string)
+    if (answer !== undefined && (index < 0 || !takesAnswer(this.#own.commandCodec(index).fields)))
+      this.#host.fail(`${what}: answer names the command that takes it, one declared with answer()`)
+    const checked = this.#checked(what, model.codec, data ?? {})
+    return this.#message('effect', `${EFFECT_PREFIX}${model.effect.name}`, model.effect.name, checked, { answerCommand: answer })
   }
 
   #timer(kind: 'after' | 'every', ms: unknown, command: unknown, data: unknown, options: unknown): undefined {

@@ -11,8 +11,11 @@ export const OUTBOX_MESSAGES_MAX = 1_048_576
 /** Settled messages that the list still has, before it is made anew. */
 const GONE_MAX = 32
 
-/** `tell`: a command for another entity. `ask`: one whose answer comes back as a command. `timer`: a command for the entity itself, at its time. */
-export type MessageKind = 'tell' | 'ask' | 'timer'
+/**
+ * `tell`: a command for another entity. `ask`: one whose answer comes back as a command. `timer`: a command for the entity itself, at its time. `effect`: something that a
+ * gateway does outside of the plant.
+ */
+export type MessageKind = 'tell' | 'ask' | 'timer' | 'effect'
 /** What becomes of a message. */
 export type SettledAs = 'done' | 'refused' | 'failed' | 'forgotten' | 'cancelled' | 'timed-out'
 
@@ -59,7 +62,7 @@ interface SettledData {
 export class Message {
   readonly number: number
   readonly kind: MessageKind
-  /** Entity id. */
+  /** Entity id; of an effect what MESSAGE_FIELDS say. */
   readonly to: string
   readonly command: string
   readonly data: Readonly<Record<string, unknown>>
@@ -107,6 +110,7 @@ export class Outbox {
   #list: Message[] = []
   #goneCount = 0
   #timerCount = 0
+  #effectCount = 0
   #keys: Map<string, number> | undefined
 
   /** The number that the next message gets. */
@@ -119,9 +123,13 @@ export class Outbox {
     return this.#list.length - this.#goneCount
   }
 
-  /** Those that somebody is to get as soon as that is possible. */
+  /** Those that an entity is to get as soon as that is possible. */
   get underWayCount(): number {
-    return this.count - this.#timerCount
+    return this.count - this.#timerCount - this.#effectCount
+  }
+
+  get effectCount(): number {
+    return this.#effectCount
   }
 
   get(number: number): Message | undefined {
@@ -171,6 +179,7 @@ export class Outbox {
   #add(message: Message): void {
     this.#list.push(message)
     this.#next = message.number + 1
+    if (message.kind === 'effect') this.#effectCount++
     if (message.kind !== 'timer') return
     this.#timerCount++
     if (message.key !== '') (this.#keys ??= new Map()).set(message.key, message.number)
@@ -191,6 +200,7 @@ export class Outbox {
     }
     message.isGone = true
     this.#goneCount++
+    if (message.kind === 'effect') this.#effectCount--
     if (message.kind === 'timer') {
       this.#timerCount--
       if (message.key !== '' && this.#keys?.get(message.key) === number) this.#keys.delete(message.key)

@@ -1,5 +1,6 @@
 import { MillraceError } from '#base/errors.js'
 import { type EntitySchema, schemaHash } from '#schema/index.js'
+import type { EffectModel } from './effect.js'
 import type { AnyEntity } from './entity.js'
 import { compileEntity, type EntityModel } from './entity-model.js'
 
@@ -15,6 +16,8 @@ export interface PlantCommand {
  */
 export class PlantModel {
   readonly models: readonly EntityModel[]
+  /** What its types have done outside, by name. */
+  readonly effects: ReadonlyMap<string, EffectModel>
   /** By command number, as it stands in command frames. */
   readonly commands: readonly PlantCommand[]
   /** An int32 over all event and command schemas. */
@@ -42,6 +45,7 @@ export class PlantModel {
       for (const commandIndex of model.commandNames.keys()) commands.push({ model, commandIndex })
     }
     this.models = models
+    this.effects = effectsOf(models)
     this.commands = commands
     this.schemaHash = schemaHash(models.map(({ schema }) => schema))
     this.#byType = byType
@@ -62,4 +66,21 @@ export class PlantModel {
     const index = model.commandNames.indexOf(command)
     return index < 0 ? -1 : (this.#numbers.get(model) as number) + index
   }
+}
+
+function effectsOf(models: readonly EntityModel[]): ReadonlyMap<string, EffectModel> {
+  const effects = new Map<string, EffectModel>()
+  for (const [name, model] of models.flatMap((one) => [...one.effects])) {
+    const known = effects.get(name) ?? model
+    if (known.effect !== model.effect) {
+      throw new MillraceError('ERR_PLANT_DEFINITION', {
+        fact: 'two effects have one name',
+        action: 'operator',
+        values: { effect: name },
+        next: 'rename one of them',
+      })
+    }
+    effects.set(name, known)
+  }
+  return effects
 }

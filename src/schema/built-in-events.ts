@@ -14,9 +14,9 @@ export const SETTLED_EVENT = '#settled'
 /** Messages are numbered per entity, from 1; a target knows them by sender and number. */
 export const MESSAGE_FIELDS = {
   number: i64(),
-  /** `tell`, `ask` or `timer`. */
+  /** `tell`, `ask`, `timer` or `effect`. */
   kind: label(),
-  /** Entity id. */
+  /** Entity id, or `effect:` with the name of an effect. */
   to: label(),
   command: label(),
   /** What the command's fields are, numbers that JSON lacks included. */
