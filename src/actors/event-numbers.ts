@@ -1,10 +1,10 @@
 import { assert } from '#base/assert.js'
-import { type EntityModel, type PlantModel, type StoredEvent, StoredEvents } from '#entity/index.js'
+import { type EntityModel, type OutboxRow, type PlantModel, type StoredEvent, StoredEvents } from '#entity/index.js'
 import { FENCED_EVENT } from '#journal/fenced-block.js'
 import type { EventType } from '#journal/journal.js'
-import { BUILT_IN_EVENTS, fieldsKey, type MESSAGE_EVENT, type SETTLED_EVENT } from '#schema/index.js'
+import { BUILT_IN_EVENTS, fieldsKey } from '#schema/index.js'
 
-type OutboxEvent = typeof MESSAGE_EVENT | typeof SETTLED_EVENT
+type OutboxEvent = OutboxRow['event']
 
 /** Translates between the journal's event type numbers and the plant's models. Learnt from the journal at the
  * beginning of each load of shards. */

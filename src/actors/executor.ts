@@ -4,7 +4,7 @@ import { pack } from '#base/pack.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
-import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type PlantModel } from '#entity/index.js'
+import { type Decision, encodeSnapshot, FORGOTTEN, isFresh, Outbox, type OutboxRow, type PlantModel } from '#entity/index.js'
 import {
   APPEND_HEADER_BYTES,
   type AppendNumbers,
@@ -26,10 +26,12 @@ import { ByteStrings } from './byte-strings.js'
 import type { EventNumbers } from './event-numbers.js'
 import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
+import { errorRows, whyDown } from './lifecycle.js'
 import type { MessagesOptions } from './messenger.js'
 import { encodeOutboxRow, messageBytes, outboxRowBytes, rowsThatFit, type SettledAppend, settledHeader } from './outbox-rows.js'
 import { type OwnCommand, ownCommandOf, ownSettledRow } from './own-command.js'
 import type { Slot } from './slot.js'
+import { rowsToSnapshot } from './snapshot-due.js'
 import type { WorkerCounters } from './worker-counters.js'
 
 /**
@@ -97,6 +99,8 @@ export class Executor {
   #outcome: Uint8Array = NO_BYTES
   #eventCount = 0
   #outboxRows: readonly OutboxRow[] = NO_ROWS
+  /** By which the entity says that the command at hand has failed. */
+  #errorRows: readonly OutboxRow[] = NO_ROWS
   /** The command at hand, when it is the entity's own. */
   #own: OwnCommand | undefined
 
@@ -146,6 +150,7 @@ export class Executor {
     entry.doorTerm = command.doorTerm
     if (sourceBytes > 0 && this.#isDuplicate(slot, source, command, entry)) return 'done'
     this.#own = undefined
+    this.#errorRows = NO_ROWS
     if (sourceBytes === 0 && entry.link === this.#ownLink && !this.#isOwnPending(slot, command, entry)) return 'done'
     const fence = slot.lostVersion === 0 ? undefined : fenceOf(slot)
     if (fence?.isStored === false) return this.#refuseUnstored(slot, entry, fence)
@@ -288,7 +293,10 @@ export class Executor {
   /** Folds rows that were appended; their data is the outbox's from then on. */
   #takeOutboxRows(slot: Slot, rows: readonly OutboxRow[], at: number, correlation: string): void {
     const outbox = (slot.outbox ??= new Outbox())
-    for (const row of rows) outbox.take(row, at, correlation)
+    for (const row of rows) {
+      if (isFresh(row.event, row.data)) slot.state = slot.model.initial()
+      outbox.take(row, at, correlation)
+    }
     this.#onOutbox(slot, outbox, rows, slot.waitPosition)
   }
 
@@ -298,6 +306,8 @@ export class Executor {
     if (this.#own?.isLate === true) return this.#append(slot, command, undefined, OUTCOME_NONE, NO_BYTES, undefined) as Executed
     const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')
+    const down = model.isKinCommand(commandIndex) ? undefined : whyDown(slot)
+    if (down !== undefined) return this.#fault(slot, command, down.code, down.message)
     const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
     const decision = model.decide(slot.state, commandIndex, data, this.#envelope)
     if (decision.kind === 'failed') return this.#fault(slot, command, 'DECIDE_FAILED', messageOf(decision.error))
@@ -313,6 +323,7 @@ export class Executor {
    * are too small: a command that can be neither done nor refused would stop its channel for ever.
    */
   #fault(slot: Slot, command: CommandReader, code: string, message: string): Executed {
+    this.#errorRows = errorRows(slot, code, message, this.#envelope)
     let appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, this.#faultOutcome(code, message), undefined)
     if (appended !== 'too-large') return appended
     this.#header.correlationBytes = 0
@@ -358,7 +369,7 @@ export class Executor {
     this.#outcome = outcome
     header.outcomeBytes = outcome.length
     header.outcomeKind = outcomeKind
-    const isTelling = this.#own !== undefined || (decision !== undefined && decision.outbox.length > 0)
+    const isTelling = this.#own !== undefined || (decision?.outbox ?? this.#errorRows).length > 0
     const rows = isTelling ? this.#rowsOfOutbox(outcomeKind, decision) : NO_ROWS
     if (isTelling && !this.#fit(slot, rows)) return 'too-large'
     const outboxBytes = isTelling ? outboxRowBytes(rows) : 0
@@ -388,7 +399,7 @@ export class Executor {
 
   /** What the command was told to tell, behind what becomes of itself when the entity had sent it. */
   #rowsOfOutbox(outcomeKind: OutcomeKind, decision: Decision | undefined): readonly OutboxRow[] {
-    const told = decision?.outbox ?? NO_ROWS
+    const told = decision?.outbox ?? this.#errorRows
     const own = this.#own === undefined ? [] : [ownSettledRow(this.#own, outcomeKind, decision, this.#header.accepted)]
     return [...own, ...told]
   }
@@ -464,14 +475,6 @@ const NO_ROWS: readonly OutboxRow[] = []
 
 function shortFault(code: string): Uint8Array {
   return pack([code, undefined, true])
-}
-
-/**
- * How many rows an entity gets before its next snapshot. The first one comes up to half of them early, each entity's at another version: those of devices that
- * report in turns would all be due within one round, and would hold the commands up behind them.
- */
-function rowsToSnapshot({ snapshotVersion, hash }: Slot, every: number): number {
-  return snapshotVersion > 0 ? every : every - (hash % (Math.floor(every / 2) + 1))
 }
 
 /** Copies whole words: up to three bytes more than `length`, where those behind are written later. Both places are whole words from the ends of their frames. */

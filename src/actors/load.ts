@@ -1,6 +1,6 @@
 import { MillraceError, messageOf } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
-import { applyStored, createOutcomes, decodeBase, decodeSnapshot, Outbox, type PlantModel } from '#entity/index.js'
+import { applyStored, createOutcomes, decodeBase, decodeSnapshot, isFresh, Outbox, type PlantModel } from '#entity/index.js'
 import { OUTCOME_NONE, RECEIPT_TYPE } from '#journal/append-frame.js'
 import { BlockReplay, type ReplayRow } from '#journal/block-replay.js'
 import { LOADED_HEAD_BYTES, LOADED_SNAPSHOT_BYTES } from '#serving/serving-frames.js'
@@ -344,7 +344,11 @@ export class Load {
     if (slot.lostVersion > 0) return
     const stored = numbers.stored(row.typeNumber)
     const event = stored === undefined ? numbers.outboxEvent(row.typeNumber) : undefined
-    if (event !== undefined) return (slot.outbox ??= new Outbox()).take({ event, data: row.data() }, row.at, row.correlation)
+    if (event !== undefined) {
+      const data = row.data()
+      if (isFresh(event, data)) slot.state = slot.model.initial()
+      return (slot.outbox ??= new Outbox()).take({ event, data }, row.at, row.correlation)
+    }
     if (stored === undefined || stored.model !== slot.model) {
       throw loadError('the log has an event that this plant does not know', { entity: slot.id, version: row.version })
     }

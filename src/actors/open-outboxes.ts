@@ -1,6 +1,6 @@
 import { decodeSnapshot, hasOutbox } from '#entity/index.js'
 import type { ReplayRow } from '#journal/block-replay.js'
-import { MESSAGE_EVENT } from '#schema/index.js'
+import { LIFECYCLE_EVENT, MESSAGE_EVENT } from '#schema/index.js'
 import type { EventNumbers } from './event-numbers.js'
 import type { Slot } from './slot.js'
 
@@ -48,7 +48,7 @@ export class OpenOutboxes {
   takeRow(shard: number, row: ReplayRow): void {
     const slot = this.#passive.get(shard)?.[row.entityNumber]
     const event = slot === undefined ? undefined : this.#numbers.outboxEvent(row.typeNumber)
-    if (slot === undefined || event === undefined) return
+    if (slot === undefined || event === undefined || event === LIFECYCLE_EVENT) return
     const { number, outcome, due } = row.data() as { readonly number: number; readonly outcome?: string; readonly due?: number }
     if (event === MESSAGE_EVENT) this.#openOf(slot).add(number)
     else if (due === undefined && outcome !== 'timed-out') this.#open.get(slot)?.delete(number)

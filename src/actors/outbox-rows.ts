@@ -1,5 +1,5 @@
 import { COMMAND_HEADER_BYTES } from '#entity/command-frame.js'
-import { ENTITY_SOURCE_PREFIX, MESSAGE_CODEC, type OutboxRow, type PlantModel, SETTLED_CODEC } from '#entity/index.js'
+import { ENTITY_SOURCE_PREFIX, outboxCodec, type OutboxRow, type PlantModel } from '#entity/index.js'
 import { type AppendHeader, OUTCOME_NONE, ROW_HEADER_BYTES } from '#journal/append-frame.js'
 import { MESSAGE_EVENT } from '#schema/index.js'
 import type { Slot } from './slot.js'
@@ -52,13 +52,13 @@ export function rowsThatFit(rows: readonly OutboxRow[], bytesMax: number): reado
 /** Of all the payloads. */
 export function outboxRowBytes(rows: readonly OutboxRow[]): number {
   let bytes = 0
-  for (const row of rows) bytes += codecOf(row).encodedBytes(row.data)
+  for (const row of rows) bytes += outboxCodec(row.event).encodedBytes(row.data)
   return bytes
 }
 
 /** Returns the offset behind it. */
 export function encodeOutboxRow(row: OutboxRow, bytes: Uint8Array, view: DataView, offset: number): number {
-  return codecOf(row).encode(row.data, bytes, view, offset)
+  return outboxCodec(row.event).encode(row.data, bytes, view, offset)
 }
 
 /** What the frame of a message takes on its way to its target, or to its sender when it is a timer; 0 for other rows. */
@@ -68,8 +68,4 @@ export function messageBytes(row: OutboxRow, slot: Slot, correlationBytes: numbe
   const model = plant.model(to.slice(0, to.indexOf('/')))
   const payload = model?.commandCodec(model.commandIndex(command)).encodedBytes(data) ?? 0
   return COMMAND_HEADER_BYTES + Buffer.byteLength(to) + ENTITY_SOURCE_PREFIX.length + slot.idLength + correlationBytes + payload
-}
-
-function codecOf({ event }: OutboxRow): typeof MESSAGE_CODEC {
-  return event === MESSAGE_EVENT ? MESSAGE_CODEC : SETTLED_CODEC
 }

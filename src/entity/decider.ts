@@ -3,6 +3,8 @@ import type { EffectModel } from './effect.js'
 import { MessageWriter, type TargetModel } from './message-writer.js'
 import type { Outbox, OutboxRow } from './outbox.js'
 import { whyNotPlain } from './plain-data.js'
+import type { WholeSupervision } from './supervise.js'
+import { Supervisor } from './supervisor.js'
 import type { VolatileMessage } from './volatile-message.js'
 
 /** Who commands whom, and when: all that a decision may know besides state and command. */
@@ -57,6 +59,7 @@ export class Decider {
   readonly #handlers: readonly Decide[]
   readonly #context: { -readonly [Key in keyof Envelope]: Envelope[Key] } & { readonly emit: object; readonly refuse: unknown }
   readonly #messages: MessageWriter
+  readonly #supervisor: Supervisor
   readonly #decision: Decision = {
     kind: 'done',
     eventCount: 0,
@@ -82,15 +85,25 @@ export class Decider {
     readonly handlers: readonly unknown[]
     readonly isVolatile: (commandIndex: number) => boolean
     readonly resolve: (type: { readonly name: string }) => TargetModel | undefined
+    readonly supervision: WholeSupervision
     readonly effects: ReadonlyMap<string, EffectModel>
   }) {
     this.#name = type.entity
     this.#commandNames = type.commandNames
-    this.#handlers = type.handlers as readonly Decide[]
     const emit = type.eventNames.map((name, index) => [
       name,
       (data: unknown) => this.#emit(index, name, type.eventCodecs[index] as Codec, data),
     ])
+    const host = {
+      mustDecide: (what: string) => {
+        if (this.#deciding < 0) throw new Error(`${this.#name}: ${what} was called after decide had returned`)
+      },
+      fail: (what: string): never => {
+        const error = new TypeError(`${this.#where()}: ${what}`)
+        this.#fail(error)
+        throw error
+      },
+    }
     this.#messages = new MessageWriter({
       own: {
         name: type.entity,
@@ -100,20 +113,14 @@ export class Decider {
       },
       resolve: type.resolve,
       effects: type.effects,
-      host: {
-        mustDecide: (what) => {
-          if (this.#deciding < 0) throw new Error(`${this.#name}: ${what} was called after decide had returned`)
-        },
-        fail: (what) => {
-          const error = new TypeError(`${this.#where()}: ${what}`)
-          this.#fail(error)
-          throw error
-        },
-      },
+      host,
       decision: this.#decision,
     })
+    this.#supervisor = new Supervisor({ ...type, host, messages: this.#messages, rows: this.#decision.outbox })
+    this.#handlers = [...type.handlers, ...this.#supervisor.handlers] as readonly Decide[]
     this.#context = {
       ...this.#messages.context,
+      ...this.#supervisor.context,
       emit: Object.freeze(Object.fromEntries(emit)),
       refuse: (code: unknown, detail?: unknown) => this.#refuse(code, detail),
       at: 0,
@@ -134,6 +141,7 @@ export class Decider {
     if (decision.outbox.length > 0) decision.outbox.length = 0
     decision.volatileCount = 0
     this.#messages.begin(envelope)
+    this.#supervisor.begin(envelope)
     const context = this.#context
     context.at = envelope.at
     context.entity = envelope.entity
@@ -147,6 +155,16 @@ export class Decider {
     }
     this.#deciding = -1
     return decision
+  }
+
+  /** What is stored and told because a command of the entity has failed. Overwritten by the next decision. */
+  errored(code: string, message: string, envelope: Envelope): readonly OutboxRow[] {
+    const { outbox } = this.#decision
+    outbox.length = 0
+    this.#messages.begin(envelope)
+    this.#supervisor.begin(envelope)
+    this.#supervisor.errored(code, message)
+    return outbox
   }
 
   #conclude(returned: unknown): void {

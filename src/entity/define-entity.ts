@@ -14,6 +14,8 @@ import {
   type Written,
 } from './state-machine.js'
 import { wrongInitialOfStates, wrongStates } from './state-machine-check.js'
+import { takesSignalNamed } from './signal.js'
+import { type Supervision, wrongSupervision } from './supervise.js'
 import { isRecord, type Wrong, wrongFields, wrongUpcasts } from './upcast-check.js'
 import type { FormerFields, UpcastsOf } from './upcasts.js'
 
@@ -113,6 +115,8 @@ export function defineEntity<
     readonly upcastState?: FromOld<NoInfer<S>>
     /** What its commands have done outside of the plant: made by defineEffect or httpPost. */
     readonly effects?: readonly Effect[]
+    /** What it does about errors of those that it spawns; they are restarted unless told, see `Supervision`. */
+    readonly supervise?: Supervision<C, NoInfer<S>>
   } & OneOfBoth<P>,
 ): [P] extends [never]
   ? Entity<N, E, C, S, Returns<D>>
@@ -148,6 +152,7 @@ export function defineEntity<
     upcastState: definition.upcastState,
     adoptState: whole.adoptState,
     effects: Object.freeze([...(definition.effects ?? [])]),
+    supervise: definition.supervise,
     event: makers('event', events),
     command: makers('command', commands),
   }) as never
@@ -182,6 +187,7 @@ function whatIsWrong(definition: object): Wrong | undefined {
     wrongHandlers('apply', given.apply, 'event', given.events as object) ??
     wrongUpcasts(given) ??
     wrongOptions(given) ??
+    wrongSupervision(given.supervise, (name) => takesSignalNamed(given.commands as FieldsByName, name)) ??
     wrongInitial(given.initial, isMachine)
   )
 }
@@ -237,7 +243,7 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
     ...(given.states === undefined ? ['decide'] : ['states', 'start', 'renamedStates', 'applyTransition']),
   ]
   known.push('apply', 'snapshotEvery', 'class')
-  known.push('upcast', 'dropped', 'volatile', 'stateVersion', 'upcastState', 'effects')
+  known.push('upcast', 'dropped', 'volatile', 'stateVersion', 'upcastState', 'effects', 'supervise')
   const extra = Object.keys(given).find((key) => !known.includes(key))
   return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
 }

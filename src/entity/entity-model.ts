@@ -4,8 +4,11 @@ import { type Codec, createCodec, type Data, type EntitySchema, entitySchemaToJs
 import { encodeCanonical } from './canonical.js'
 import { Decider, type Decision, type Envelope, isThenable } from './decider.js'
 import { compileEffect, type EffectModel } from './effect.js'
+import { KIN_COMMAND_CODEC, KIN_COMMANDS, type KinCommand } from './kin-commands.js'
+import type { OutboxRow } from './outbox.js'
 import type { AnyEntity, EntityClass, EntityEvent } from './entity.js'
 import { shapeOf } from './state-shape.js'
+import { wholeSupervision } from './supervise.js'
 import { UpcastChain } from './upcasts.js'
 
 /** What `apply` handlers look like once their types are gone. */
@@ -72,6 +75,7 @@ export class EntityModel {
       commandCodecs: this.#commandCodecs,
       handlers: this.commandNames.map((name) => handler(entity.decide, name)),
       isVolatile: (commandIndex) => this.isVolatile(commandIndex),
+      supervision: wholeSupervision(entity.supervise),
       resolve: (type) => (this.peers === undefined ? new EntityModel(type as AnyEntity) : this.peers(type.name)),
     })
   }
@@ -91,7 +95,12 @@ export class EntityModel {
   }
 
   commandCodec(commandIndex: number): Codec {
-    return this.#commandCodecs[commandIndex] as Codec
+    return this.#commandCodecs[commandIndex] ?? KIN_COMMAND_CODEC
+  }
+
+  /** Whether it is one that every type has (KIN_COMMANDS), behind those that are declared. */
+  isKinCommand(commandIndex: number): boolean {
+    return commandIndex >= this.commandNames.length
   }
 
   /** Whether the command leaves nothing behind unless it emits events or tells what is to be stored. */
@@ -124,6 +133,11 @@ export class EntityModel {
     }
   }
 
+  /** What is stored and told because a command of the entity has failed, where somebody wants to hear of it. Overwritten by the next decision. */
+  errored(code: string, message: string, envelope: Envelope): readonly OutboxRow[] {
+    return this.#decider.errored(code, message, envelope)
+  }
+
   /** The index of an event, or -1. */
   eventIndex(event: string): number {
     return this.eventNames.indexOf(event)
@@ -131,7 +145,13 @@ export class EntityModel {
 
   /** The index of a command, or -1. */
   commandIndex(command: string): number {
-    return this.commandNames.indexOf(command)
+    if (!command.startsWith('#')) return this.commandNames.indexOf(command)
+    const index = KIN_COMMANDS.indexOf(command as KinCommand)
+    return index < 0 ? -1 : this.commandNames.length + index
+  }
+
+  commandName(commandIndex: number): string {
+    return this.commandNames[commandIndex] ?? (KIN_COMMANDS[commandIndex - this.commandNames.length] as string)
   }
 
   #applyFailed(eventIndex: number, what: string, cause?: unknown): MillraceError {

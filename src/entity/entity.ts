@@ -1,6 +1,8 @@
 import type { DataOf, DeepReadonly, Fields, InputOf } from '#schema/index.js'
 import type { AnswerFields } from './answer.js'
 import type { Effect } from './effect.js'
+import type { KinContext } from './kin-context.js'
+import type { Supervision } from './supervise.js'
 import type { Upcasts } from './upcasts.js'
 
 /** `critical`: recovered first, and the last to wait when the plant is full. */
@@ -35,6 +37,8 @@ export interface Entity<N extends string, E extends FieldsByName, C extends Fiel
   readonly adoptState: ((state: never) => void) | undefined
   /** What its commands may have done outside of the plant. */
   readonly effects: readonly Effect[]
+  /** What it does about errors of its children. */
+  readonly supervise: Supervision<FieldsByName, never> | undefined
   /** Makes events as data: `Press.event.AlarmRaised({ code: 'OVERHEAT', value: 95 })`. */
   readonly event: { readonly [K in keyof E & string]: (data: InputOf<E[K]>) => EntityEvent<K, InputOf<E[K]>> }
   /** Makes commands as data: `Press.command.sample({ temperature: 95, force: 3 })`. */
@@ -58,6 +62,7 @@ export interface AnyEntity {
   readonly upcastState?: ((old: unknown) => unknown) | undefined
   readonly adoptState?: ((state: never) => void) | undefined
   readonly effects?: readonly Effect[]
+  readonly supervise?: Supervision<FieldsByName, never> | undefined
 }
 
 export interface EntityEvent<K extends string = string, T = object> {
@@ -71,7 +76,7 @@ export interface EntityCommand<K extends string = string, T = object> {
 }
 
 /** What a `decide` handler gets besides state and command. Valid until it returns: an `emit` kept for later throws. */
-export interface DecideContext<E extends FieldsByName, C extends FieldsByName = FieldsByName> {
+export interface DecideContext<E extends FieldsByName, C extends FieldsByName = FieldsByName> extends KinContext<C> {
   /** One function per event. The data is checked and copied; a wrong field throws and fails the command. Discarded by `refuse` or a throw. */
   readonly emit: { readonly [K in keyof E]: (data: InputOf<E[K]>) => undefined }
   /** Ends the command with a code and plain data about it, stored like a reply: `return refuse('TOO_HOT', { limit: 90 })`. */

@@ -30,6 +30,12 @@ interface ToldType {
   readonly Ask: ReturnType<typeof handleClass>
 }
 
+export interface RuntimeTimer {
+  readonly ms?: number
+  readonly every?: number
+  readonly key?: string
+}
+
 /** The decider at whose handlers' disposal the writer is. */
 export interface WriterHost {
   /** Throws when no command is being decided. */
@@ -171,6 +177,17 @@ export class MessageWriter {
       this.#host.fail(`${what}: answer names the command that takes it, one declared with answer()`)
     const checked = this.#checked(what, model.codec, data ?? {})
     return this.#message('effect', `${EFFECT_PREFIX}${model.effect.name}`, model.effect.name, checked, { answerCommand: answer })
+  }
+
+  /** What the runtime tells by itself, checked already. `ms`: of a timer. */
+  send(kind: 'tell' | 'timer', to: string, command: string, data: object, more: RuntimeTimer): void {
+    const { ms, every, key } = more
+    this.#message(kind, to, command, data, ms === undefined ? {} : { due: this.#dueIn(ms), every, key })
+  }
+
+  /** Whether there was such a timer. */
+  cancelTimer(key: string): boolean {
+    return this.#cancelKey(key)
   }
 
   #timer(kind: 'after' | 'every', ms: unknown, command: unknown, data: unknown, options: unknown): undefined {

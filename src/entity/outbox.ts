@@ -1,8 +1,20 @@
-import { createCodec, type Data, fieldSchemas, MESSAGE_EVENT, MESSAGE_FIELDS, SETTLED_EVENT, SETTLED_FIELDS } from '#schema/index.js'
+import {
+  type Codec,
+  createCodec,
+  type Data,
+  fieldSchemas,
+  LIFECYCLE_EVENT,
+  MESSAGE_EVENT,
+  MESSAGE_FIELDS,
+  SETTLED_EVENT,
+  SETTLED_FIELDS,
+} from '#schema/index.js'
+import { isFreshStart, Kin, LIFECYCLE_CODEC, type LifecycleData, type PlainKin } from './kin.js'
+import { isKinCommand } from './kin-commands.js'
 
 /** How rows of the outbox are written and read. */
 export const MESSAGE_CODEC = createCodec(fieldSchemas(MESSAGE_FIELDS))
-export const SETTLED_CODEC = createCodec(fieldSchemas(SETTLED_FIELDS))
+const SETTLED_CODEC = createCodec(fieldSchemas(SETTLED_FIELDS))
 
 /** Sources that begin so are entities: what stands behind is the id of the sender of a message, and the sequence is the message's number. */
 export const ENTITY_SOURCE_PREFIX = 'entity:'
@@ -21,7 +33,7 @@ export type SettledAs = 'done' | 'refused' | 'failed' | 'forgotten' | 'cancelled
 
 /** A row of the outbox, normalised, as the codecs give it. */
 export interface OutboxRow {
-  readonly event: typeof MESSAGE_EVENT | typeof SETTLED_EVENT
+  readonly event: typeof MESSAGE_EVENT | typeof SETTLED_EVENT | typeof LIFECYCLE_EVENT
   readonly data: Data
 }
 
@@ -37,7 +49,17 @@ export function settledRow(data: {
 
 /** A row of the log as one of an outbox; undefined when it is none. */
 export function outboxRowOf({ event, data }: { readonly event: string | undefined; readonly data: object }): OutboxRow | undefined {
-  return event === MESSAGE_EVENT || event === SETTLED_EVENT ? { event, data: data as Data } : undefined
+  return event === MESSAGE_EVENT || event === SETTLED_EVENT || event === LIFECYCLE_EVENT ? { event, data: data as Data } : undefined
+}
+
+export function outboxCodec(event: OutboxRow['event']): Codec {
+  if (event === MESSAGE_EVENT) return MESSAGE_CODEC
+  return event === SETTLED_EVENT ? SETTLED_CODEC : LIFECYCLE_CODEC
+}
+
+/** Whether a row makes the state that of the beginning again: whoever folds states gives it a new one then. */
+export function isFresh(event: string | undefined, data: object): boolean {
+  return event === LIFECYCLE_EVENT && isFreshStart(data as Data)
 }
 
 interface MessageData {
@@ -96,8 +118,8 @@ export class Message {
   }
 }
 
-/** As plain data: the next number, then each message in order. */
-export type PlainOutbox = readonly [next: number, messages: readonly PlainMessage[]]
+/** As plain data: the next number, then each message in order, then its kin where it has some. */
+export type PlainOutbox = readonly [next: number, messages: readonly PlainMessage[], kin?: PlainKin]
 type PlainMessage = readonly [...(string | number | boolean | Readonly<Record<string, unknown>>)[]]
 
 /**
@@ -112,6 +134,8 @@ export class Outbox {
   #timerCount = 0
   #effectCount = 0
   #keys: Map<string, number> | undefined
+  /** Parent, children and watchers; undefined when it never had any. */
+  kin: Kin | undefined
 
   /** The number that the next message gets. */
   get next(): number {
@@ -150,7 +174,8 @@ export class Outbox {
   /** Folds one row, whose data becomes the outbox's own. `at` and `correlation` are those of the row. */
   take(row: OutboxRow, at: number, correlation: string): void {
     if (row.event === MESSAGE_EVENT) this.#add(new Message(row.data as unknown as MessageData, at, correlation))
-    else this.#settle(row.data as unknown as SettledData)
+    else if (row.event === SETTLED_EVENT) this.#settle(row.data as unknown as SettledData)
+    else this.#live(row.data)
   }
 
   toPlain(): PlainOutbox {
@@ -159,11 +184,12 @@ export class Outbox {
       const { number, kind, to, command, data, due, every, key, answerCommand, at, correlation, isLate } = one
       messages.push([number, kind, to, command, data, due, every, key, answerCommand, at, correlation, isLate])
     })
-    return [this.#next, messages]
+    return this.kin === undefined ? [this.#next, messages] : [this.#next, messages, this.kin.toPlain()]
   }
 
-  static fromPlain([next, messages]: PlainOutbox): Outbox {
+  static fromPlain([next, messages, kin]: PlainOutbox): Outbox {
     const outbox = new Outbox()
+    outbox.kin = kin === undefined ? undefined : Kin.fromPlain(kin)
     for (const plain of messages) {
       const [number, kind, to, command, data, due, every, key, answerCommand, at, correlation, isLate] = plain as [
         ...[number, MessageKind, string, string, Record<string, unknown>, number, number, string, string, number, string, boolean],
@@ -174,6 +200,18 @@ export class Outbox {
     }
     outbox.#next = next
     return outbox
+  }
+
+  /** An entity that begins anew, or has stopped, waits for nothing that it had in mind before: its own timers, and answers. What it told others is on its way. */
+  #live(data: Data): void {
+    this.kin ??= new Kin()
+    this.kin.take(data as unknown as LifecycleData)
+    if (!isFreshStart(data) && data['what'] !== 'stopped') return
+    for (const message of [...this.#list]) {
+      const { number, kind, command } = message
+      if (kind === 'timer' && !message.isGone && !isKinCommand(command)) this.#settle({ number, outcome: 'cancelled' })
+      else if (kind === 'ask' && !message.isLate) this.#settle({ number, outcome: 'timed-out' })
+    }
   }
 
   #add(message: Message): void {

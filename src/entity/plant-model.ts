@@ -3,6 +3,7 @@ import { type EntitySchema, schemaHash } from '#schema/index.js'
 import type { EffectModel } from './effect.js'
 import type { AnyEntity } from './entity.js'
 import { compileEntity, type EntityModel } from './entity-model.js'
+import { KIN_COMMANDS } from './kin-commands.js'
 
 /** A command of a plant: its entity type and its place there. */
 export interface PlantCommand {
@@ -42,7 +43,7 @@ export class PlantModel {
       byType.set(model.name, model)
       model.peers = (type) => byType.get(type)
       numbers.set(model, commands.length)
-      for (const commandIndex of model.commandNames.keys()) commands.push({ model, commandIndex })
+      for (const commandIndex of [...model.commandNames, ...KIN_COMMANDS].keys()) commands.push({ model, commandIndex })
     }
     this.models = models
     this.effects = effectsOf(models)
@@ -63,7 +64,7 @@ export class PlantModel {
 
   /** The number of a command, or -1 when the type has none of that name. */
   commandNumber(model: EntityModel, command: string): number {
-    const index = model.commandNames.indexOf(command)
+    const index = model.commandIndex(command)
     return index < 0 ? -1 : (this.#numbers.get(model) as number) + index
   }
 }

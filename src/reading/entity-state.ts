@@ -1,7 +1,7 @@
 import { MillraceError } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { isoMicros } from '#base/micros.js'
-import { decodeBase, decodeSnapshot, type EntityModel, StoredEvents } from '#entity/index.js'
+import { decodeBase, decodeSnapshot, type EntityModel, isFresh, StoredEvents } from '#entity/index.js'
 import { type EventType, FENCED_EVENT, type Journal, type Row, rowsFenced, type Snapshot } from '#journal/index.js'
 import { isBuiltIn } from '#schema/index.js'
 import { type RowQuery, rowOf, wholeRows } from './row-query.js'
@@ -37,7 +37,7 @@ export async function readEntityState(
 ): Promise<EntityState | undefined> {
   const [start, types] = await Promise.all([startOf(rows, model, entity, versionMax), rows.eventTypes()])
   const events = new StoredEvents([model], types)
-  const state: unknown = start === undefined ? model.initial() : start.state
+  let state: unknown = start === undefined ? model.initial() : start.state
   let version = start?.version ?? 0
   let at = 0
   for await (const row of rows.rows(entity, start?.position ?? 0)) {
@@ -46,7 +46,8 @@ export async function readEntityState(
     if (row.event === FENCED_EVENT) throw rowsFenced(entity, row.version)
     // Rows may begin before a base that is the first thing to fold upon.
     if (row.version !== version + 1) throw await rowsDropped(rows, entity, { version: versionMax })
-    if (row.event !== undefined && !isBuiltIn(row.event)) events.apply(row.typeNumber, state, row.data)
+    if (isFresh(row.event, row.data)) state = model.initial()
+    else if (row.event !== undefined && !isBuiltIn(row.event)) events.apply(row.typeNumber, state, row.data)
     version = row.version
     at = row.at
   }

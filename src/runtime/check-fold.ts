@@ -9,6 +9,7 @@ import {
   decodeSnapshot,
   encodeCanonical,
   type EntityModel,
+  isFresh,
   type PlantModel,
   type StoredEvent,
   StoredEvents,
@@ -231,7 +232,10 @@ export class CheckFold {
       return false
     }
     // What entities told is not what their state comes from.
-    if (stored === undefined && event !== undefined && isBuiltIn(event)) return false
+    if (stored === undefined && event !== undefined && isBuiltIn(event)) {
+      if (isFresh(event, row.data())) slot.state = slot.model.initial()
+      return false
+    }
     if (stored === undefined || stored.model !== slot.model) {
       return this.#stop('unreadable', slot, event, 'the plant cannot read this event')
     }

@@ -51,7 +51,7 @@ export class FrameViewer {
       ...(known === undefined
         ? { command: command.commandNumber, payload: hex(payload) }
         : {
-            command: known.model.commandNames[known.commandIndex],
+            command: known.model.commandName(known.commandIndex),
             data: decodePayload(known.model.commandCodec(known.commandIndex), payload),
           }),
       source: text(bytes, command.sourceOffset, command.sourceBytes),

@@ -1,5 +1,5 @@
 import type { EntityId } from '#base/ids.js'
-import { decodeBase, type EntityModel, Outbox, outboxRowOf, PlantHash, type PlantModel, StoredEvents } from '#entity/index.js'
+import { decodeBase, type EntityModel, isFresh, Outbox, outboxRowOf, PlantHash, type PlantModel, StoredEvents } from '#entity/index.js'
 import { type EventType, type Journal, readRows, type Row, type Snapshot } from '#journal/index.js'
 import type { RowQuery } from '#reading/row-query.js'
 
@@ -35,6 +35,7 @@ export class StateFold {
     if (row.version <= entity.version) return
     entity.version = row.version
     const told = outboxRowOf(row)
+    if (isFresh(row.event, row.data)) entity.state = model.initial()
     if (told !== undefined) (entity.outbox ??= new Outbox()).take(told, row.at, row.correlation)
     else if (row.event !== undefined) this.#events.apply(row.typeNumber, entity.state, row.data)
   }
