@@ -1,6 +1,5 @@
 import { assert } from '#base/assert.js'
 import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
-import { pack } from '#base/pack.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
@@ -23,6 +22,8 @@ import {
 import type { JournalClient } from '#serving/journal-client.js'
 import { APPEND_FRAME } from '#serving/serving-frames.js'
 import { ByteStrings } from './byte-strings.js'
+import { answerUnstored, faultBytes, isToBeStored, OUTCOME_TOO_LARGE, outcomeBytes, shortFault } from './command-outcome.js'
+import { copyWords } from './append-words.js'
 import type { EventNumbers } from './event-numbers.js'
 import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
@@ -43,13 +44,10 @@ export type Executed = 'done' | 'no-room' | 'broken'
 /** `never`: this state cannot be a snapshot, being too large for the bus or not plain data. */
 export type SnapshotSent = 'sent' | 'no-room' | 'never'
 
-/** Of a message that a handler threw, as it stands in a refusal. */
-const MESSAGE_CHARACTERS_MAX = 500
 const APPEND_NUMBER_MAX = 0xffff_ffff
 /** A failed snapshot is tried again after so many more rows. */
 const SNAPSHOT_RETRY_ROWS = 1000
 
-const OUTCOME_TOO_LARGE = 'the reply or refusal of the command is larger than the bus carries'
 const EVENTS_TOO_LARGE = 'the events of the command are larger than the bus carries'
 
 /** Mutable twin of AppendNumbers, filled anew for each append. */
@@ -70,6 +68,8 @@ export interface ExecutorOptions {
   readonly messages: MessagesOptions | undefined
   /** The entity's outbox has taken rows, which are durable when the journal has released up to `position`. */
   readonly onOutbox: (slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], position: number) => void
+  /** A command of the entity told what is not stored. */
+  readonly onVolatile: ((slot: Slot, decision: Decision, at: number, correlation: string) => void) | undefined
 }
 
 /**
@@ -92,6 +92,7 @@ export class Executor {
   readonly #ownLink: number
   readonly #messageBytesMax: number
   readonly #onOutbox: ExecutorOptions['onOutbox']
+  readonly #onVolatile: ExecutorOptions['onVolatile']
   readonly #sizes: number[] = []
   readonly #header: Header
   #appendNumber: number
@@ -101,6 +102,7 @@ export class Executor {
   #outboxRows: readonly OutboxRow[] = NO_ROWS
   /** By which the entity says that the command at hand has failed. */
   #errorRows: readonly OutboxRow[] = NO_ROWS
+  #decision: Decision | undefined
   /** The command at hand, when it is the entity's own. */
   #own: OwnCommand | undefined
 
@@ -117,6 +119,7 @@ export class Executor {
     this.#ownLink = messages === undefined ? -1 : messages.deviceLinks + messages.own
     this.#messageBytesMax = Math.min(...(messages?.links ?? []).map(({ commands }) => commands.frameBytesMax))
     this.#onOutbox = options.onOutbox
+    this.#onVolatile = options.onVolatile
     this.#header = {
       number: 0,
       term: options.term,
@@ -145,7 +148,8 @@ export class Executor {
   execute(slot: Slot, command: CommandReader, entry: InFlight): Executed {
     const sourceBytes = command.sourceBytes
     const source = sourceBytes === 0 ? '' : this.#sourceOf(slot, command, sourceBytes)
-    this.#outcomeBytesMax = this.#outcomeBytes[entry.link] as number
+    this.#outcomeBytesMax = this.#outcomeBytes[entry.link] ?? this.#journal.appends.frameBytesMax / 2
+    this.#decision = undefined
     entry.request = command.request
     entry.doorTerm = command.doorTerm
     if (sourceBytes > 0 && this.#isDuplicate(slot, source, command, entry)) return 'done'
@@ -162,7 +166,7 @@ export class Executor {
     const envelope = this.#envelope
     envelope.at = at
     envelope.entity = slot.id
-    envelope.source = source
+    envelope.source = command.isVolatile ? this.#strings.get(command.bytes, command.causationOffset, command.causationBytes).text : source
     envelope.accepted = accepted
     envelope.outbox = slot.outbox
     const header = this.#header
@@ -185,7 +189,10 @@ export class Executor {
     const executed =
       fence === undefined ? this.#decideAndAppend(slot, command, entry) : this.#fault(slot, command, fence.code, fence.error.message)
     if (executed === 'done') this.#finish(slot, source, command, entry)
-    return executed
+    const decision = this.#decision as Decision | undefined
+    if (decision !== undefined && decision.volatileCount > 0 && executed !== 'no-room' && executed !== 'broken')
+      this.#onVolatile?.(slot, decision, at, envelope.correlation)
+    return executed === 'unstored' ? 'done' : executed
   }
 
   #sourceOf(slot: Slot, command: CommandReader, length: number): string {
@@ -300,7 +307,7 @@ export class Executor {
     this.#onOutbox(slot, outbox, rows, slot.waitPosition)
   }
 
-  #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed {
+  #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed | 'unstored' {
     if (entry.parked !== undefined) return this.#fault(slot, command, 'PARKED', entry.parked)
     if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
     if (this.#own?.isLate === true) return this.#append(slot, command, undefined, OUTCOME_NONE, NO_BYTES, undefined) as Executed
@@ -310,9 +317,12 @@ export class Executor {
     if (down !== undefined) return this.#fault(slot, command, down.code, down.message)
     const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
     const decision = model.decide(slot.state, commandIndex, data, this.#envelope)
+    this.#decision = decision
+    if (this.#own === undefined && model.isVolatile(commandIndex) && !isToBeStored(slot, decision))
+      return this.#leaveUnstored(slot, command, entry, decision)
     if (decision.kind === 'failed') return this.#fault(slot, command, 'DECIDE_FAILED', messageOf(decision.error))
     const isRefused = decision.kind === 'refused'
-    const outcome = isRefused ? pack([decision.code, decision.detail]) : decision.reply === undefined ? NO_BYTES : pack(decision.reply)
+    const outcome = outcomeBytes(decision, this.#outcomeBytesMax)
     if (outcome.length > this.#outcomeBytesMax) return this.#fault(slot, command, 'TOO_LARGE', OUTCOME_TOO_LARGE)
     const appended = this.#append(slot, command, entry, isRefused ? OUTCOME_REFUSAL : OUTCOME_REPLY, outcome, decision)
     return appended === 'too-large' ? this.#fault(slot, command, 'TOO_LARGE', EVENTS_TOO_LARGE) : appended
@@ -339,20 +349,27 @@ export class Executor {
   }
 
   #faultOutcome(code: string, message: string): Uint8Array {
-    const long = pack([code, { message: message.slice(0, MESSAGE_CHARACTERS_MAX) }, true])
-    return long.length <= this.#outcomeBytesMax ? long : shortFault(code)
+    return faultBytes(code, message, this.#outcomeBytesMax)
   }
 
   /** As a fault, and nothing is remembered of the command. */
-  #refuseUnstored({ waitPosition, version }: Slot, entry: InFlight, { code, error }: Fence): Executed {
+  #refuseUnstored(slot: Slot, entry: InFlight, { code, error }: Fence): Executed {
     this.#counters.commands++
     this.#counters.refusals++
-    entry.status = 'waiting'
-    entry.waitPosition = waitPosition
-    entry.answerKind = ANSWER_REFUSED
-    entry.answerVersion = version
-    entry.outcome = this.#faultOutcome(code, error.message)
+    answerUnstored(slot, entry, ANSWER_REFUSED, this.#faultOutcome(code, error.message))
     return 'done'
+  }
+
+  /** A volatile command that changed nothing. */
+  #leaveUnstored(slot: Slot, command: CommandReader, entry: InFlight, decision: Decision): 'unstored' {
+    this.#counters.volatileDone++
+    const bytes = outcomeBytes(decision, this.#outcomeBytesMax)
+    const isTooLarge = bytes.length > this.#outcomeBytesMax
+    const done = command.answer === ANSWER_ALWAYS ? ANSWER_DONE : 0
+    const answerKind = isTooLarge || decision.kind !== 'done' ? ANSWER_REFUSED : done
+    if (answerKind === ANSWER_REFUSED) this.#counters.refusals++
+    answerUnstored(slot, entry, answerKind, isTooLarge ? this.#faultOutcome('TOO_LARGE', OUTCOME_TOO_LARGE) : bytes)
+    return 'unstored'
   }
 
   /** One append with the decision's events, or with a receipt when there are none. */
@@ -472,12 +489,3 @@ export class Executor {
 }
 
 const NO_ROWS: readonly OutboxRow[] = []
-
-function shortFault(code: string): Uint8Array {
-  return pack([code, undefined, true])
-}
-
-/** Copies whole words: up to three bytes more than `length`, where those behind are written later. Both places are whole words from the ends of their frames. */
-function copyWords(from: DataView, fromOffset: number, to: DataView, toOffset: number, length: number): void {
-  for (let at = 0; at < length; at += 4) to.setInt32(toOffset + at, from.getInt32(fromOffset + at, true), true)
-}

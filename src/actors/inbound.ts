@@ -25,6 +25,8 @@ export class Inbound {
   readonly #answers: Producer
   readonly #reader: CommandReader
   readonly #cursor: FrameCursor
+  /** What lay in the channel when this worker came ends here; undefined once that is released. */
+  #formerEnd: number | undefined
   /** What the answer takes for which there was no room, 0 when there was none such. */
   #blockedBytes = 0
 
@@ -33,6 +35,7 @@ export class Inbound {
     this.#commands = link.commands
     this.#answers = link.answers
     this.queue = new InFlightQueue(index, inFlightMax)
+    this.#formerEnd = link.commands.readPosition + link.commands.waitingBytes
     this.#reader = new CommandReader(link.commands.bytes, link.commands.view)
     this.#cursor = new FrameCursor(link.commands)
   }
@@ -45,6 +48,11 @@ export class Inbound {
   /** Whether the frame that begins at `position` was released; asked of frames of this lap of the ring. */
   isReleased(position: number): boolean {
     return distance(this.#commands.releasedPosition, position) < 0
+  }
+
+  /** Whether the frame that begins at `position` lay there when this worker came: the one before may have executed it. */
+  wasThere(position: number): boolean {
+    return this.#formerEnd !== undefined && distance(position, this.#formerEnd) > 0
   }
 
   canRead(): boolean {
@@ -125,6 +133,7 @@ export class Inbound {
     if (count === 0) return 0
     this.#answers.publish()
     this.#commands.release(end)
+    if (this.#formerEnd !== undefined && distance(this.#formerEnd, end) >= 0) this.#formerEnd = undefined
     return count
   }
 

@@ -1,8 +1,9 @@
 import { assert } from '#base/assert.js'
 import { hash32 } from '#base/hash.js'
 import type { CommandReader } from '#entity/command-frame.js'
-import { createOutcomes, type PlantModel } from '#entity/index.js'
+import { createOutcomes, type EntityModel, type PlantModel } from '#entity/index.js'
 import type { Backlog } from './backlog.js'
+import { passOver } from './command-outcome.js'
 import type { Executor } from './executor.js'
 import type { InFlight } from './in-flight.js'
 import type { Inbound } from './inbound.js'
@@ -12,6 +13,7 @@ import type { Passivation } from './passivation.js'
 import type { Reads } from './reads.js'
 import type { Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
+import type { VolatileMail } from './volatile-mail.js'
 import type { WorkerCounters } from './worker-counters.js'
 import type { ParkedPlace, WorkerOptions } from './worker-options.js'
 
@@ -25,6 +27,7 @@ export interface IntakeOptions {
   readonly passivation: Passivation
   readonly reads: Reads
   readonly messenger: Messenger | undefined
+  readonly mail: VolatileMail | undefined
   readonly counters: WorkerCounters
 }
 
@@ -72,7 +75,8 @@ export class Intake {
 
   hasWork(released: number): boolean {
     if (this.#blockedAt === released) return false
-    return this.#options.backlog.readyCount > 0 || this.#inbound.some((link) => link.canRead())
+    if (this.#options.backlog.readyCount > 0) return true
+    return this.#options.mail?.isCrowded !== true && this.#inbound.some((link) => link.canRead())
   }
 
   doWork(nowMs: number): number {
@@ -104,7 +108,7 @@ export class Intake {
   }
 
   #takeNew(nowMs: number): number {
-    if (this.#blockedAt !== undefined) return 0
+    if (this.#blockedAt !== undefined || this.#options.mail?.isCrowded === true) return 0
     const links = this.#inbound
     let taken = 0
     for (let step = 0; step < links.length; step++) {
@@ -152,6 +156,10 @@ export class Intake {
   #route(entry: InFlight, command: CommandReader, nowMs: number, known?: Slot): boolean {
     const { backlog, loader, messenger } = this.#options
     entry.shard = command.entityHash % this.#shardCount
+    if (command.isVolatile && (this.#inbound[entry.link] as Inbound).wasThere(entry.startPosition)) {
+      passOver(command, entry)
+      return true
+    }
     const found = known ?? this.#find(command)
     if ((found === undefined || found.status === 'passive') && backlog.tryWaitForShard(entry)) return true
     const slot = found ?? this.#create(command, entry.shard)
@@ -176,12 +184,33 @@ export class Intake {
       this.#blockedAt = this.#released
       return false
     }
+    backlog.waitForSlot(entry, slot)
+    this.reload(slot)
+    return true
+  }
+
+  /** Its state is broken: it is dropped and loaded again. */
+  reload(slot: Slot): void {
+    const { loader, messenger, reads } = this.#options
     loader.forget(slot)
     messenger?.dropped(slot)
-    backlog.waitForSlot(entry, slot)
     loader.loadSlot(slot)
-    this.#options.reads.dropped(slot)
+    reads.dropped(slot)
+  }
+
+  /** False while its shard is loading: it may be live by itself then, or is to be asked for again. */
+  tryLoad(slot: Slot): boolean {
+    if (slot.status === 'passive' && this.#options.backlog.isClosed(slot.shard)) return false
+    this.#options.loader.loadSlot(slot)
     return true
+  }
+
+  /** The slot of an entity, a live one where nobody knows it; undefined while its shard is loading and it may be in the log. */
+  slotFor(idBytes: Uint8Array, hash: number, type: string): Slot | undefined {
+    const found = this.#slots.find(hash, new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.length), 0, idBytes.length)
+    const shard = hash % this.#shardCount
+    if (found !== undefined || this.#options.backlog.isClosed(shard)) return found
+    return this.#born(idBytes, hash, shard, this.#options.worker.plant.model(type) as EntityModel)
   }
 
   #lookForParked(entry: InFlight): void {
@@ -195,11 +224,15 @@ export class Intake {
 
   /** The first command to an entity that the log does not know. */
   #create(command: CommandReader, shard: number): Slot {
-    const { worker, counters, passivation } = this.#options
     const id = command.bytes.slice(command.entityOffset, command.entityOffset + command.entityBytes)
     assert(hash32(id) === command.entityHash, 'a command is filed under the hash of its entity')
-    const { model } = worker.plant.commands[command.commandNumber] as PlantModel['commands'][number]
-    const slot = this.#slots.add(utf8.decode(id), id, command.entityHash, shard, model)
+    const { model } = this.#options.worker.plant.commands[command.commandNumber] as PlantModel['commands'][number]
+    return this.#born(id, command.entityHash, shard, model)
+  }
+
+  #born(id: Uint8Array, hash: number, shard: number, model: EntityModel): Slot {
+    const { counters, passivation } = this.#options
+    const slot = this.#slots.add(utf8.decode(id), id, hash, shard, model)
     slot.status = 'live'
     slot.state = model.initial()
     slot.outcomes = createOutcomes()

@@ -55,7 +55,11 @@ interface Sent {
   readonly isOwn: boolean
   outcome: SettledAs
   bytes: Uint8Array
+  /** Of a volatile ask: hears what became of it. */
+  readonly settle: SettleAsk | undefined
 }
+
+export type SettleAsk = (outcome: SettledAs, bytes: Uint8Array) => void
 
 export type SendFailure = 'no-room' | 'too-large'
 
@@ -99,6 +103,7 @@ export class MessageLink {
     lane: MessageLane | undefined,
     number: number,
     isOwn: boolean,
+    settle?: SettleAsk,
   ): SendFailure | undefined {
     header.request = (this.#firstRequest + this.#sent.count) >>> 0
     header.doorTerm = this.#term
@@ -111,7 +116,7 @@ export class MessageLink {
     if (offset < 0) return 'no-room'
     codec.encode(data, bytes, view, writeCommandHeader(header, bytes, view, offset))
     this.#commands.commit()
-    this.#sent.push({ end: this.#commands.position, lane, number, isOwn, outcome: 'done', bytes: NO_BYTES })
+    this.#sent.push({ end: this.#commands.position, lane, number, isOwn, outcome: 'done', bytes: NO_BYTES, settle })
     return undefined
   }
 
@@ -129,7 +134,8 @@ export class MessageLink {
     for (let first = this.#sent.first; first !== undefined && distance(first.end, released) >= 0; first = this.#sent.first) {
       this.#sent.shift()
       this.#firstRequest = (this.#firstRequest + 1) >>> 0
-      settled(first.lane, first.number, first.isOwn, first.outcome, first.bytes)
+      if (first.settle === undefined) settled(first.lane, first.number, first.isOwn, first.outcome, first.bytes)
+      else first.settle(first.outcome, first.bytes)
       work++
     }
     return work

@@ -102,6 +102,11 @@ export class Messenger {
     this.#sender = new MessageSender(options.plant, this.#ownLink, options.clock)
   }
 
+  /** By worker slot. */
+  get links(): readonly MessageLink[] {
+    return this.#links
+  }
+
   /** Nothing is under way, and no timer is due. */
   get isIdle(): boolean {
     const isNothingSent = this.#laneCount === 0 && this.#told.count === 0 && this.appends.count === 0

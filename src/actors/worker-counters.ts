@@ -18,6 +18,10 @@ export interface WorkerCounters {
   told: number
   /** Commands of devices that had to wait, since the outbox of their entity was full. */
   heldBack: number
+  /** Volatile commands: told by entities, done without a row, and not done for want of room or since their cause was taken back. */
+  volatileTold: number
+  volatileDone: number
+  volatileDropped: number
   knownEntities: number
   liveEntities: number
 }
@@ -37,6 +41,9 @@ export function createWorkerCounters(): WorkerCounters {
     stalls: 0,
     told: 0,
     heldBack: 0,
+    volatileTold: 0,
+    volatileDone: 0,
+    volatileDropped: 0,
     knownEntities: 0,
     liveEntities: 0,
   }

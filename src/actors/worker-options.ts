@@ -18,6 +18,8 @@ export interface WorkerLimits {
   readonly inFlightMax: number
   /** Messages of an entity that are under way, above which commands to it wait that are not messages themselves; OUTBOX_MAX_DEFAULT unless told. */
   readonly outboxMax?: number
+  /** Volatile messages of all entities that are under way; VOLATILE_MAX_DEFAULT unless told. Above it they are dropped, and above half of it no commands are read. */
+  readonly volatileMax?: number
 }
 
 export interface WorkerOptions {

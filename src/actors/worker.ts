@@ -19,6 +19,7 @@ import { Passivation } from './passivation.js'
 import { Reads } from './reads.js'
 import type { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
+import { VolatileMail } from './volatile-mail.js'
 import { workerFenced } from './worker-fenced.js'
 import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 import type { FencedEntity, WorkerOptions } from './worker-options.js'
@@ -42,6 +43,7 @@ export class Worker implements DutyCycle {
   readonly #reads: Reads
   readonly #backlog = new Backlog()
   readonly #messenger: Messenger | undefined
+  readonly #mail: VolatileMail | undefined
   readonly #intake: Intake
   /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
   #released = 0
@@ -68,6 +70,7 @@ export class Worker implements DutyCycle {
       ...(options.appendNumber === undefined ? {} : { appendNumber: options.appendNumber }),
       messages,
       onOutbox: (...took) => this.#messenger?.took(...took),
+      onVolatile: (...told) => this.#mail?.told(...told),
     })
     if (messages !== undefined) {
       this.#messenger = new Messenger({
@@ -76,6 +79,20 @@ export class Worker implements DutyCycle {
         settle: (...rows) => this.#executor.trySettle(...rows),
         load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#fail(error)),
         goOn: (entry) => this.#backlog.goOn(entry),
+      })
+      this.#mail = new VolatileMail({
+        ...{
+          plant,
+          clock,
+          counters: this.counters,
+          shardCount: options.shardCount,
+          executor: this.#executor,
+          links: this.#messenger.links,
+        },
+        ...{ own: messages.own, slotOf: messages.slotOf, messagesMax: limits.volatileMax ?? VOLATILE_MAX_DEFAULT },
+        slotFor: (...entity) => this.#intake.slotFor(...entity),
+        load: (slot) => this.#intake.tryLoad(slot),
+        reload: (slot) => this.#intake.reload(slot),
       })
     }
     this.#reads = new Reads({
@@ -93,7 +110,7 @@ export class Worker implements DutyCycle {
       liveEntitiesMax: limits.liveEntitiesMax,
       onLive: (slot) => this.#becameLive(slot),
       onOpenOutbox: (slot) => this.#messenger?.await(slot),
-      onHeads: (shard) => this.#backlog.lookAgain(shard),
+      onHeads: (shard) => this.#lookAgain(shard),
       onShardsLoaded: (report) => this.#openShards(report),
       onDamage: (damages) => this.#tellFenced(damages),
       onFatal: (error) => this.#fail(error),
@@ -103,18 +120,19 @@ export class Worker implements DutyCycle {
       counters: this.counters,
       limits,
       trySnapshot: (slot) => this.#executor.trySnapshot(slot),
-      isBusy: (slot) => this.#messenger?.isBusy(slot) === true,
+      isBusy: (slot) => this.#messenger?.isBusy(slot) === true || this.#mail?.isBusy(slot) === true,
     })
     this.#intake = new Intake({
       ...{ worker: options, inbound: this.#inbound, slots: this.#slots, backlog: this.#backlog, executor: this.#executor },
       ...{ loader: this.#loader, passivation: this.#passivation, reads: this.#reads, messenger: this.#messenger, counters: this.counters },
+      mail: this.#mail,
     })
     for (const shard of options.shards) this.#backlog.close(shard, Number.NEGATIVE_INFINITY)
   }
 
   /** All shards are loaded and every command that was read is released. */
   get isIdle(): boolean {
-    return this.isLoaded && this.#inbound.every((link) => link.isIdle) && this.#messenger?.isIdle !== false
+    return this.isLoaded && this.#inbound.every((link) => link.isIdle) && this.#messenger?.isIdle !== false && this.#mail?.isIdle !== false
   }
 
   get isLoaded(): boolean {
@@ -132,7 +150,9 @@ export class Worker implements DutyCycle {
   }
 
   nextDeadlineMs(): number | undefined {
-    return this.#messenger?.nextDeadlineMs()
+    const asks = this.#mail?.nextDeadlineMs()
+    const timers = this.#messenger?.nextDeadlineMs()
+    return asks === undefined ? timers : Math.min(asks, timers ?? asks)
   }
 
   doWork(): number {
@@ -145,6 +165,7 @@ export class Worker implements DutyCycle {
     work += this.#messenger?.doWork(this.#released) ?? 0
     const nowMs = this.#options.clock.monotonicMs()
     work += this.#intake.doWork(nowMs)
+    work += this.#mail?.doWork(nowMs) ?? 0
     work += this.#passivation.sweep(nowMs, this.#released)
     this.#journal.appends.publish()
     return work
@@ -156,6 +177,7 @@ export class Worker implements DutyCycle {
     const released = this.#journal.releasedPosition()
     if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
     if (this.#passivation.hasWork(released) || this.#messenger?.hasWork(released) === true) return true
+    if (this.#mail?.hasWork(released) === true) return true
     return this.#intake.hasWork(released)
   }
 
@@ -230,11 +252,18 @@ export class Worker implements DutyCycle {
     this.#messenger?.loaded(slot)
     this.#reads.wake(slot)
     this.#backlog.leaveSlot(slot)
+    this.#mail?.loaded(slot)
+  }
+
+  #lookAgain(shard: number): void {
+    this.#backlog.lookAgain(shard)
+    this.#mail?.lookAgain()
   }
 
   #openShards(report: LoadReport): void {
     for (const shard of report.shards) this.#backlog.open(shard)
     if (this.isLoaded) this.#messenger?.start()
+    this.#mail?.lookAgain()
     const shards = new Set(report.shards)
     for (const slot of this.#slots.values()) {
       if (slot.waiters !== undefined && slot.status === 'passive' && shards.has(slot.shard)) this.#loader.loadSlot(slot)
@@ -252,6 +281,7 @@ export class Worker implements DutyCycle {
   #complete(): number {
     this.#released = this.#journal.releasedPosition()
     this.#intake.releasedPosition = this.#released
+    if (this.#mail !== undefined) this.#mail.releasedPosition = this.#released
     let work = this.#takeRejections()
     if (this.#hasFailed) return work
     if (this.#journal.wanted.length > 0) work += this.#giveSnapshots()
@@ -291,9 +321,11 @@ export class Worker implements DutyCycle {
       entry.takeBack()
       this.#backlog.goOn(entry)
     })
-    this.#messenger?.appends.forEach(({ appendNumber, shard, position }) => {
-      if (rejected.has(appendNumber) && !this.#backlog.wasClosedAfter(shard, position)) wrong.add(shard)
-    })
+    for (const appends of [this.#messenger?.appends, this.#mail?.appends]) {
+      appends?.forEach(({ appendNumber, shard, position }) => {
+        if (rejected.has(appendNumber) && !this.#backlog.wasClosedAfter(shard, position)) wrong.add(shard)
+      })
+    }
     if (wrong.size === 0) return
     const dropped = this.#loader.giveUp(wrong)
     for (const shard of dropped) this.#backlog.close(shard, this.#journal.sentPosition)
@@ -344,6 +376,7 @@ export class Worker implements DutyCycle {
 
 const utf8 = new TextDecoder()
 const OUTBOX_MAX_DEFAULT = 1000
+const VOLATILE_MAX_DEFAULT = 262_144
 
 /** So many commands that wait at the start have their entities loaded in front of the others: more would delay the scan that brings all. */
 const FIRST_COMMANDS = 16

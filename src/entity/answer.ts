@@ -34,7 +34,7 @@ export function takesAnswer(fields: Parameters<typeof fieldsKey>[0]): boolean {
 
 /** The data of the command that takes the answer to a message. What JSON does not have comes as JSON would say it. */
 export function answerData(
-  { number, to }: Message,
+  { number, to }: Pick<Message, 'number' | 'to'>,
   outcome: SettledAs,
   { reply, code, detail }: { readonly reply?: unknown; readonly code?: string | undefined; readonly detail?: unknown },
 ): object {

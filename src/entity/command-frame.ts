@@ -13,7 +13,7 @@ import type { PlantModel } from './plant-model.js'
  *    8  u32 entityHash         hash32 of the entity id, of which the shard is the remainder
  *   12  u16 commandNumber      its rank in the plant's command list (see PlantModel)
  *   14  u8  answer             ANSWER_*
- *   15  u8  zero
+ *   15  u8  flags              1: volatile, told by the entity that is its causation, and done once at most
  *   16  f64 at                 when it happened, microseconds since 1970; NaN: when it was taken
  *   24  f64 accepted           when the door took it, microseconds since 1970
  *   32  f64 sequence           of the source
@@ -31,6 +31,8 @@ export const COMMAND_HEADER_BYTES = 56
 /** Only refusals and failures are answered; success is told by the release. */
 export const ANSWER_REFUSALS = 0
 export const ANSWER_ALWAYS = 1
+/** With the above in `CommandHeader.answer`. */
+export const VOLATILE_FLAG = 0x100
 
 export interface CommandHeader {
   request: number
@@ -134,6 +136,9 @@ export class CommandReader {
   }
   get answer(): number {
     return this.view.getUint8(this.#offset + 14)
+  }
+  get isVolatile(): boolean {
+    return this.view.getUint8(this.#offset + 15) !== 0
   }
   get atMicros(): number {
     return this.view.getFloat64(this.#offset + 16, true)

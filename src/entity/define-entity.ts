@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { MillraceError, messageOf } from '#base/errors.js'
 import { type DataOf, type DeepReadonly, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
@@ -251,8 +252,9 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
 function unknownVolatile({ volatile: names, commands }: Readonly<Record<string, unknown>>): string | undefined {
   if (names === undefined) return undefined
   if (!Array.isArray(names)) return "give a list of commands, such as ['look']"
-  const unknown = names.find((name) => typeof name !== 'string' || !Object.hasOwn(commands as object, name)) as unknown
-  return unknown === undefined ? undefined : `there is no command ${String(unknown)}`
+  const isKnown = (name: unknown): boolean => typeof name === 'string' && Object.hasOwn(commands as object, name)
+  const index = names.findIndex((name) => !isKnown(name))
+  return index < 0 ? undefined : `there is no command ${inspect(names[index])}`
 }
 
 function wrongInitial(initial: unknown, isMachine: boolean): Wrong | undefined {

@@ -42,6 +42,8 @@ export class VolatileMessage {
   from: unknown = undefined
   at = 0
   correlation = ''
+  /** The ask that waits for what comes of it, or that it answers, as the host keeps it. */
+  pending: unknown = undefined
 
   constructor(target: ToldTarget, commandIndex: number, data: object, ask: VolatileAskTerms | undefined) {
     this.target = target

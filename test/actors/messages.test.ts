@@ -1,30 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import type { EntityId } from '#base/ids.js'
 import type { RelayState } from './relay.js'
 import { Relay } from './relay.js'
-import { PlantRig, type RigOptions } from './plant-rig.js'
-import { RigClient } from './rig-client.js'
+import type { RigOptions } from './plant-rig.js'
+import { openTalk } from './rig-talk.js'
 
-async function open(options: Partial<RigOptions> = {}) {
-  const rig = await PlantRig.open({ entities: [Relay], ...options })
-  await rig.until(() => rig.isIdle)
-  let id = 0
-  const client = new RigClient(rig, 'plc', 0, () => id++)
-  const send = (entity: EntityId, command: string, data: Readonly<Record<string, unknown>>) =>
-    client.send({ entity, command, data, at: undefined, answer: 'always' })
-  const state = async (entity: EntityId): Promise<RelayState | undefined> => {
-    for (let slot = 0; slot < rig.workerCount; slot++) {
-      const read = rig.worker(slot).read(entity, (live) => structuredClone(live.state) as RelayState)
-      if (read === undefined) continue
-      let done: RelayState | undefined
-      void read.then((one) => (done = one))
-      await rig.until(() => done !== undefined)
-      return done
-    }
-    return undefined
-  }
-  return { rig, client, send, state, settle: () => rig.until(() => rig.isIdle && client.isSettled) }
-}
+const open = (options: Partial<RigOptions> = {}) => openTalk({ entities: [Relay], ...options })
 
 describe.each([{ workers: 1 }, { workers: 2 }])('entities of $workers workers that tell each other', ({ workers }) => {
   test('hand on a number along a chain of ten, each once', async () => {
@@ -33,7 +13,7 @@ describe.each([{ workers: 1 }, { workers: 2 }])('entities of $workers workers th
     send('relay/0', 'pass', { id: 7, length: 10 })
     await settle()
 
-    for (let place = 0; place < 10; place++) expect((await state(`relay/${place}`))?.taken).toEqual([7])
+    for (let place = 0; place < 10; place++) expect((await state<RelayState>(`relay/${place}`))?.taken).toEqual([7])
     expect(await rig.liveHash()).toBe(await rig.replayedHash())
     const rows = await rig.rows()
     expect(rows.filter(({ event }) => event === '#message')).toHaveLength(9)
@@ -48,7 +28,7 @@ describe.each([{ workers: 1 }, { workers: 2 }])('entities of $workers workers th
       send('relay/a', 'inquire', { id, who: `to-${what}`, what, timeoutMs: 60_000 })
     await settle()
 
-    const heard = (await state('relay/a'))?.heard
+    const heard = (await state<RelayState>('relay/a'))?.heard
     expect(heard).toHaveLength(3)
     expect(heard).toContainEqual(['done', { message: 1, from: 'relay/to-take', reply: { count: 0, source: 'entity:relay/a' } }])
     expect(heard).toContainEqual(['refused', { message: 2, from: 'relay/to-refuse', code: 'NO', detail: { id: 1 } }])
@@ -77,7 +57,7 @@ describe.each([{ workers: 1 }, { workers: 2 }])('entities of $workers workers th
         return step > kill + 3 && rig.isIdle && client.isSettled
       })
 
-      for (let place = 0; place < 4; place++) expect((await state(`relay/${place}`))?.taken, `killed at ${kill}`).toEqual([7])
+      for (let place = 0; place < 4; place++) expect((await state<RelayState>(`relay/${place}`))?.taken, `killed at ${kill}`).toEqual([7])
       expect(await rig.liveHash()).toBe(await rig.replayedHash())
     }
   })
@@ -90,7 +70,7 @@ describe('a message', () => {
     send('relay/a', 'tellSelf', { id: 3 })
     await settle()
 
-    expect((await state('relay/a'))?.taken).toEqual([3, 4])
+    expect((await state<RelayState>('relay/a'))?.taken).toEqual([3, 4])
   })
 
   test('is in order with those before it to the same entity', async () => {
@@ -100,8 +80,8 @@ describe('a message', () => {
     await settle()
 
     const ids = Array.from({ length: 100 }, (_, id) => id)
-    expect((await state('relay/b'))?.taken).toEqual(ids)
-    expect((await state('relay/c'))?.taken).toEqual(ids)
+    expect((await state<RelayState>('relay/b'))?.taken).toEqual(ids)
+    expect((await state<RelayState>('relay/c'))?.taken).toEqual(ids)
   })
 })
 
@@ -118,7 +98,7 @@ describe('two entities with full outboxes for each other', () => {
     const own = Array.from({ length: 50 }, (_, id) => id)
     expect(rig.worker(0).counters.heldBack + rig.worker(1).counters.heldBack).toBeGreaterThan(0)
     expect(rig.worker(0).counters.told + rig.worker(1).counters.told).toBe(100)
-    const taken = (await state('relay/a'))?.taken ?? []
+    const taken = (await state<RelayState>('relay/a'))?.taken ?? []
     expect(taken.filter((id) => id < 1000)).toEqual(own)
     expect(taken.filter((id) => id >= 1000)).toEqual(own.map((id) => id + 1000))
     expect(await rig.liveHash()).toBe(await rig.replayedHash())
@@ -130,22 +110,22 @@ describe('a timer', () => {
     const { rig, send, state, settle } = await open()
     send('relay/a', 'later', { ms: 5000, note: 'x' })
     await settle()
-    expect((await state('relay/a'))?.ticks).toEqual([])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual([])
     rig.killWorker()
     rig.startWorker()
     await rig.until(() => rig.isIdle)
 
     rig.clock.advance(4000)
     await rig.until(() => rig.isIdle)
-    expect((await state('relay/a'))?.ticks).toEqual([])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual([])
     rig.clock.advance(1000)
     await rig.until(() => rig.isIdle)
 
-    expect((await state('relay/a'))?.ticks).toEqual(['x'])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual(['x'])
     rig.killWorker()
     rig.startWorker()
     await rig.until(() => rig.isIdle)
-    expect((await state('relay/a'))?.ticks).toEqual(['x'])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual(['x'])
     expect(await rig.liveHash()).toBe(await rig.replayedHash())
   })
 
@@ -178,10 +158,10 @@ describe('a timer', () => {
       rig.clock.advance(1000)
       await rig.until(() => rig.isIdle)
     }
-    expect((await state('relay/a'))?.ticks).toEqual(['x', 'x', 'x'])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual(['x', 'x', 'x'])
     rig.clock.advance(10_000)
     await rig.until(() => rig.isIdle)
-    expect((await state('relay/a'))?.ticks).toHaveLength(4)
+    expect((await state<RelayState>('relay/a'))?.ticks).toHaveLength(4)
 
     const stopped = send('relay/a', 'stop', { key: 'k' })
     await settle()
@@ -189,7 +169,7 @@ describe('a timer', () => {
     await rig.until(() => rig.isIdle)
 
     expect(stopped.settlements[0]).toMatchObject({ kind: 'done', reply: { cancelled: true } })
-    expect((await state('relay/a'))?.ticks).toHaveLength(4)
+    expect((await state<RelayState>('relay/a'))?.ticks).toHaveLength(4)
   })
 
   test('with the key of another one takes its place', async () => {
@@ -201,7 +181,7 @@ describe('a timer', () => {
     rig.clock.advance(5000)
     await rig.until(() => rig.isIdle)
 
-    expect((await state('relay/a'))?.ticks).toEqual(['second'])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual(['second'])
   })
 
   test('of an entity that is passive goes off', async () => {
@@ -215,7 +195,7 @@ describe('a timer', () => {
     rig.clock.advance(60_000)
     await rig.until(() => rig.isIdle)
 
-    expect((await state('relay/a'))?.ticks).toEqual(['x'])
+    expect((await state<RelayState>('relay/a'))?.ticks).toEqual(['x'])
   })
 
   test.each([{ snapshotEvery: 1 }, { snapshotEvery: 1_000_000 }])(
@@ -276,10 +256,10 @@ describe('an ask', () => {
     send(asker, 'inquire', { id: 5, who: 'b', what: 'take', timeoutMs: 1 })
     await settle()
 
-    const heard = (await state(asker))?.heard ?? []
+    const heard = (await state<RelayState>(asker))?.heard ?? []
     expect(heard).toHaveLength(1)
     expect((heard[0] as unknown[])[0]).toBe('timed-out')
-    expect((await state(other))?.taken).toEqual([5])
+    expect((await state<RelayState>(other))?.taken).toEqual([5])
     expect(await rig.liveHash()).toBe(await rig.replayedHash())
   })
 })
@@ -304,9 +284,9 @@ describe('a message that ends worker after worker', () => {
 
     const settled = (await rig.rows()).filter(({ event }) => event === '#settled')
     expect(settled.map(({ data }) => data)).toEqual([{ number: 1, outcome: 'failed', code: 'PARKED' }])
-    expect((await state('relay/b'))?.taken).toEqual([])
+    expect((await state<RelayState>('relay/b'))?.taken).toEqual([])
     send('relay/a', 'spread', { id: 2, to: ['b'] })
     await settle()
-    expect((await state('relay/b'))?.taken).toEqual([2])
+    expect((await state<RelayState>('relay/b'))?.taken).toEqual([2])
   })
 })

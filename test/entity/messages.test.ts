@@ -37,24 +37,33 @@ const Switch = defineEntity({
   apply: { Pressed() {} },
 })
 
+const Seen = defineEntity({
+  name: 'seen',
+  events: { Moved: {} },
+  commands: { glance: { at: i64() }, move: {} },
+  volatile: ['glance'],
+  initial: () => ({}),
+  decide: { glance() {}, move() {} },
+  apply: { Moved() {} },
+})
+
 const Lens = defineEntity({
   name: 'lens',
   events: { Moved: {} },
-  commands: { glance: { at: i64() }, look: {}, onSeen: answer(), move: {} },
-  volatile: ['glance', 'onSeen'],
+  commands: { look: {}, onSeen: answer(), move: {} },
+  volatile: ['onSeen'],
   initial: () => ({}),
   decide: {
-    glance() {},
     look(_, __, { tell, ask, refuse }) {
-      const { glance } = tell(Lens, 'b')
+      const { glance } = tell(Seen, 'b')
       glance({ at: 1 })
-      const number = ask(Lens, 'c').glance({ at: 2 }, { timeoutMs: 5, answer: 'onSeen' })
-      tell(Lens, 'd').move({})
+      const number = ask(Seen, 'c').glance({ at: 2 }, { timeoutMs: 5, answer: 'onSeen' })
+      tell(Seen, 'd').move({})
       return number < 0 ? undefined : refuse('STORED')
     },
     onSeen() {},
     move(_, __, { tell, refuse }) {
-      tell(Lens, 'b').glance({ at: 1 })
+      tell(Seen, 'b').glance({ at: 1 })
       return refuse('NO')
     },
   },
@@ -67,9 +76,9 @@ describe('a command that tells what is volatile', () => {
 
     expect(() =>
       looked.thenTold([
-        { tell: 'lens/d', command: 'move', data: {} },
-        { tell: 'lens/b', command: 'glance', data: { at: 1 } },
-        { ask: 'lens/c', command: 'glance', data: { at: 2 }, timeoutMs: 5, answer: 'onSeen' },
+        { tell: 'seen/d', command: 'move', data: {} },
+        { tell: 'seen/b', command: 'glance', data: { at: 1 } },
+        { ask: 'seen/c', command: 'glance', data: { at: 2 }, timeoutMs: 5, answer: 'onSeen' },
       ]),
     ).not.toThrow()
     expect(() => given(Lens).when.move({}).thenRefused('NO').thenTold([])).toThrow('refused')
