@@ -18,4 +18,27 @@ export const CODE_COMMANDS: readonly Command[] = [
     hasJson: true,
     load: async () => (await import('./code-check.js')).runCodeCheck,
   },
+  {
+    name: 'code upgrade',
+    summary: 'Change the code of a running plant, worker by worker, and back when it fails',
+    args: '<plant>',
+    options: [
+      DATA_OPTION,
+      ['--probation <ms>', 'watch each worker with the new code for so long over its first commands', '1000'],
+      ['--allow-faults', 'go on when the new code fails over a command, which is then answered as failed'],
+      ['--check', 'fold the whole log with the new code first, as code check does'],
+    ],
+    examples: [
+      [
+        'code upgrade releases/1.1.0/plant.js',
+        'change the plant on ./data to the module, whose version is higher; exit code 1 when the plant has returned to the old code, or nothing changed',
+      ],
+      [
+        'code upgrade releases/1.1.0/plant.js --data ./data --check --json',
+        'fold the log with it first, and report each step as a line of JSON',
+      ],
+    ],
+    hasJson: true,
+    load: async () => (await import('./code-upgrade.js')).runCodeUpgrade,
+  },
 ]

@@ -53,6 +53,7 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
     `The plant is ${state}, up for ${seconds(status.uptimeMs)}, ${status.recoveryCount} recoveries. Data: ${status.dataDirectory}`,
   )
   if (http !== undefined) output.line(`HTTP: ${http}`)
+  if (status.code !== null) output.line(codeLine(status.code))
   output.line()
   output.table(
     [
@@ -60,6 +61,7 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
       { title: 'pid' },
       { title: 'term' },
       { title: 'state' },
+      { title: 'code' },
       { title: 'pulse', align: 'right' },
       { title: 'up', align: 'right' },
     ],
@@ -68,6 +70,7 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
       String(one.pid ?? '-'),
       String(one.term ?? '-'),
       one.state,
+      one.version ?? '-',
       ms(one.pulseAgeMs),
       seconds(one.uptimeMs),
     ]),
@@ -83,6 +86,11 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
     [{ title: 'recovered' }, { title: 'cause' }, { title: 'ms', align: 'right' }, { title: 'entities' }, { title: 'events' }],
     status.recoveries.map((one) => [one.process, one.cause, one.rtoMs.toFixed(1), one.entities, one.events]),
   )
+}
+
+function codeLine({ version, plantFile, upgrade }: NonNullable<PlantStatus['code']>): string {
+  const change = upgrade === null ? '' : `, changing to ${upgrade.to}: ${upgrade.changed} of ${upgrade.seats} processes have`
+  return `Code: ${version} from ${plantFile}${change}`
 }
 
 function showLoading(loading: readonly LoadingProgress[], output: Output): void {

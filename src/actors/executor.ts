@@ -34,6 +34,7 @@ import { type OwnCommand, ownCommandOf, ownSettledRow } from './own-command.js'
 import type { Slot } from './slot.js'
 import { rowsToSnapshot } from './snapshot-due.js'
 import type { WorkerCounters } from './worker-counters.js'
+import type { CommandFault } from './worker-options.js'
 
 /**
  * What executing a command came to: `done`; `no-room` in the appends channel, nothing happened and it is to be tried again; or `broken`: its
@@ -66,6 +67,8 @@ export interface ExecutorOptions {
   readonly appendNumber?: number
   /** Where entities can send messages. */
   readonly messages: MessagesOptions | undefined
+  /** As of WorkerOptions. */
+  readonly onFault?: ((fault: CommandFault) => void) | undefined
   /** The entity's outbox has taken rows, which are durable when the journal has released up to `position`. */
   readonly onOutbox: (slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], position: number) => void
   /** A command of the entity told what is not stored. */
@@ -92,6 +95,7 @@ export class Executor {
   readonly #ownLink: number
   readonly #messageBytesMax: number
   readonly #onOutbox: ExecutorOptions['onOutbox']
+  readonly #onFault: ExecutorOptions['onFault']
   readonly #onVolatile: ExecutorOptions['onVolatile']
   readonly #sizes: number[] = []
   readonly #header: Header
@@ -119,6 +123,7 @@ export class Executor {
     this.#ownLink = messages === undefined ? -1 : messages.deviceLinks + messages.own
     this.#messageBytesMax = Math.min(...(messages?.links ?? []).map(({ commands }) => commands.frameBytesMax))
     this.#onOutbox = options.onOutbox
+    this.#onFault = options.onFault
     this.#onVolatile = options.onVolatile
     this.#header = {
       number: 0,
@@ -309,23 +314,29 @@ export class Executor {
 
   #decideAndAppend(slot: Slot, command: CommandReader, entry: InFlight): Executed | 'unstored' {
     if (entry.parked !== undefined) return this.#fault(slot, command, 'PARKED', entry.parked)
-    if (entry.applyFailure !== undefined) return this.#fault(slot, command, 'APPLY_FAILED', entry.applyFailure)
+    if (entry.applyFailure !== undefined) return this.#codeFault(slot, command, 'APPLY_FAILED', entry.applyFailure)
     if (this.#own?.isLate === true) return this.#append(slot, command, undefined, OUTCOME_NONE, NO_BYTES, undefined) as Executed
-    const { model, commandIndex } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
+    const { model, commandIndex, codec, read } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')
     const down = model.isKinCommand(commandIndex) ? undefined : whyDown(slot)
     if (down !== undefined) return this.#fault(slot, command, down.code, down.message)
-    const data = model.commandCodec(commandIndex).decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
+    const sent = codec.decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
+    const data = read === undefined ? sent : read(sent)
     const decision = model.decide(slot.state, commandIndex, data, this.#envelope)
     this.#decision = decision
     if (this.#own === undefined && model.isVolatile(commandIndex) && !isToBeStored(slot, decision))
       return this.#leaveUnstored(slot, command, entry, decision)
-    if (decision.kind === 'failed') return this.#fault(slot, command, 'DECIDE_FAILED', messageOf(decision.error))
+    if (decision.kind === 'failed') return this.#codeFault(slot, command, 'DECIDE_FAILED', messageOf(decision.error))
     const isRefused = decision.kind === 'refused'
     const outcome = outcomeBytes(decision, this.#outcomeBytesMax)
     if (outcome.length > this.#outcomeBytesMax) return this.#fault(slot, command, 'TOO_LARGE', OUTCOME_TOO_LARGE)
     const appended = this.#append(slot, command, entry, isRefused ? OUTCOME_REFUSAL : OUTCOME_REPLY, outcome, decision)
     return appended === 'too-large' ? this.#fault(slot, command, 'TOO_LARGE', EVENTS_TOO_LARGE) : appended
+  }
+
+  #codeFault(slot: Slot, command: CommandReader, code: CommandFault['code'], message: string): Executed {
+    this.#onFault?.({ entity: slot.id, code, message })
+    return this.#fault(slot, command, code, message)
   }
 
   /**
@@ -363,6 +374,7 @@ export class Executor {
   /** A volatile command that changed nothing. */
   #leaveUnstored(slot: Slot, command: CommandReader, entry: InFlight, decision: Decision): 'unstored' {
     this.#counters.volatileDone++
+    if (decision.kind === 'failed') this.#onFault?.({ entity: slot.id, code: 'DECIDE_FAILED', message: messageOf(decision.error) })
     const bytes = outcomeBytes(decision, this.#outcomeBytesMax)
     const isTooLarge = bytes.length > this.#outcomeBytesMax
     const done = command.answer === ANSWER_ALWAYS ? ANSWER_DONE : 0

@@ -50,6 +50,7 @@ export class Intake {
   /** The appends channel was full at this released position; nothing is executed until it has moved. */
   #blockedAt: number | undefined
   #nextLink = 0
+  #isClosed = false
   /** The slots of the commands read last, as far as there were any. */
   readonly #ahead: (Slot | undefined)[] = []
   /** Kept, since a look whose result nobody keeps is not made. */
@@ -73,10 +74,15 @@ export class Intake {
     if (this.#blockedAt !== position) this.#blockedAt = undefined
   }
 
+  /** From now on nothing new is read. */
+  close(): void {
+    this.#isClosed = true
+  }
+
   hasWork(released: number): boolean {
     if (this.#blockedAt === released) return false
     if (this.#options.backlog.readyCount > 0) return true
-    return this.#options.mail?.isCrowded !== true && this.#inbound.some((link) => link.canRead())
+    return !this.#isHeld && this.#inbound.some((link) => link.canRead())
   }
 
   doWork(nowMs: number): number {
@@ -87,6 +93,11 @@ export class Intake {
       this.#giveUpMalformed()
       throw error
     }
+  }
+
+  /** Nothing new is read. */
+  get #isHeld(): boolean {
+    return this.#isClosed || this.#options.mail?.isCrowded === true
   }
 
   /** A frame that is no command costs its channel, which is made anew; else one worker after the other would end over it. */
@@ -108,7 +119,7 @@ export class Intake {
   }
 
   #takeNew(nowMs: number): number {
-    if (this.#blockedAt !== undefined || this.#options.mail?.isCrowded === true) return 0
+    if (this.#blockedAt !== undefined || this.#isHeld) return 0
     const links = this.#inbound
     let taken = 0
     for (let step = 0; step < links.length; step++) {

@@ -17,10 +17,9 @@ export function ownCommandOf(outbox: Outbox | undefined, command: CommandReader,
   if (message === undefined) return undefined
   if (message.kind === 'timer') return command.atMicros === message.due ? { message, answered: undefined, isLate: false } : undefined
   if (message.kind === 'tell') return { message, answered: undefined, isLate: false }
-  const { model, commandIndex } = plant.commands[command.commandNumber] as PlantModel['commands'][number]
-  const { outcome } = model
-    .commandCodec(commandIndex)
-    .decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes) as unknown as { readonly outcome: SettledAs }
+  const { codec } = plant.commands[command.commandNumber] as PlantModel['commands'][number]
+  const data = codec.decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
+  const { outcome } = data as unknown as { readonly outcome: SettledAs }
   return message.isLate && outcome === 'timed-out' ? undefined : { message, answered: outcome, isLate: message.isLate }
 }
 

@@ -42,12 +42,21 @@ export interface WorkerOptions {
   readonly wake: () => void
   /** The log could not be read, or holds what this plant cannot take, or another worker took over; the process must end. Called once. */
   readonly onFatal: (error: unknown) => void
+  /** Told of each command that code fails over, before anything is stored of that: what it throws ends the worker, and the command is there for the next one. */
+  readonly onFault?: ((fault: CommandFault) => void) | undefined
   /** Told which command is being executed: where its frame lies, by index of `inbound` and position. */
   readonly atHand?: { set(link: number, position: number): void; clear(): void }
   /** Commands that ended workers before this one: they are refused, with the reason. */
   readonly parked?: readonly ParkedPlace[]
   /** Of the first append less one: for tests of the numbers' end. */
   readonly appendNumber?: number
+}
+
+/** A handler, or the `apply` of an event, threw or broke the rules. */
+export interface CommandFault {
+  readonly entity: string
+  readonly code: 'DECIDE_FAILED' | 'APPLY_FAILED'
+  readonly message: string
 }
 
 /** An entity that takes no commands, since it cannot be rebuilt. */

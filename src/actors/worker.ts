@@ -25,7 +25,7 @@ import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 import type { FencedEntity, WorkerOptions } from './worker-options.js'
 
 export type { InboundLink } from './inbound.js'
-export type { FencedEntity, ParkedPlace, WorkerLimits, WorkerOptions } from './worker-options.js'
+export type { CommandFault, FencedEntity, ParkedPlace, WorkerLimits, WorkerOptions } from './worker-options.js'
 
 /**
  * Hosts the entities of its shards: takes commands off the inbound channels, executes them, and answers and releases each when all that it
@@ -69,6 +69,7 @@ export class Worker implements DutyCycle {
       ),
       ...(options.appendNumber === undefined ? {} : { appendNumber: options.appendNumber }),
       messages,
+      onFault: options.onFault,
       onOutbox: (...took) => this.#messenger?.took(...took),
       onVolatile: (...told) => this.#mail?.told(...told),
     })
@@ -147,6 +148,11 @@ export class Worker implements DutyCycle {
   /** Commands read and not yet released. */
   get inFlightCount(): number {
     return this.#inbound.reduce((sum, link) => sum + link.queue.count, 0)
+  }
+
+  /** Reads no more commands: those that were read are finished, then `inFlightCount` is 0. */
+  leave(): void {
+    this.#intake.close()
   }
 
   nextDeadlineMs(): number | undefined {

@@ -196,7 +196,7 @@ export function whyNotCommand(bytes: Uint8Array, offset: number, length: number,
     if (hash32(id) !== command.entityHash) return 'its hash is not that of its entity'
     const known = plant.commands[command.commandNumber]
     if (known === undefined || known.model.name !== type) return 'its entity has no such command'
-    decodePayload(known.model.commandCodec(known.commandIndex), bytes.slice(command.payloadOffset, offset + length))
+    decodePayload(known.codec, bytes.slice(command.payloadOffset, offset + length))
     return undefined
   } catch (error) {
     return messageOf(error)

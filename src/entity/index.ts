@@ -25,6 +25,7 @@ export { defineEntity, isEntity, SNAPSHOT_EVERY_DEFAULT } from './define-entity.
 export type * from './entity.js'
 export type * from './kin-context.js'
 export { signal, type SignalFields, type SignalKind } from './signal.js'
+export { checkCommands, numberCommands } from './command-numbers.js'
 export { compileEntity, EntityModel, entitySchema, eventData, fold } from './entity-model.js'
 export * from './outbox.js'
 export * from './outcomes.js'

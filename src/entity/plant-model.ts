@@ -1,15 +1,9 @@
 import { MillraceError } from '#base/errors.js'
 import { type EntitySchema, schemaHash } from '#schema/index.js'
+import { numberCommands, type PlantCommand, plantCommand } from './command-numbers.js'
 import type { EffectModel } from './effect.js'
 import type { AnyEntity } from './entity.js'
 import { compileEntity, type EntityModel } from './entity-model.js'
-import { KIN_COMMANDS } from './kin-commands.js'
-
-/** A command of a plant: its entity type and its place there. */
-export interface PlantCommand {
-  readonly model: EntityModel
-  readonly commandIndex: number
-}
 
 /**
  * All entity types of a plant, compiled, and the numbering of their commands that doors and workers share. Both ends make it from the same
@@ -19,18 +13,15 @@ export class PlantModel {
   readonly models: readonly EntityModel[]
   /** What its types have done outside, by name. */
   readonly effects: ReadonlyMap<string, EffectModel>
-  /** By command number, as it stands in command frames. */
-  readonly commands: readonly PlantCommand[]
   /** An int32 over all event and command schemas. */
   readonly schemaHash: number
   readonly #byType: ReadonlyMap<string, EntityModel>
-  readonly #numbers: ReadonlyMap<EntityModel, number>
+  #commands: readonly PlantCommand[] = []
+  #numbers: ReadonlyMap<EntityModel, readonly number[]> = new Map()
 
   constructor(entities: readonly AnyEntity[]) {
     const models = entities.map((entity) => compileEntity(entity)).sort((a, b) => (a.name < b.name ? -1 : 1))
     const byType = new Map<string, EntityModel>()
-    const numbers = new Map<EntityModel, number>()
-    const commands: PlantCommand[] = []
     for (const model of models) {
       if (byType.has(model.name)) {
         throw new MillraceError('ERR_PLANT_DEFINITION', {
@@ -42,14 +33,30 @@ export class PlantModel {
       }
       byType.set(model.name, model)
       model.peers = (type) => byType.get(type)
-      numbers.set(model, commands.length)
-      for (const commandIndex of [...model.commandNames, ...KIN_COMMANDS].keys()) commands.push({ model, commandIndex })
     }
     this.models = models
     this.effects = effectsOf(models)
-    this.commands = commands
     this.schemaHash = schemaHash(models.map(({ schema }) => schema))
     this.#byType = byType
+    this.number([this.schemas])
+  }
+
+  /** By command number, as it stands in command frames. */
+  get commands(): readonly PlantCommand[] {
+    return this.#commands
+  }
+
+  /**
+   * Numbers the commands as all processes of a running plant do: those of the code that it was started with first, then those that came with later code; the last of
+   * `codes` is this plant's own. Throws ERR_COMMAND_CHANGED for a command of earlier code that this plant cannot take.
+   */
+  number(codes: readonly (readonly EntitySchema[])[]): void {
+    const numbers = new Map(this.models.map((model): [EntityModel, number[]] => [model, []]))
+    this.#commands = numberCommands(codes).map((numbered, number) => {
+      const one = plantCommand(numbered, this.model(numbered.entity))
+      if (one.codec === one.model.commandCodec(one.commandIndex)) (numbers.get(one.model) as number[])[one.commandIndex] = number
+      return one
+    })
     this.#numbers = numbers
   }
 
@@ -64,8 +71,7 @@ export class PlantModel {
 
   /** The number of a command, or -1 when the type has none of that name. */
   commandNumber(model: EntityModel, command: string): number {
-    const index = model.commandIndex(command)
-    return index < 0 ? -1 : (this.#numbers.get(model) as number) + index
+    return this.#numbers.get(model)?.[model.commandIndex(command)] ?? -1
   }
 }
 

@@ -50,6 +50,14 @@ export class BackOff {
     return delayMs
   }
 
+  /** Whoever fails from now on is another, and what its predecessors did does not count. */
+  forgive(): void {
+    this.#streak = 0
+    this.#wasHopeless = false
+    this.#untilMs = Number.NEGATIVE_INFINITY
+    this.#failedAtMs = []
+  }
+
   get isActive(): boolean {
     return this.#clock.monotonicMs() < this.#untilMs
   }

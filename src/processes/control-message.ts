@@ -21,14 +21,15 @@ export type Assignment = Readonly<Record<string, unknown>>
 
 export type SupervisorMessage =
   | { readonly kind: 'take'; readonly role: ChildRole; readonly slot: number; readonly term: number; readonly assignment: Assignment }
-  /** Finish what is in flight and end; after `withinMs` comes SIGKILL. */
-  | { readonly kind: 'stop'; readonly withinMs: number }
+  /** Finish what is in flight and end; after `withinMs` comes SIGKILL. `isReplaced`: begin nothing new meanwhile, a successor takes the seat at once. */
+  | { readonly kind: 'stop'; readonly withinMs: number; readonly isReplaced?: boolean }
   | { readonly kind: 'call'; readonly id: number; readonly name: string; readonly args: unknown }
   /** The holder of that seat died or was replaced: look at your channels. */
   | { readonly kind: 'ring'; readonly seat: Seat<ChildRole> }
 
 export type ChildMessage =
-  | { readonly kind: 'loaded' }
+  /** What it says of the code that it has loaded. */
+  | { readonly kind: 'loaded'; readonly details?: Readonly<Record<string, unknown>> }
   | { readonly kind: 'ready'; readonly details: ReadyDetails }
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: PlainError }
   | { readonly kind: 'event'; readonly name: string; readonly data: unknown }

@@ -1,6 +1,7 @@
 import type { Child } from './child.js'
 import type { CommandPlace } from './command-at-hand.js'
 import type { PlainError } from './control-message.js'
+import type { Edition, LoadedDetails } from './editions.js'
 import { Heartbeat } from './heartbeat.js'
 import type { ChildRole } from './process-role.js'
 import type { ProcessSlot, ProcessState } from './process-table.js'
@@ -11,6 +12,7 @@ import type { SupervisionLimits } from './supervision-options.js'
 /** One process as its supervisor sees it, from spawn to reaping. Its state stands in the process table, too. */
 export class Member {
   readonly role: ChildRole
+  readonly edition: Edition
   readonly child: Child
   readonly pid: number
   readonly startTime: number
@@ -24,6 +26,10 @@ export class Member {
   killAskedMs: number | undefined
   /** What it said over what it ends. */
   failure: PlainError | undefined
+  /** It was asked to leave its seat to another. */
+  isLeaving = false
+  /** What it said of its code when it was loaded. */
+  about: LoadedDetails = {}
   hang: { readonly sign: HangSign; readonly ageMs: number } | undefined
   readonly #place: ProcessSlot
   #heartbeat: Heartbeat
@@ -33,8 +39,9 @@ export class Member {
   #atHand: CommandPlace | undefined
   #atHandMs = 0
 
-  constructor(role: ChildRole, child: Child, pid: number, startTime: number, place: ProcessSlot, nowMs: number) {
+  constructor(role: ChildRole, edition: Edition, child: Child, pid: number, startTime: number, place: ProcessSlot, nowMs: number) {
     this.role = role
+    this.edition = edition
     this.child = child
     this.pid = pid
     this.startTime = startTime
@@ -54,7 +61,8 @@ export class Member {
   }
 
   /** Its modules are in: from here on its counters have to move. */
-  loaded(nowMs: number): void {
+  loaded(nowMs: number, about: LoadedDetails): void {
+    this.about = about
     this.state = 'standby'
     this.#heartbeat = new Heartbeat(nowMs, this.#place.pulse, this.#place.turn)
   }
@@ -119,6 +127,7 @@ export class Member {
       pid: this.pid,
       term: this.term ?? null,
       state: this.#state,
+      version: typeof this.about['version'] === 'string' ? this.about['version'] : null,
       pulseAgeMs: isWatched ? this.#heartbeat.pulseAgeMs(nowMs) : null,
       turnAgeMs: isWatched ? this.#heartbeat.turnAgeMs(nowMs) : null,
       uptimeMs: nowMs - this.bornMs,
@@ -137,6 +146,13 @@ export class Member {
   get fatalCommand(): CommandPlace | undefined {
     const isOwnDoing = this.killAskedMs === undefined && (this.hang === undefined || this.hang.sign === 'turn')
     return isOwnDoing ? this.#place.commandAtHand.read() : undefined
+  }
+
+  /** Finishes what is in flight and ends, so that another can take the seat. */
+  leaveSeat(withinMs: number): void {
+    this.isLeaving = true
+    this.state = 'stopping'
+    this.child.send({ kind: 'stop', withinMs, isReplaced: true })
   }
 
   kill(): void {

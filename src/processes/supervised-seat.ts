@@ -2,6 +2,8 @@ import type { Clock } from '#base/clock.js'
 import type { BackOff } from './back-off.js'
 import type { PlainError, ReadyDetails } from './control-message.js'
 import { type FailureKind, failureKindOf, needsOperator } from './failure-kind.js'
+import type { Edition } from './editions.js'
+import { HandOver } from './hand-over.js'
 import type { Member } from './member.js'
 import type { ChildRole, Seat } from './process-role.js'
 import type { DeathCause, ProcessStatus, Replacement } from './supervision-event.js'
@@ -21,6 +23,9 @@ export class SupervisedSeat implements Seat<ChildRole> {
   readonly slot: number
   readonly backOff: BackOff
   holder: Member | undefined
+  /** What its next holder is born with. */
+  edition: Edition
+  handOver: HandOver | undefined
   isFailing = false
   /** Of the last process that was to hold the seat, while none has been ready since. */
   lastFailure: FailureKind | undefined
@@ -33,9 +38,10 @@ export class SupervisedSeat implements Seat<ChildRole> {
   #recovery: Recovery | undefined
   readonly #clock: Clock
 
-  constructor(role: ChildRole, slot: number, backOff: BackOff, clock: Clock) {
+  constructor(role: ChildRole, slot: number, edition: Edition, backOff: BackOff, clock: Clock) {
     this.role = role
     this.slot = slot
+    this.edition = edition
     this.backOff = backOff
     this.#clock = clock
   }
@@ -50,7 +56,36 @@ export class SupervisedSeat implements Seat<ChildRole> {
     const needs = (isFailing ? this.needs : undefined) ?? null
     if (this.holder !== undefined) return { ...this.holder.status(nowMs), ...(isFailing ? { state: 'failing' } : {}), needs }
     const state = isFailing ? 'failing' : 'empty'
-    return { role, slot, pid: null, term: null, state, pulseAgeMs: null, turnAgeMs: null, uptimeMs: null, longTurn: null, needs }
+    return {
+      role,
+      slot,
+      pid: null,
+      term: null,
+      state,
+      version: null,
+      pulseAgeMs: null,
+      turnAgeMs: null,
+      uptimeMs: null,
+      longTurn: null,
+      needs,
+    }
+  }
+
+  /** Its next holder is to be of that edition; what those before failed over counts no more. */
+  beginHandOver(edition: Edition): HandOver {
+    this.edition = edition
+    this.backOff.forgive()
+    this.isFailing = false
+    this.lastFailure = undefined
+    this.needs = undefined
+    this.handOver = new HandOver(this, this.#clock.monotonicMs())
+    return this.handOver
+  }
+
+  /** The holder ended as it was asked to. */
+  left(): void {
+    this.holder = undefined
+    this.handOver?.left(this.#clock.monotonicMs())
   }
 
   /** The holder was found hung and is being killed: the recovery starts here, before it is reaped. */
@@ -70,6 +105,8 @@ export class SupervisedSeat implements Seat<ChildRole> {
     }
     if (this.#recovery !== undefined && this.#recovery.attempts === 0) this.#recovery.reapedMs = now
     this.failed(member.failure, member.readyMs === undefined ? 0 : now - member.readyMs)
+    this.handOver?.died(member, cause)
+    this.handOver = undefined
   }
 
   /** Whoever was to hold the seat failed, after so many milliseconds of use. */

@@ -2,6 +2,7 @@ import type { Ending } from './child.js'
 import type { CommandPlace, NamedCommand } from './command-at-hand.js'
 import type { ReadyDetails } from './control-message.js'
 import type { FailureKind } from './failure-kind.js'
+import type { HandedOver } from './hand-over.js'
 import type { ProcessState } from './process-table.js'
 import type { ChildRole, Role } from './process-role.js'
 
@@ -87,6 +88,8 @@ export type SupervisionFact =
       readonly details: ReadyDetails
     }
   | { readonly kind: 'replaced'; readonly replacement: Replacement }
+  /** Without anybody having failed: for other code. */
+  | { readonly kind: 'handed-over'; readonly over: HandedOver }
   | {
       readonly kind: 'failing'
       readonly role: ChildRole
@@ -120,6 +123,8 @@ export interface ProcessStatus {
   readonly pid: number | null
   readonly term: number | null
   readonly state: ProcessState | 'failing'
+  /** Of the plant's code that it has loaded; null: none, or none yet. */
+  readonly version: string | null
   readonly pulseAgeMs: number | null
   readonly turnAgeMs: number | null
   readonly uptimeMs: number | null

@@ -3,6 +3,7 @@ import type { Prng } from '#base/prng.js'
 import type { BackOffLimits } from './back-off.js'
 import type { CommandPlace, NamedCommand } from './command-at-hand.js'
 import type { Assignment } from './control-message.js'
+import type { Edition } from './editions.js'
 import type { Decide } from './process-facts.js'
 import type { ChildRole, Seat } from './process-role.js'
 import type { ProcessTable } from './process-table.js'
@@ -57,7 +58,7 @@ export interface SupervisionOptions {
   /** src/recovery/decision.ts */
   readonly decide: Decide
   /** What a process gets to know with its seat. */
-  readonly assign: (seat: Seat<ChildRole>, term: number) => Assignment
+  readonly assign: (seat: Seat<ChildRole>, term: number, edition: Edition) => Assignment
   /** Makes the living processes known to the next supervisor, durably; called before any of them is given a seat. */
   readonly record: (processes: readonly LivingProcess[]) => void
   /** Clock ticks since boot at which the process started, or undefined when it is gone already. */

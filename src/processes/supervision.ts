@@ -8,11 +8,14 @@ import { type ChildMessage, FAILED_EVENT, isPlainError, type PlainError, plainEr
 import { drain } from './drain.js'
 import { type FailureKind, failureKindOf, needsOperator } from './failure-kind.js'
 import { Member } from './member.js'
+import { changeStopped, type Edition, Editions, type LoadedDetails } from './editions.js'
+import type { HandedOver } from './hand-over.js'
 import { checkProcessCounts } from './process-counts.js'
 import type { SeatFacts } from './process-facts.js'
 import { CHILD_ROLES, type ChildRole, type Seat, seatName } from './process-role.js'
 import { SupervisedSeat } from './supervised-seat.js'
 import type { BusyCommand, DeathCause, ProcessStatus, SupervisionFact } from './supervision-event.js'
+import { spareFact, sparesByRole, takeSpare } from './spares.js'
 import type { SupervisionOptions } from './supervision-options.js'
 
 /**
@@ -27,6 +30,7 @@ export class Supervision {
   /** What the last process of a role said that ended before it was loaded. */
   readonly #startFailures: Partial<Record<ChildRole, PlainError | undefined>> = {}
   readonly #members = new Set<Member>()
+  readonly #editions: Editions
   #startedMs = 0
   #lookedMs = 0
   #cancelTick: Cancel | undefined
@@ -43,8 +47,12 @@ export class Supervision {
     checkProcessCounts(options.roles)
     const backOff = () => new BackOff(options.limits.backOff, options.clock, options.prng)
     this.#options = options
+    this.#editions = new Editions(options.roles)
     this.#seats = CHILD_ROLES.flatMap((role) =>
-      Array.from({ length: options.roles[role].count }, (_, slot) => new SupervisedSeat(role, slot, backOff(), options.clock)),
+      Array.from(
+        { length: options.roles[role].count },
+        (_, slot) => new SupervisedSeat(role, slot, this.#editions.standing, backOff(), options.clock),
+      ),
     )
     this.#startBackOffs = { journal: backOff(), worker: backOff(), gateway: backOff() }
   }
@@ -101,6 +109,50 @@ export class Supervision {
     return this.#holder(seat).child.call(name, args, timeoutMs)
   }
 
+  /** What processes are born with, but for those of an edition that comes. */
+  get edition(): Edition {
+    return this.#editions.standing
+  }
+
+  /**
+   * Has a process of the role stand by with the edition that comes, beside those of the standing one; resolves with what it says of itself. Rejects with what
+   * it ends over while it loads.
+   */
+  stage(role: ChildRole, edition: Edition): Promise<LoadedDetails> {
+    if (this.isStopping) return Promise.reject(changeStopped())
+    const standby = [...this.#members].find((one) => one.role === role && one.edition === edition && one.state === 'standby')
+    if (standby !== undefined) return Promise.resolve(standby.about)
+    const staged = this.#editions.stage(role, edition)
+    this.#step()
+    return staged
+  }
+
+  /**
+   * Has the seat's holder finish what is in flight and leave, within so many milliseconds, and a process of the edition take the seat. Resolves when that works;
+   * rejects when it ends before, and with ERR_PLANT_STOPPING. Whoever takes the seat later is of that edition, too.
+   */
+  handOver(place: Seat<ChildRole>, edition: Edition, withinMs: number): Promise<HandedOver> {
+    const seat = this.#seats.find((one) => one.role === place.role && one.slot === place.slot)
+    assert(seat !== undefined, 'only a seat of the plant can be handed over')
+    if (this.isStopping) return Promise.reject(changeStopped())
+    const { promise } = seat.beginHandOver(edition)
+    const { holder } = seat
+    if (holder !== undefined && holder.state !== 'killed') {
+      holder.leaveSeat(withinMs)
+      this.#options.clock.after(withinMs + LEAVING_GRACE_MS, () => holder.child.kill())
+    }
+    this.#step()
+    return promise
+  }
+
+  /** From now on every process is born with this edition; those of another one that hold no seat are ended. */
+  settle(edition: Edition): void {
+    this.#editions.settle(edition)
+    for (const seat of this.#seats) seat.edition = edition
+    for (const member of this.#members) if (member.slot === undefined && member.edition !== edition) member.kill()
+    this.#step()
+  }
+
   /** Seats in order, then spares. */
   processes(): ProcessStatus[] {
     const nowMs = this.#options.clock.monotonicMs()
@@ -113,7 +165,7 @@ export class Supervision {
   #step(): void {
     const now = this.#options.clock.monotonicMs()
     this.#look(now)
-    const spares = this.#sparesByRole()
+    const spares = sparesByRole(this.#members)
     for (const seat of this.#seats) this.#act(seat, spares, now)
     for (const member of this.#members) {
       if (member.slot !== undefined) continue
@@ -137,7 +189,7 @@ export class Supervision {
 
   #act(seat: SupervisedSeat, spares: Record<ChildRole, Member[]>, now: number): void {
     // Each empty seat lays its hand on one spare, so that two seats never count on the same one.
-    this.#carryOut(seat, seat.holder === undefined ? spares[seat.role].shift() : undefined, now)
+    this.#carryOut(seat, seat.holder === undefined ? takeSpare(spares[seat.role], seat.edition) : undefined, now)
   }
 
   #carryOut(seat: SupervisedSeat, spare: Member | undefined, now: number): void {
@@ -153,7 +205,7 @@ export class Supervision {
         assert(seat.holder === undefined && spare?.state === 'standby', 'an empty seat is taken, from standby')
         return this.#take(seat, spare)
       case 'start-new':
-        return this.#start(seat.role)
+        return this.#start(seat.role, seat.edition)
       case 'name-turn':
         assert(seat.holder !== undefined, 'only a holder has turns')
         return this.#nameTurn(seat.holder, now)
@@ -235,27 +287,27 @@ export class Supervision {
     if (term === undefined) return
     member.take(seat.slot, term)
     seat.taken(member)
-    const assignment = this.#options.assign({ role: seat.role, slot: seat.slot }, term)
+    const assignment = this.#options.assign({ role: seat.role, slot: seat.slot }, term, member.edition)
     member.child.send({ kind: 'take', role: seat.role, slot: seat.slot, term, assignment })
   }
 
-  #start(role: ChildRole): void {
+  #start(role: ChildRole, edition: Edition): void {
     const { table, tablePath, roles, clock, logDirectory, execArgv } = { ...this.#options, execArgv: this.#options.roles[role].execArgv }
     const place = table.emptyProcess()
     if (place === undefined) return
-    const birth = { role, tablePath, tableIndex: place.index, settings: roles[role].settings ?? {} }
+    const birth = { role, tablePath, tableIndex: place.index, settings: edition.settings[role] }
     const logPath = logDirectory === undefined ? undefined : join(logDirectory, `${role}.log`)
     let member: Member | undefined
     const handlers: ChildHandlers = {
       onMessage: (message) => {
         if (member !== undefined) this.#hear(member, message)
       },
-      onEnd: (ending) => (member === undefined ? this.#neverStarted(role, ending) : this.#ended(member, ending)),
+      onEnd: (ending) => (member === undefined ? this.#neverStarted(role, edition, ending) : this.#ended(member, ending)),
     }
     const child = this.#try('ERR_SPAWN', () => spawnChild({ entry: roles[role].entry, birth, logPath, execArgv: execArgv ?? [] }, handlers))
     if (child === undefined) this.#startBackOffs[role].failed(0)
     if (child?.pid === undefined) return
-    member = new Member(role, child, child.pid, this.#options.startTimeOf(child.pid) ?? 0, place, clock.monotonicMs())
+    member = new Member(role, edition, child, child.pid, this.#options.startTimeOf(child.pid) ?? 0, place, clock.monotonicMs())
     this.#members.add(member)
     this.#isRecordDue = true
     this.#tell({ kind: 'started', role, pid: child.pid })
@@ -266,7 +318,8 @@ export class Supervision {
     switch (message.kind) {
       case 'loaded':
         if (member.state === 'starting') {
-          member.loaded(now)
+          member.loaded(now, message.details ?? {})
+          this.#editions.loaded(member.role, member.edition, member.about)
           this.#startFailures[member.role] = undefined
         }
         return this.#step()
@@ -290,6 +343,12 @@ export class Supervision {
     member.state = 'ready'
     const replacement = seat.ready(member, term, details)
     this.#tell({ kind: 'ready', role: seat.role, slot: seat.slot, pid: member.pid, term, details })
+    const over = seat.handOver?.ready(member, term, details, this.#options.clock.monotonicMs())
+    seat.handOver = undefined
+    if (over !== undefined) {
+      this.#tell({ kind: 'handed-over', over })
+      this.#ringPeersOf(seat)
+    }
     if (replacement !== undefined) {
       this.#tell({ kind: 'replaced', replacement })
       this.#ringPeersOf(seat)
@@ -305,8 +364,8 @@ export class Supervision {
     this.#try('ERR_TERM', () => this.#options.terms.reserve())
   }
 
-  #neverStarted(role: ChildRole, ending: Ending): void {
-    this.#startBackOffs[role].failed(0)
+  #neverStarted(role: ChildRole, edition: Edition, ending: Ending): void {
+    if (!this.#editions.failed(role, edition, undefined, ending)) this.#startBackOffs[role].failed(0)
     this.#tell({ kind: 'died', role, slot: null, pid: 0, term: null, cause: ending, fatalCommand: null })
     this.#step()
   }
@@ -319,12 +378,18 @@ export class Supervision {
     member.leave()
     this.#members.delete(member)
     const { role, slot, pid, term } = member
-    this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause, fatalCommand })
+    if (!this.#editions.wasAsked(member, ending))
+      this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause, fatalCommand })
     if (this.isStopping) return
-    if (seat !== undefined) {
+    if (seat !== undefined && member.isLeaving) {
+      seat.left()
+      this.#ringPeersOf(seat)
+    } else if (seat !== undefined) {
       seat.died(member, cause)
       this.#ringPeersOf(seat)
-    } else {
+    } else if (!this.#editions.isWanted(member.edition)) {
+      // It was ended since nobody needs it any more.
+    } else if (!this.#editions.failed(role, member.edition, member.failure, ending)) {
       if (!wasLoaded) this.#startFailures[role] = member.failure
       const isHopeless = member.failure !== undefined && needsOperator(failureKindOf(member.failure))
       this.#startBackOffs[role].failed(wasLoaded ? this.#options.clock.monotonicMs() - member.bornMs : 0, isHopeless)
@@ -336,11 +401,15 @@ export class Supervision {
   #refillSpares(): void {
     const isQuiet = this.#seats.every((seat) => seat.isReady || seat.isFailing)
     if (!isQuiet || this.isStopping) return
-    const spares = this.#sparesByRole()
-    for (const role of CHILD_ROLES) {
-      const emptyCount = this.#seats.filter((seat) => seat.role === role && seat.holder === undefined).length
-      if (this.#startBackOffs[role].isActive) continue
-      for (let count = spares[role].length; count < emptyCount + this.#options.roles[role].spares; count++) this.#start(role)
+    const spares = sparesByRole(this.#members)
+    for (const edition of this.#editions.wanted) {
+      for (const role of CHILD_ROLES) {
+        if (this.#startBackOffs[role].isActive) continue
+        const emptyCount = this.#seats.filter((seat) => seat.role === role && seat.holder === undefined && seat.edition === edition).length
+        const wanted = emptyCount + this.#editions.spares(edition, role, this.#options.roles[role].spares)
+        const standing = spares[role].filter((spare) => spare.edition === edition).length
+        for (let count = standing; count < wanted; count++) this.#start(role, edition)
+      }
     }
   }
 
@@ -366,6 +435,8 @@ export class Supervision {
 
   async #drain(): Promise<void> {
     this.#cancelTick?.()
+    this.#editions.settle(this.#editions.standing)
+    for (const seat of this.#seats) seat.handOver?.fail(changeStopped())
     const { clock, limits } = this.#options
     const startedMs = clock.monotonicMs()
     this.#tell({ kind: 'stopping' })
@@ -376,13 +447,6 @@ export class Supervision {
     this.#isRecordDue = true
     this.#record()
     this.#tell({ kind: 'stopped', ms: clock.monotonicMs() - startedMs, killed })
-  }
-
-  #sparesByRole(): Record<ChildRole, Member[]> {
-    const spares: Record<ChildRole, Member[]> = { journal: [], worker: [], gateway: [] }
-    for (const member of this.#members) if (member.slot === undefined && member.state !== 'killed') spares[member.role].push(member)
-    for (const role of CHILD_ROLES) spares[role].sort((a, b) => Number(b.state === 'standby') - Number(a.state === 'standby'))
-    return spares
   }
 
   #ringPeersOf(seat: SupervisedSeat): void {
@@ -429,7 +493,5 @@ export class Supervision {
   }
 }
 
-function spareFact(spare: Member | undefined): SeatFacts['spare'] {
-  if (spare === undefined) return 'none'
-  return spare.state === 'standby' ? 'standby' : 'loading'
-}
+/** For the end of a process that has finished in time. */
+const LEAVING_GRACE_MS = 500

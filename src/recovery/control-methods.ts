@@ -13,6 +13,7 @@ const CALL_TIMEOUT_MS = 10_000
  *   events {}                                   a stream of SupervisionEvent from now on, with {kind: 'missed', count} for a slow reader
  *   kill {role, slot?}                          {pid}; SIGKILL, for drills
  *   call {role, slot?, name, args?, timeoutMs?} whatever the seat's holder answers
+ *   upgrade {plantFile, probationMs?, allowFaults?}   a stream of UpgradeStep; goes on when nobody reads it
  *   stop {force?}                               {ms} once the plant has stopped and the data directory is free
  */
 export function controlMethods(supervisor: PlantSupervisor): Readonly<Record<string, ControlMethod>> {
@@ -30,6 +31,10 @@ export function controlMethods(supervisor: PlantSupervisor): Readonly<Record<str
       const name = fieldOf(args, 'name')
       if (typeof name !== 'string') throw badArgs('the name of a call', 'name', name)
       return supervisor.call({ role, slot }, name, fieldOf(args, 'args') ?? {}, optionalNumber(args, 'timeoutMs') ?? CALL_TIMEOUT_MS)
+    },
+    upgrade: (args) => {
+      if (supervisor.code === undefined) throw badArgs('a plant whose code can change', 'plant', 'this one')
+      return supervisor.code.upgrade(args)
     },
     stop: async (args) => {
       const startedMs = performance.now()

@@ -7,6 +7,7 @@ import { type Beat, beatAt } from '#processes/beat.js'
 import type { Assignment } from '#processes/control-message.js'
 import { type ControlServer, serveControl } from '#processes/control-socket.js'
 import { takeDataDirectory } from '#processes/plant-lock.js'
+import type { Edition } from '#processes/editions.js'
 import { fenceLeftovers, recordProcessesSync } from '#processes/process-record.js'
 import type { ProcessCounters } from '#processes/process-counters.js'
 import type { ChildRole, Seat } from '#processes/process-role.js'
@@ -19,6 +20,7 @@ import { createRuntimeDirectory, type FileLock, Mapping, ownProcess, processStar
 import { controlMethods } from './control-methods.js'
 import { decide } from './decision.js'
 import { EventFeed } from './event-feed.js'
+import type { CodeStatus, PlantCode } from './plant-code.js'
 import { type LoggedRecovery, RecoveryLog } from './recovery-log.js'
 
 export const PROCESS_TABLE_NAME = 'processes.table'
@@ -44,7 +46,9 @@ export interface PlantSupervisorOptions {
    * directory, and gives each role the settings that its processes are born with.
    */
   readonly beforeStart: (runtimeDirectory: string) => RoleSettings | Promise<RoleSettings>
-  readonly assign: (seat: Seat<ChildRole>, term: number) => Assignment
+  readonly assign: (seat: Seat<ChildRole>, term: number, edition: Edition) => Assignment
+  /** Undefined for a plant whose code does not change. */
+  readonly code?: PlantCode
   readonly onEvent?: (event: SupervisionEvent) => void
   readonly commands?: PlantCommands
   /** Children write to files in `<data>/logs` instead of to this process's output. */
@@ -61,6 +65,8 @@ export interface PlantStatus {
   readonly dataDirectory: string
   readonly runtimeDirectory: string
   readonly uptimeMs: number
+  /** Which code the plant runs; null where that does not change. */
+  readonly code: CodeStatus | null
   /** The supervisor, the seats, the spares. */
   readonly processes: readonly ProcessStatus[]
   /** Entities that take no commands since damage hit them, as far as workers have loaded them. */
@@ -139,6 +145,7 @@ export class PlantSupervisor {
       clock,
       prng: new Prng(`${self.pid}-${self.startTime}`),
     })
+    options.code?.bind(this.#supervision, table)
   }
 
   /**
@@ -190,6 +197,7 @@ export class PlantSupervisor {
       dataDirectory,
       runtimeDirectory: this.#runtimeDirectory,
       uptimeMs,
+      code: this.#options.code?.status ?? null,
       processes: [
         {
           role: 'supervisor',
@@ -197,6 +205,7 @@ export class PlantSupervisor {
           pid: process.pid,
           term: null,
           state: 'ready',
+          version: null,
           pulseAgeMs: 0,
           turnAgeMs: 0,
           uptimeMs,
@@ -226,6 +235,11 @@ export class PlantSupervisor {
     if (seat.role !== 'supervisor') return this.#supervision.kill({ role: seat.role, slot: seat.slot })
     process.kill(process.pid, 'SIGKILL')
     return process.pid
+  }
+
+  /** Undefined where the plant's code does not change. */
+  get code(): PlantCode | undefined {
+    return this.#options.code
   }
 
   call(seat: Seat<ChildRole>, name: string, args: unknown, timeoutMs: number): Promise<unknown> {

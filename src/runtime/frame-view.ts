@@ -52,7 +52,7 @@ export class FrameViewer {
         ? { command: command.commandNumber, payload: hex(payload) }
         : {
             command: known.model.commandName(known.commandIndex),
-            data: decodePayload(known.model.commandCodec(known.commandIndex), payload),
+            data: decodePayload(known.codec, payload),
           }),
       source: text(bytes, command.sourceOffset, command.sourceBytes),
       sequence: command.sequence,

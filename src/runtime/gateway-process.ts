@@ -15,6 +15,7 @@ import { dataPaths } from './data-directory.js'
 import { predecessorPort, writeGatewayDoors } from './gateway-doors.js'
 import { GatewayMetrics } from './gateway-metrics.js'
 import { missingSeats } from './gateway-readiness.js'
+import { aboutCode, numberCommands } from './plant-code.js'
 import { importPlant } from './plant-module.js'
 import { startSources } from './plant-sources.js'
 import { startTargets } from './plant-targets.js'
@@ -31,10 +32,11 @@ export function runGatewayProcess(): Promise<void> {
     'gateway',
     async (settings) => {
       const definition = await importPlant(settings.plantFile)
-      return { definition, plant: new PlantModel(definition.entities) }
+      return { definition, version: definition.version, plant: new PlantModel(definition.entities) }
     },
     async (context, { definition, plant }) => {
       const { settings, slot, term, clock, log, table } = context
+      numberCommands(plant, context.assignment)
       let cycle: ReturnType<typeof context.run> | undefined
       const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
       const door = new BusDoor({
@@ -89,6 +91,7 @@ export function runGatewayProcess(): Promise<void> {
         },
       }
     },
+    { about: aboutCode },
   )
 }
 

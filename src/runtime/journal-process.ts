@@ -1,13 +1,16 @@
 import { messageOf } from '#base/errors.js'
-import { registerSchemas } from '#journal/register-schemas.js'
 import { serveControl } from '#processes/control-socket.js'
-import { entitySchemaFromJson } from '#schema/index.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { dataPaths, loadStore, openLog } from './data-directory.js'
 import { journalMethods } from './journal-service.js'
 import { startRetention } from './log-retention.js'
+import { newEventsOf, registerCode } from './registered-code.js'
 import { ROOM_EVENT, runRole, settled } from './role-process.js'
 import { wireJournal } from './wiring.js'
+
+interface CodeArgs {
+  readonly schemas: readonly string[]
+}
 
 const COUNTERS_EVERY_MS = 100
 /**
@@ -31,7 +34,7 @@ export function runJournalProcess(): Promise<void> {
       onSealFailed: (error) => log.warn({ error: messageOf(error) }, 'a segment is not sealed and stays as it is'),
     })
     const openMs = clock.monotonicMs() - startedMs
-    await registerSchemas(journal, settings.schemas.map(entitySchemaFromJson))
+    await registerCode(journal, settings.schemas, settings.dataDirectory)
     const counters = context.table.counters({ role: 'journal', slot: 0 })
     counters.set('waitsForRoom', 0)
     let cycle: ReturnType<typeof context.run> | undefined
@@ -73,7 +76,12 @@ export function runJournalProcess(): Promise<void> {
       clock,
       log: (level, message, values) => log[level](values, message),
     })
-    context.lifeline.serveCalls({ endPosition: () => journal.endPosition, idle: () => server.isIdle })
+    context.lifeline.serveCalls({
+      endPosition: () => journal.endPosition,
+      idle: () => server.isIdle,
+      newEvents: (args) => newEventsOf(journal, (args as CodeArgs).schemas, settings.dataDirectory),
+      register: (args) => registerCode(journal, (args as CodeArgs).schemas, settings.dataDirectory),
+    })
     return {
       details: { phases: { open: openMs, register: clock.monotonicMs() - startedMs - openMs }, shardCount: journal.shardCount },
       drain: async (withinMs) => {

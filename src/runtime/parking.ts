@@ -29,6 +29,8 @@ export interface ParkingOptions {
  */
 export class Parking implements PlantCommands {
   runtimeDirectory = ''
+  /** As the plant runs it now. */
+  plant: PlantModel
   readonly #options: ParkingOptions
   readonly #fatal: FatalCommands
   readonly #parked: ParkedCommands
@@ -38,6 +40,7 @@ export class Parking implements PlantCommands {
 
   constructor(options: ParkingOptions) {
     this.#options = options
+    this.plant = options.plant
     this.#fatal = new FatalCommands(options.deathsMax)
     this.#parked = new ParkedCommands(options.dataDirectory)
   }
@@ -49,7 +52,7 @@ export class Parking implements PlantCommands {
   }
 
   name(slot: number, place: CommandPlace): NamedCommand | undefined {
-    return commandAtPlace(this.runtimeDirectory, this.#options.plant, this.#options.shape, slot, place)
+    return commandAtPlace(this.runtimeDirectory, this.plant, this.#options.shape, slot, place)
   }
 
   isFatal(slot: number): boolean {
@@ -82,7 +85,7 @@ export class Parking implements PlantCommands {
 
   #keep(command: FatalCommand): void {
     const { slot, causes } = command
-    const placed = commandAtPlace(this.runtimeDirectory, this.#options.plant, this.#options.shape, slot, command)
+    const placed = commandAtPlace(this.runtimeDirectory, this.plant, this.#options.shape, slot, command)
     if (placed === undefined) {
       this.#tell(
         'ERR_PARKED',

@@ -19,6 +19,7 @@ import { Parking } from './parking.js'
 import { importPlant } from './plant-module.js'
 import type { PlantSettings } from './plant-settings.js'
 import { bellPath } from './role-process.js'
+import { RunningCode } from './running-code.js'
 
 export interface StartPlantOptions {
   readonly plantFile: string
@@ -40,7 +41,8 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const plantFile = resolve(options.plantFile)
   const dataDirectory = resolve(options.dataDirectory)
   const { config } = options
-  const plant = new PlantModel((await importPlant(plantFile)).entities)
+  const { version, entities } = await importPlant(plantFile)
+  const plant = new PlantModel(entities)
   const shape: PlantShape = { workers: config.workers.count, gateways: GATEWAYS }
   const sizes: ChannelSizes = { capacityBytes: config.bus.capacityBytes, answerCapacityBytes: Math.max(4096, config.bus.capacityBytes / 4) }
   const channels = new PlantChannels(planChannels(shape, sizes), plant.schemaHash)
@@ -54,6 +56,13 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     onEvent: (event) => options.onEvent?.(event),
   })
 
+  const schemas = plant.schemas.map(entitySchemaToJson)
+  const code = new RunningCode({
+    ...{ plantFile, version, schemas, dataDirectory, shape, clock: systemClock },
+    shardCount: () => shardCount,
+    onChanged: (changed) => (parking.plant = changed),
+  })
+
   const beforeStart = (runtimeDirectory: string) => {
     parking.runtimeDirectory = runtimeDirectory
     channels.make(runtimeDirectory)
@@ -65,8 +74,9 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       config,
       shape,
       schemaHash: plant.schemaHash,
-      schemas: plant.schemas.map(entitySchemaToJson),
+      schemas,
     }
+    code.settings = settings
     const given = settings as unknown as Readonly<Record<string, unknown>>
     return { journal: given, worker: given, gateway: given }
   }
@@ -98,16 +108,19 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     neededBytes: channels.bytes,
     beforeStart,
     // The journal is ready before any other seat is given away.
-    assign: (seat, term) => {
+    code,
+    assign: (seat, term, edition) => {
       mendChannels(channels, seat, term, options.onEvent)
       if (seat.role === 'journal') return {}
-      return seat.role === 'worker' ? { shardCount, parked: parking.of(seat.slot) } : { shardCount }
+      const given = { shardCount, ...code.assignment(edition) }
+      return seat.role === 'worker' ? { ...given, parked: parking.of(seat.slot) } : given
     },
     onEvent: (event) => {
       if (options.hasLogFiles) log(event)
       if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
       options.onEvent?.(event)
       parking.take(event)
+      code.take(event)
     },
     commands: parking,
     hasLogFiles: options.hasLogFiles,

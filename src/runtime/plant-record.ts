@@ -8,6 +8,12 @@ export interface PlantRecord {
   /** Absolute path of the plant module. */
   readonly plantFile: string
   readonly configFile: string | undefined
+  /** Of the plant's code. */
+  readonly version?: string | undefined
+  /** The code that the plant was changing to when it last wrote this: until that is done it runs `plantFile`. */
+  readonly upgrade?: { readonly plantFile: string; readonly version: string } | undefined
+  /** Events that the log was told of for code that was given up perhaps: `type.Event` and the fields as `fieldsKey` has them. */
+  readonly abandonedEvents?: readonly string[] | undefined
 }
 
 export const PLANT_RECORD_NAME = 'plant.json'

@@ -35,8 +35,8 @@ export interface SeatContext {
 /** A role at work. */
 export interface RunningRole {
   readonly details: ReadyDetails
-  /** Finishes what is in flight, within the time; the process ends afterwards. */
-  drain(withinMs: number): Promise<void>
+  /** Finishes what is in flight, within the time; the process ends afterwards. `isReplaced`: nothing new is begun, a successor takes the seat at once. */
+  drain(withinMs: number, isReplaced: boolean): Promise<void>
 }
 
 /** Ended by a failure of its own; the log says which. */
@@ -57,8 +57,12 @@ export async function runRole<L>(
   role: ChildRole,
   load: (settings: PlantSettings) => Promise<L>,
   take: (context: SeatContext, loaded: L) => Promise<RunningRole>,
-  /** What a spare does meanwhile; it ends by itself once `isOver`. A failure means nothing but less speed. */
-  warm?: (loaded: L, isOver: () => boolean) => Promise<void>,
+  spare: {
+    /** What its supervisor is told of what it has loaded. */
+    readonly about?: (loaded: L) => Readonly<Record<string, unknown>>
+    /** What it does meanwhile; it ends by itself once `isOver`. A failure means nothing but less speed. */
+    readonly warm?: (loaded: L, isOver: () => boolean) => Promise<void>
+  } = {},
 ): Promise<void> {
   const lifeline = openLifeline()
   const settings = lifeline.birth.settings as unknown as PlantSettings
@@ -78,19 +82,19 @@ export async function runRole<L>(
 
   const beat = startBeating(lifeline.birth, settings.config.processes.pulseMs)
   const loaded = await load(settings)
-  lifeline.send({ kind: 'loaded' })
+  lifeline.send({ kind: 'loaded', details: spare.about?.(loaded) ?? {} })
 
   let running: RunningRole | undefined
   let isSeated = false
   let cycle: RunningDutyCycle | undefined
-  const end = async (withinMs: number) => {
-    await running?.drain(withinMs)
+  const end = async (withinMs: number, isReplaced: boolean) => {
+    await running?.drain(withinMs, isReplaced)
     cycle?.stop()
   }
-  lifeline.onClosed(() => end(ORPHAN_DRAIN_MS))
+  lifeline.onClosed(() => end(ORPHAN_DRAIN_MS, false))
   lifeline.onMessage((message) => {
     if (message.kind === 'ring') cycle?.wake()
-    else if (message.kind === 'stop') void end(message.withinMs).then(() => process.exit(0), fail)
+    else if (message.kind === 'stop') void end(message.withinMs, message.isReplaced === true).then(() => process.exit(0), fail)
     else if (message.kind === 'take') {
       isSeated = true
       log = createLog(settings.config.log.level, { role, slot: message.slot, term: message.term })
@@ -130,10 +134,10 @@ export async function runRole<L>(
       }, fail)
     }
   })
-  if (warm === undefined) return
+  if (spare.warm === undefined) return
   await delay(WARM_AFTER_MS)
   const isOver = () => isSeated
-  if (!isOver()) await warm(loaded, isOver).catch((error: unknown) => log.debug({ err: error }, 'a spare could not warm up'))
+  if (!isOver()) await spare.warm(loaded, isOver).catch((error: unknown) => log.debug({ err: error }, 'a spare could not warm up'))
 }
 
 /** Whoever takes a seat at once has got it by then, and a plant that is started for one command is gone: neither has processor time for a spare. */

@@ -5,7 +5,8 @@ import type { SupervisionEvent } from '#processes/supervision-event.js'
 import type { PlantSupervisor } from '#recovery/plant-supervisor.js'
 import { loadConfig } from './config.js'
 import { startPlant } from './plant-process.js'
-import { writePlantRecord } from './plant-record.js'
+import { importPlant } from './plant-module.js'
+import { readPlantRecord, writePlantRecord } from './plant-record.js'
 import { failureIn } from './notice.js'
 
 export interface SuperviseOptions {
@@ -48,7 +49,9 @@ export async function supervise(options: SuperviseOptions): Promise<SupervisedPl
       options.onEvent?.(event)
     },
   })
-  writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile })
+  const { version } = await importPlant(plantFile)
+  const abandonedEvents = readPlantRecord(options.dataDirectory)?.abandonedEvents
+  writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile, version, abandonedEvents })
   layBallast(options.dataDirectory)
   return { supervisor, started: Promise.race([supervisor.whenReady(), hopeless]) }
 }

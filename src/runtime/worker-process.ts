@@ -3,7 +3,9 @@ import { type ParkedPlace, Worker } from '#actors/worker.js'
 import type { RunningDutyCycle } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
 import { shardsOfSlot } from '#shards/placement.js'
+import { aboutCode, numberCommands } from './plant-code.js'
 import { importPlant } from './plant-module.js'
+import { Probation } from './probation.js'
 import { fencedMessage } from './fenced-entities.js'
 import { ENTITIES_FENCED_EVENT, runRole, settled } from './role-process.js'
 import { warmUp } from './warm-up.js'
@@ -21,12 +23,17 @@ const WARM_UP_CPU_MS = 500
 export function runWorkerProcess(): Promise<void> {
   return runRole(
     'worker',
-    async (settings) => new PlantModel((await importPlant(settings.plantFile)).entities),
-    async (context, plant) => {
+    async (settings) => {
+      const { version, entities } = await importPlant(settings.plantFile)
+      return { version, plant: new PlantModel(entities) }
+    },
+    async (context, { plant }) => {
       const { settings, slot, term, clock, lifeline, log } = context
       const { workers } = settings.config
       const startedMs = clock.monotonicMs()
       const shardCount = context.assignment.shardCount as number
+      numberCommands(plant, context.assignment)
+      const probation = new Probation(context.assignment)
       const wired = wireWorker(context.access, slot, settings.shape, context.holder)
       let isReady = false
       let cycle: RunningDutyCycle | undefined
@@ -63,6 +70,7 @@ export function runWorkerProcess(): Promise<void> {
           lifeline.send({ kind: 'event', name: ENTITIES_FENCED_EVENT, data: { message } })
         },
         onFatal: (error) => context.fail(error),
+        onFault: (fault) => probation.fault(fault),
       })
       cycle = context.run(worker)
       const counters = context.table.counters({ role: 'worker', slot })
@@ -95,6 +103,7 @@ export function runWorkerProcess(): Promise<void> {
         counters: () => ({ ...worker.counters }),
         idle: () => worker.isIdle,
         fenced: () => worker.fenced,
+        proven: () => probation.end(),
       })
       const load = firstLoad
       return {
@@ -108,11 +117,15 @@ export function runWorkerProcess(): Promise<void> {
             replay: load?.replayMs ?? 0,
           },
         },
-        drain: async (withinMs) => {
-          await settled(() => worker.isIdle, withinMs, clock)
+        drain: async (withinMs, isReplaced) => {
+          if (isReplaced) worker.leave()
+          await settled(() => (isReplaced ? worker.inFlightCount === 0 : worker.isIdle), withinMs, clock)
         },
       }
     },
-    (plant, isOver) => warmUp(plant, { isOver, cpuMsMax: WARM_UP_CPU_MS }),
+    {
+      about: aboutCode,
+      warm: ({ plant }, isOver) => warmUp(plant, { isOver, cpuMsMax: WARM_UP_CPU_MS }),
+    },
   )
 }

@@ -1,0 +1,274 @@
+import { existsSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+import type { Clock } from '#base/clock.js'
+import { MillraceError } from '#base/errors.js'
+import { checkCommands, numberCommands, PlantModel } from '#entity/index.js'
+import type { Edition } from '#processes/editions.js'
+import type { HandedOver } from '#processes/hand-over.js'
+import type { ChildRole, Seat } from '#processes/process-role.js'
+import type { ProcessTable } from '#processes/process-table.js'
+import type { Supervision } from '#processes/supervision.js'
+import type { SupervisionEvent } from '#processes/supervision-event.js'
+import { type UpgradedPlant, type UpgradeStep, upgradeCode } from '#recovery/code-upgrade.js'
+import type { CodeStatus, PlantCode } from '#recovery/plant-code.js'
+import { shardsOfSlot } from '#shards/placement.js'
+import type { PlantShape } from './channel-plan.js'
+import { NewProcesses } from './new-processes.js'
+import { type CodeDetails, schemasOf } from './plant-code.js'
+import { importPlant } from './plant-module.js'
+import { readPlantRecord, writePlantRecord } from './plant-record.js'
+import type { PlantSettings } from './plant-settings.js'
+
+export interface RunningCodeOptions {
+  readonly plantFile: string
+  readonly version: string
+  /** Of each entity type what `entitySchemaToJson` says. */
+  readonly schemas: readonly string[]
+  readonly dataDirectory: string
+  readonly shape: PlantShape
+  readonly clock: Clock
+  readonly shardCount: () => number
+  /** Told of the plant's model once it runs other code. */
+  readonly onChanged: (plant: PlantModel) => void
+}
+
+/** What an upgrade is asked for with. */
+interface UpgradeArgs {
+  /** Absolute. */
+  readonly plantFile: string
+  readonly probationMs?: number
+  /** Faults of the new code over its first commands are answered as ever. */
+  readonly allowFaults?: boolean
+}
+
+interface Code {
+  readonly plantFile: string
+  version: string
+  schemas: readonly string[]
+}
+
+interface ComingCode extends Code {
+  readonly edition: Edition
+  readonly allowFaults: boolean
+}
+
+const PROBATION_MS = 1000
+/** For a worker to finish what it has in flight: with a disk that answers it takes some milliseconds. */
+const WORKER_LEAVES_WITHIN_MS = 1000
+/** For requests under way to be answered. */
+const GATEWAY_LEAVES_WITHIN_MS = 2000
+const CALL_WITHIN_MS = 10_000
+
+/** Which code the processes of a plant run, and how it is changed while they do: the supervisor's side of `millrace code upgrade`. */
+export class RunningCode implements PlantCode {
+  readonly #options: RunningCodeOptions
+  #current: Code
+  #coming: ComingCode | undefined
+  #changedSeats = 0
+  /** That commands are numbered by: the code that the plant was started with, and those since that brought new ones. */
+  #codes: readonly (readonly string[])[]
+  #supervision: Supervision | undefined
+  #table: ProcessTable | undefined
+  #settings: PlantSettings | undefined
+  #newProcesses = new NewProcesses()
+
+  constructor(options: RunningCodeOptions) {
+    const { plantFile, version, schemas } = options
+    this.#options = options
+    this.#current = { plantFile, version, schemas }
+    this.#codes = [schemas]
+  }
+
+  /** As processes are born with before anything changes. */
+  set settings(settings: PlantSettings) {
+    this.#settings = settings
+  }
+
+  bind(supervision: Supervision, table: ProcessTable): void {
+    this.#supervision = supervision
+    this.#table = table
+  }
+
+  get status(): CodeStatus {
+    const coming = this.#coming
+    const upgrade = coming === undefined ? null : { to: coming.version, seats: this.#seats.length, changed: this.#changedSeats }
+    return { version: this.#current.version, plantFile: this.#current.plantFile, upgrade }
+  }
+
+  /** To be told of everything. */
+  take(event: SupervisionEvent): void {
+    this.#newProcesses.take(event)
+  }
+
+  /** What a process gets to know with its seat. */
+  assignment(edition: Edition): Readonly<Record<string, unknown>> {
+    const coming = this.#coming?.edition === edition ? this.#coming : undefined
+    const codes = coming === undefined ? this.#codes : [...this.#codes, coming.schemas]
+    return { ...(codes.length === 1 ? {} : { codes }), isOnProbation: coming !== undefined && !coming.allowFaults }
+  }
+
+  /** Goes on, too, when nobody reads its steps any more. */
+  async *upgrade(args: unknown): AsyncGenerator<UpgradeStep, void> {
+    const { plantFile, probationMs = PROBATION_MS, allowFaults = false } = args as UpgradeArgs
+    const coming = this.#begin(plantFile, allowFaults)
+    const steps: UpgradeStep[] = []
+    let isOver = false
+    let wake: () => void = () => undefined
+    const onStep = (step: UpgradeStep) => {
+      if (step.kind === 'handed-over' || step.kind === 'returned') this.#changedSeats += step.kind === 'returned' ? -1 : 1
+      steps.push(step)
+      wake()
+    }
+    const end = () => {
+      isOver = true
+      this.#coming = undefined
+      wake()
+    }
+    const upgraded = upgradeCode({ plant: this.#plantFor(coming), clock: this.#options.clock, probationMs, onStep })
+    upgraded.then(end, end)
+    for (;;) {
+      const step = steps.shift()
+      if (step !== undefined) yield step
+      else if (isOver) break
+      else await new Promise<void>((resolve) => (wake = resolve))
+    }
+    await upgraded
+  }
+
+  #begin(plantFile: string, allowFaults: boolean): ComingCode {
+    const supervision = this.#supervision as Supervision
+    if (this.#coming !== undefined) throw upgradeRuns(this.#coming.version)
+    if (typeof plantFile !== 'string' || !isAbsolute(plantFile) || !existsSync(plantFile)) throw noSuchFile(plantFile)
+    if (plantFile === this.#current.plantFile) throw sameFile(plantFile)
+    if (!supervision.isReady) throw notReady()
+    const before = this.#settings as PlantSettings
+    const settings = { ...before, plantFile }
+    const given = settings as unknown as Readonly<Record<string, unknown>>
+    const edition: Edition = { number: supervision.edition.number + 1, settings: { journal: given, worker: given, gateway: given } }
+    const coming: ComingCode = { plantFile, version: '', schemas: [], edition, allowFaults }
+    this.#coming = coming
+    this.#changedSeats = 0
+    this.#newProcesses = new NewProcesses()
+    return coming
+  }
+
+  get #seats(): readonly Seat<ChildRole>[] {
+    const { workers, gateways } = this.#options.shape
+    const seatsOf = (role: ChildRole, count: number) => Array.from({ length: count }, (_, slot): Seat<ChildRole> => ({ role, slot }))
+    return [...seatsOf('worker', workers), ...seatsOf('gateway', gateways)]
+  }
+
+  #plantFor(coming: ComingCode): UpgradedPlant {
+    const supervision = this.#supervision as Supervision
+    const { shape, shardCount } = this.#options
+    const standing = supervision.edition
+    const processes = this.#newProcesses
+    const call = (slot: number, name: string) => supervision.call({ role: 'worker', slot }, name, {}, CALL_WITHIN_MS)
+    return {
+      version: this.#current.version,
+      seats: this.#seats,
+      shardCount: (slot) => shardsOfSlot(slot, shape.workers, shardCount()).length,
+      load: async (role) => {
+        const { version, schemas } = (await supervision.stage(role, coming.edition)) as unknown as CodeDetails
+        coming.version = version
+        coming.schemas = schemas
+        return version
+      },
+      prepare: () => this.#prepare(coming),
+      handOver: async (seat, code) => this.#handOver(seat, code === 'new' ? coming.edition : standing, code === 'new'),
+      fencedCount: async (slot) => ((await call(slot, 'fenced')) as readonly unknown[]).length,
+      commandsDone: (slot) => (this.#table as ProcessTable).counters({ role: 'worker', slot }).get('commandsDone'),
+      prove: async (slot) => {
+        await call(slot, 'proven')
+        processes.proven(slot)
+      },
+      failureOfNew: () => processes.failure,
+      commit: () => this.#commit(coming),
+      giveUp: () => this.#giveUp(standing),
+      whenReady: () => supervision.whenReady(),
+    }
+  }
+
+  async #handOver(seat: Seat<ChildRole>, edition: Edition, isNew: boolean): Promise<HandedOver> {
+    if (isNew) this.#newProcesses.watch(seat)
+    else this.#newProcesses.leave(seat)
+    const withinMs = seat.role === 'worker' ? WORKER_LEAVES_WITHIN_MS : GATEWAY_LEAVES_WITHIN_MS
+    return (this.#supervision as Supervision).handOver(seat, edition, withinMs)
+  }
+
+  /** What is written down here holds when the supervisor dies in the middle: the plant then starts with the old code, whatever the log was told of. */
+  async #prepare(coming: ComingCode): Promise<void> {
+    checkCommands(this.#codes.map(schemasOf), schemasOf(coming.schemas))
+    const journal = (name: string) =>
+      (this.#supervision as Supervision).call({ role: 'journal', slot: 0 }, name, { schemas: coming.schemas }, CALL_WITHIN_MS)
+    const newEvents = (await journal('newEvents')) as readonly string[]
+    const { plantFile, version } = coming
+    const record = readPlantRecord(this.#options.dataDirectory)
+    const abandonedEvents = [...new Set([...(record?.abandonedEvents ?? []), ...newEvents])]
+    this.#write({ upgrade: { plantFile, version }, ...(abandonedEvents.length === 0 ? {} : { abandonedEvents }) })
+    Object.assign(coming.edition.settings.journal, { schemas: coming.schemas })
+    if (newEvents.length > 0) await journal('register')
+  }
+
+  async #commit(coming: ComingCode): Promise<void> {
+    const { plantFile, version, schemas } = coming
+    const codes = [...this.#codes, schemas]
+    const count = (some: readonly (readonly string[])[]): number => numberCommands(some.map(schemasOf)).length
+    // It has been loaded by other processes already, so that it does no harm here.
+    const plant = new PlantModel((await importPlant(plantFile)).entities)
+    plant.number(codes.map(schemasOf))
+    this.#write({ plantFile, version, upgrade: undefined })
+    if (count(codes) > count(this.#codes)) this.#codes = codes
+    this.#current = { plantFile, version, schemas }
+    this.#coming = undefined
+    ;(this.#supervision as Supervision).settle(coming.edition)
+    this.#options.onChanged(plant)
+  }
+
+  #giveUp(standing: Edition): void {
+    ;(this.#supervision as Supervision).settle(standing)
+    if (readPlantRecord(this.#options.dataDirectory)?.upgrade !== undefined) this.#write({ upgrade: undefined })
+  }
+
+  #write(change: Partial<Parameters<typeof writePlantRecord>[1]>): void {
+    const { dataDirectory } = this.#options
+    const { plantFile, version } = this.#current
+    const record = readPlantRecord(dataDirectory) ?? { configFile: undefined }
+    writePlantRecord(dataDirectory, { ...record, plantFile, version, ...change })
+  }
+}
+
+function upgradeRuns(version: string): MillraceError {
+  return new MillraceError('ERR_UPGRADE_RUNS', {
+    fact: 'the plant is being upgraded already',
+    action: 'retry',
+    values: { to: version },
+    next: 'wait for its end: millrace status shows how far it is',
+  })
+}
+
+function noSuchFile(file: unknown): MillraceError {
+  return new MillraceError('ERR_PLANT_MODULE', {
+    fact: 'there is no plant module',
+    action: 'operator',
+    values: { file },
+    next: 'name the file that exports definePlant(...) by default',
+  })
+}
+
+function sameFile(file: string): MillraceError {
+  return new MillraceError('ERR_CODE_SAME_FILE', {
+    fact: 'the plant runs from this very file, and could not return to what was in it before',
+    action: 'operator',
+    values: { file },
+    next: 'put each version in a folder of its own, as releases/1.1.0/plant.js, and name the new one',
+  })
+}
+
+function notReady(): MillraceError {
+  return new MillraceError('ERR_PLANT_NOT_READY', {
+    fact: 'some process of the plant does not work at the moment',
+    action: 'retry',
+    next: 'look at millrace status, and try again when the plant is ready',
+  })
+}
