@@ -25,6 +25,11 @@ export class SlotTable {
     return this.#slots.length
   }
 
+  /** In the order in which they were added. */
+  at(index: number): Slot {
+    return this.#slots[index] as Slot
+  }
+
   /** The slot of the entity whose id lies in `view`. */
   find(hash: number, view: DataView, offset: number, length: number): Slot | undefined {
     const table = this.#table

@@ -14,6 +14,8 @@ export interface WorkerLimits {
   readonly commandsPerTurn: number
   /** Rows of an entity between two snapshots, unless its type asks for fewer. */
   readonly snapshotEvery: number
+  /** Rows of this worker after which each entity that has changed has another snapshot, as far as there is time: what a successor replays. 0, as by default, for never. */
+  readonly tailRowsMax?: number
   /** Commands read and not yet released, per gateway; a power of two. */
   readonly inFlightMax: number
   /** Messages of an entity that are under way, above which commands to it wait that are not messages themselves; OUTBOX_MAX_DEFAULT unless told. */

@@ -20,6 +20,7 @@ import { Reads } from './reads.js'
 import type { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
 import { VolatileMail } from './volatile-mail.js'
+import { SnapshotRounds } from './snapshot-rounds.js'
 import { workerFenced } from './worker-fenced.js'
 import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 import type { FencedEntity, WorkerOptions } from './worker-options.js'
@@ -45,6 +46,7 @@ export class Worker implements DutyCycle {
   readonly #messenger: Messenger | undefined
   readonly #mail: VolatileMail | undefined
   readonly #intake: Intake
+  readonly #rounds: SnapshotRounds
   /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
   #released = 0
   readonly #fenced = new FencedList()
@@ -123,6 +125,10 @@ export class Worker implements DutyCycle {
       trySnapshot: (slot) => this.#executor.trySnapshot(slot),
       isBusy: (slot) => this.#messenger?.isBusy(slot) === true || this.#mail?.isBusy(slot) === true,
     })
+    this.#rounds = new SnapshotRounds({
+      ...{ slots: this.#slots, counters: this.counters, tailRowsMax: limits.tailRowsMax ?? 0 },
+      trySnapshot: (slot) => this.#executor.trySnapshot(slot),
+    })
     this.#intake = new Intake({
       ...{ worker: options, inbound: this.#inbound, slots: this.#slots, backlog: this.#backlog, executor: this.#executor },
       ...{ loader: this.#loader, passivation: this.#passivation, reads: this.#reads, messenger: this.#messenger, counters: this.counters },
@@ -173,6 +179,7 @@ export class Worker implements DutyCycle {
     work += this.#intake.doWork(nowMs)
     work += this.#mail?.doWork(nowMs) ?? 0
     work += this.#passivation.sweep(nowMs, this.#released)
+    this.#rounds.goOn(nowMs)
     this.#journal.appends.publish()
     return work
   }

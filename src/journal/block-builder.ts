@@ -28,12 +28,15 @@ export class BlockBuilder {
   readonly #groups: GroupEncoder
   readonly #section = new ByteWriter(1024)
   readonly #shards = new ByteWriter(1024)
-  readonly #body = new ByteWriter(1 << 20)
-  readonly #block = new ByteWriter(1 << 20)
+  readonly #body: ByteWriter
+  readonly #block: ByteWriter
 
-  constructor(types: EventTypes) {
+  /** `byteCount`: what a block is expected to take. */
+  constructor(types: EventTypes, byteCount = 1 << 20) {
     this.#types = types
-    this.#groups = new GroupEncoder(types)
+    this.#groups = new GroupEncoder(types, byteCount)
+    this.#body = new ByteWriter(byteCount)
+    this.#block = new ByteWriter(byteCount)
   }
 
   /** Encodes `rows` and clears them. The bytes stay as they are until the next call. */

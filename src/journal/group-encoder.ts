@@ -43,8 +43,8 @@ export class GroupEncoder {
   readonly #types: EventTypes
   readonly #directory = new ByteWriter(4096)
   readonly #entries = new ByteWriter(1024)
-  readonly #data = new ByteWriter(1 << 20)
-  readonly #chunks = new ChunkEncoder(this.#entries, this.#data)
+  readonly #data: ByteWriter
+  readonly #chunks: ChunkEncoder
   readonly #names = new NameTable()
   #typeRows = new Uint32Array(0)
   /** Rows of the type at hand that have the field at hand: all of #typeRows, or the first ones of #optionalRows. */
@@ -55,8 +55,10 @@ export class GroupEncoder {
   #firstRow = 0
   #identityDataBytes = 0
 
-  constructor(types: EventTypes) {
+  constructor(types: EventTypes, byteCount = 1 << 20) {
     this.#types = types
+    this.#data = new ByteWriter(byteCount)
+    this.#chunks = new ChunkEncoder(this.#entries, this.#data)
   }
 
   /** Encodes the rows from `start` to `end` behind `out`. */

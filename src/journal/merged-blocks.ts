@@ -23,7 +23,8 @@ export interface MergedBlocksOptions {
 const SMALL_ROWS_MAX = 512
 const MERGED_ROWS_MIN = 2048
 const BYTES_MAX = 32 * 2 ** 20
-const OPEN_BYTES = 512 * 1024
+/** Of the rows that are not merged yet, to begin with. */
+const OPEN_BYTES = 64 * 1024
 const WORD_BYTES = 8
 const NO_HASH = new Uint8Array(HASH_BYTES)
 
@@ -50,7 +51,7 @@ export class MergedBlocks {
     types: EventTypes,
     { smallRowsMax = SMALL_ROWS_MAX, mergedRowsMin = MERGED_ROWS_MIN, bytesMax = BYTES_MAX }: MergedBlocksOptions = {},
   ) {
-    this.#builder = new BlockBuilder(types)
+    this.#builder = new BlockBuilder(types, OPEN_BYTES)
     this.#smallRowsMax = smallRowsMax
     this.#mergedRowsMin = mergedRowsMin
     this.#bytesMax = bytesMax

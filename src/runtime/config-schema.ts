@@ -36,6 +36,7 @@ export const configSchema = z.strictObject({
     liveEntitiesMax: whole(1, 100_000_000),
     passivateAfterMs: duration('ms', 1, 2 ** 31 - 1),
     snapshotEvery: whole(1, 1_000_000_000),
+    tailRowsMax: whole(0, 1_000_000_000),
     parkAfterDeaths: whole(1, 1000),
   }),
   processes: z.strictObject({

@@ -53,6 +53,7 @@ export function runWorkerProcess(): Promise<void> {
           liveEntitiesMax: workers.liveEntitiesMax,
           passivateAfterMs: workers.passivateAfterMs,
           snapshotEvery: workers.snapshotEvery,
+          tailRowsMax: workers.tailRowsMax,
           commandsPerTurn: COMMANDS_PER_TURN,
           inFlightMax: IN_FLIGHT_MAX,
         },

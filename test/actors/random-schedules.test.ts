@@ -42,6 +42,7 @@ class Schedule {
         liveEntitiesMax: random.pick([1, 2, 1000]),
         passivateAfterMs: random.pick([1, 20, 1_000_000_000]),
         snapshotEvery: random.pick([1, 3, 1_000_000]),
+        tailRowsMax: random.pick([0, 1, 30]),
         commandsPerTurn: random.pick([1, 8, 64]),
         inFlightMax: random.pick([2, 16, 256]),
       },

@@ -168,6 +168,7 @@ function configOf(random: Prng): PlantConfig {
       snapshotEvery: random.pick([1, 3, 3, 1_000_000]),
       commandsPerTurn: random.pick([2, 8, 64]),
       inFlightMax: random.pick([4, 32, 128]),
+      tailRowsMax: 8,
     },
   }
 }

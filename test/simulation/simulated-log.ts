@@ -32,6 +32,8 @@ export function openSimulatedLog(clock: Clock, disk: SimulatedDisk, headsEveryRo
     segmentAgeMs: Number.POSITIVE_INFINITY,
     recentAppends: RECENT_APPENDS,
     headsEveryRows,
+    // Few rows are stored in a schedule: so that some of them are merged.
+    merged: { mergedRowsMin: 12 },
   })
 }
 
