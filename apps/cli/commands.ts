@@ -47,11 +47,13 @@ export const COMMANDS: readonly Command[] = [
       ['--watch', 'again every second'],
       ['--parked', 'the commands that ended one worker after the other instead'],
       ['--fenced', 'the entities that take no commands, since rows of them are damaged, instead'],
+      ['--tree', 'which entities have spawned or watch which, and how they are, instead; from the log, also of a plant that is stopped'],
     ],
     examples: [
       ['status', 'the plant on ./data, and how far each subscription came'],
       ['status --parked', 'what is not executed any more, since it ended its workers'],
       ['status --fenced', 'what damage to the log has hit, as far as it was loaded'],
+      ['status --tree', 'who supervises whom, what was restarted, and why'],
       ['status --watch --json', 'a JSON line a second'],
     ],
     hasJson: true,

@@ -14,6 +14,7 @@ import type { Output } from './output.js'
 import { showParked } from './parked.js'
 import { dataDirectoryOf } from './place.js'
 import { printSubscriptions, type ShownSubscription, shownSubscriptions } from './subscription-table.js'
+import { showTree } from './tree.js'
 
 const WATCH_EVERY_MS = 1000
 const BAR_CHARACTERS = 30
@@ -27,6 +28,7 @@ export const runStatus: Run = async (_args, options, output) => {
   for (;;) {
     if (options['parked'] === true) showParked(dataDirectory, output)
     else if (options['fenced'] === true) await showFenced(dataDirectory, output)
+    else if (options['tree'] === true) await showTree(dataDirectory, output)
     else await showPlant(dataDirectory, output)
     if (options['watch'] !== true) return 0
     await delay(WATCH_EVERY_MS)

@@ -1,4 +1,4 @@
-import { messageOf } from '#base/errors.js'
+import { MillraceError, messageOf } from '#base/errors.js'
 import { pack } from '#base/pack.js'
 import { ANSWER_FORGOTTEN } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
@@ -26,6 +26,16 @@ export function faultBytes(code: string, message: string, bytesMax: number): Uin
 
 export function shortFault(code: string): Uint8Array {
   return pack([code, undefined, true])
+}
+
+/** Not even the code of a refusal fits. */
+export function channelTooSmall(appends: { readonly name: string; readonly frameBytesMax: number }): MillraceError {
+  return new MillraceError('ERR_CHANNEL_TOO_SMALL', {
+    fact: 'the appends channel cannot carry the refusal of a command',
+    action: 'operator',
+    values: { channel: appends.name, frameBytesMax: appends.frameBytesMax },
+    next: 'raise bus.capacityBytes',
+  })
 }
 
 /** A volatile command that may have been done before: whoever asked hears that nobody knows. */

@@ -3,7 +3,7 @@ import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
-import { type Decision, encodeSnapshot, FORGOTTEN, isFresh, Outbox, type OutboxRow, type PlantModel } from '#entity/index.js'
+import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type PlantModel } from '#entity/index.js'
 import {
   APPEND_HEADER_BYTES,
   type AppendNumbers,
@@ -22,17 +22,25 @@ import {
 import type { JournalClient } from '#serving/journal-client.js'
 import { APPEND_FRAME } from '#serving/serving-frames.js'
 import { ByteStrings } from './byte-strings.js'
-import { answerUnstored, faultBytes, isToBeStored, OUTCOME_TOO_LARGE, outcomeBytes, shortFault } from './command-outcome.js'
+import {
+  answerUnstored,
+  channelTooSmall,
+  faultBytes,
+  isToBeStored,
+  OUTCOME_TOO_LARGE,
+  outcomeBytes,
+  shortFault,
+} from './command-outcome.js'
 import { copyWords } from './append-words.js'
 import type { EventNumbers } from './event-numbers.js'
 import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
-import { errorRows, whyDown } from './lifecycle.js'
+import { errorRows, takeRows, whyDown } from './lifecycle.js'
 import type { MessagesOptions } from './messenger.js'
 import { encodeOutboxRow, messageBytes, outboxRowBytes, rowsThatFit, type SettledAppend, settledHeader } from './outbox-rows.js'
 import { type OwnCommand, ownCommandOf, ownSettledRow } from './own-command.js'
 import type { Slot } from './slot.js'
-import { rowsToSnapshot } from './snapshot-due.js'
+import { isSnapshotDue } from './snapshot-due.js'
 import type { WorkerCounters } from './worker-counters.js'
 import type { CommandFault } from './worker-options.js'
 
@@ -305,10 +313,7 @@ export class Executor {
   /** Folds rows that were appended; their data is the outbox's from then on. */
   #takeOutboxRows(slot: Slot, rows: readonly OutboxRow[], at: number, correlation: string): void {
     const outbox = (slot.outbox ??= new Outbox())
-    for (const row of rows) {
-      if (isFresh(row.event, row.data)) slot.state = slot.model.initial()
-      outbox.take(row, at, correlation)
-    }
+    takeRows(slot, outbox, rows, at, correlation)
     this.#onOutbox(slot, outbox, rows, slot.waitPosition)
   }
 
@@ -345,29 +350,20 @@ export class Executor {
    */
   #fault(slot: Slot, command: CommandReader, code: string, message: string): Executed {
     this.#errorRows = errorRows(slot, code, message, this.#envelope)
-    let appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, this.#faultOutcome(code, message), undefined)
+    let appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, faultBytes(code, message, this.#outcomeBytesMax), undefined)
     if (appended !== 'too-large') return appended
     this.#header.correlationBytes = 0
     this.#header.causationBytes = 0
     appended = this.#append(slot, command, undefined, OUTCOME_REFUSAL, shortFault(code), undefined)
     if (appended !== 'too-large') return appended
-    throw new MillraceError('ERR_CHANNEL_TOO_SMALL', {
-      fact: 'the appends channel cannot carry the refusal of a command',
-      action: 'operator',
-      values: { channel: this.#journal.appends.name, frameBytesMax: this.#journal.appends.frameBytesMax },
-      next: 'raise bus.capacityBytes',
-    })
-  }
-
-  #faultOutcome(code: string, message: string): Uint8Array {
-    return faultBytes(code, message, this.#outcomeBytesMax)
+    throw channelTooSmall(this.#journal.appends)
   }
 
   /** As a fault, and nothing is remembered of the command. */
   #refuseUnstored(slot: Slot, entry: InFlight, { code, error }: Fence): Executed {
     this.#counters.commands++
     this.#counters.refusals++
-    answerUnstored(slot, entry, ANSWER_REFUSED, this.#faultOutcome(code, error.message))
+    answerUnstored(slot, entry, ANSWER_REFUSED, faultBytes(code, error.message, this.#outcomeBytesMax))
     return 'done'
   }
 
@@ -380,7 +376,7 @@ export class Executor {
     const done = command.answer === ANSWER_ALWAYS ? ANSWER_DONE : 0
     const answerKind = isTooLarge || decision.kind !== 'done' ? ANSWER_REFUSED : done
     if (answerKind === ANSWER_REFUSED) this.#counters.refusals++
-    answerUnstored(slot, entry, answerKind, isTooLarge ? this.#faultOutcome('TOO_LARGE', OUTCOME_TOO_LARGE) : bytes)
+    answerUnstored(slot, entry, answerKind, isTooLarge ? faultBytes('TOO_LARGE', OUTCOME_TOO_LARGE, this.#outcomeBytesMax) : bytes)
     return 'unstored'
   }
 
@@ -494,9 +490,7 @@ export class Executor {
       entry.answerVersion = slot.version
       entry.outcome = this.#outcome
     }
-    const every = Math.min(this.#snapshotEvery, slot.model.snapshotEvery)
-    const rows = slot.version - slot.snapshotVersion
-    if (rows * 2 > every && rows >= rowsToSnapshot(slot, every) && slot.version > slot.snapshotTriedVersion) this.trySnapshot(slot)
+    if (isSnapshotDue(slot, this.#snapshotEvery)) this.trySnapshot(slot)
   }
 }
 

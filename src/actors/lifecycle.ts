@@ -1,4 +1,4 @@
-import type { Envelope, OutboxRow } from '#entity/index.js'
+import { type Envelope, isFresh, type Outbox, type OutboxRow } from '#entity/index.js'
 import type { Slot } from './slot.js'
 
 /** Why an entity takes no commands but those of its kin. */
@@ -25,4 +25,12 @@ export function whyDown({ id, outbox }: Slot): Down | undefined {
 export function errorRows(slot: Slot, code: string, message: string, envelope: Envelope): readonly OutboxRow[] {
   if (slot.outbox?.kin === undefined || slot.lostVersion > 0 || !ERRORS.has(code)) return NO_ROWS
   return [...slot.model.errored(code, message, envelope)]
+}
+
+/** Folds rows that were appended. Their data is the outbox's from then on. */
+export function takeRows(slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], at: number, correlation: string): void {
+  for (const row of rows) {
+    if (isFresh(row.event, row.data)) slot.state = slot.model.initial()
+    outbox.take(row, at, correlation)
+  }
 }

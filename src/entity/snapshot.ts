@@ -3,6 +3,7 @@ import { isPlainObject } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import { decodeCanonical } from './canonical-reader.js'
 import type { EntityModel } from './entity-model.js'
+import type { Kin } from './kin.js'
 import { Outbox, type PlainOutbox } from './outbox.js'
 import { Outcomes, type PlainOutcomes } from './outcomes.js'
 
@@ -57,6 +58,12 @@ export function encodeSnapshot(model: EntityModel, content: SnapshotContent): Ui
 export function hasOutbox(bytes: Uint8Array): boolean {
   // Behind the mark of a list, how many parts it has.
   return bytes[2] === SNAPSHOT_FORMAT && bytes[BODY_AT + 1] === PART_COUNT - 1
+}
+
+/** Who the entity of a snapshot has to do with, whatever code made it; undefined where it has to do with nobody, or cannot be read. */
+export function kinOfSnapshot(bytes: Uint8Array): Kin | undefined {
+  const snapshot = readSnapshot(bytes)
+  return snapshot.kind === 'ok' ? snapshot.outbox?.kin : undefined
 }
 
 /** Never throws: what cannot be used is passed over for an older snapshot or for the log. */
