@@ -50,6 +50,8 @@ export interface WorkerOptions {
   readonly atHand?: { set(link: number, position: number): void; clear(): void }
   /** Commands that ended workers before this one: they are refused, with the reason. */
   readonly parked?: readonly ParkedPlace[]
+  /** How the worker before this one died, where one did: entities that somebody watches tell of it. */
+  readonly predecessor?: string | undefined
   /** Of the first append less one: for tests of the numbers' end. */
   readonly appendNumber?: number
 }

@@ -14,6 +14,7 @@ import { FencedList } from './fenced-list.js'
 import type { InFlight } from './in-flight.js'
 import { Intake } from './intake.js'
 import { type LoadReport, Loader } from './loader.js'
+import { LostNotices } from './lost-notices.js'
 import { Messenger } from './messenger.js'
 import { Passivation } from './passivation.js'
 import { Reads } from './reads.js'
@@ -45,6 +46,7 @@ export class Worker implements DutyCycle {
   readonly #backlog = new Backlog()
   readonly #messenger: Messenger | undefined
   readonly #mail: VolatileMail | undefined
+  readonly #lost: LostNotices | undefined
   readonly #intake: Intake
   readonly #rounds: SnapshotRounds
   /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
@@ -83,6 +85,10 @@ export class Worker implements DutyCycle {
         load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#fail(error)),
         goOn: (entry) => this.#backlog.goOn(entry),
       })
+      const { own } = messages
+      const { predecessor: cause } = options
+      const link = this.#messenger.links[own]
+      if (cause !== undefined && link !== undefined) this.#lost = new LostNotices({ plant, clock, link, own, term, cause })
       this.#mail = new VolatileMail({
         ...{
           plant,
@@ -139,7 +145,8 @@ export class Worker implements DutyCycle {
 
   /** All shards are loaded and every command that was read is released. */
   get isIdle(): boolean {
-    return this.isLoaded && this.#inbound.every((link) => link.isIdle) && this.#messenger?.isIdle !== false && this.#mail?.isIdle !== false
+    const isInside = this.isLoaded && this.#lost?.isIdle !== false && this.#inbound.every((link) => link.isIdle)
+    return isInside && this.#messenger?.isIdle !== false && this.#mail?.isIdle !== false
   }
 
   get isLoaded(): boolean {
@@ -174,6 +181,7 @@ export class Worker implements DutyCycle {
     let work = this.#loader.doWork()
     work += this.#complete()
     if (this.#hasFailed) return work
+    work += this.#lost?.doWork() ?? 0
     work += this.#messenger?.doWork(this.#released) ?? 0
     const nowMs = this.#options.clock.monotonicMs()
     work += this.#intake.doWork(nowMs)
@@ -190,7 +198,7 @@ export class Worker implements DutyCycle {
     const released = this.#journal.releasedPosition()
     if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
     if (this.#passivation.hasWork(released) || this.#messenger?.hasWork(released) === true) return true
-    if (this.#mail?.hasWork(released) === true) return true
+    if (this.#mail?.hasWork(released) === true || this.#lost?.hasWork() === true) return true
     return this.#intake.hasWork(released)
   }
 
@@ -263,6 +271,7 @@ export class Worker implements DutyCycle {
     slot.isAwaited = slot.stalled !== undefined
     this.#passivation.watch(slot)
     this.#messenger?.loaded(slot)
+    this.#lost?.loaded(slot)
     this.#reads.wake(slot)
     this.#backlog.leaveSlot(slot)
     this.#mail?.loaded(slot)
@@ -275,7 +284,10 @@ export class Worker implements DutyCycle {
 
   #openShards(report: LoadReport): void {
     for (const shard of report.shards) this.#backlog.open(shard)
-    if (this.isLoaded) this.#messenger?.start()
+    if (this.isLoaded) {
+      this.#messenger?.start()
+      this.#lost?.end()
+    }
     this.#mail?.lookAgain()
     const shards = new Set(report.shards)
     for (const slot of this.#slots.values()) {

@@ -20,6 +20,8 @@ export const KIN_COMMANDS = [
   '#due',
   /** Of a timer: tell the parent that this was executed. */
   '#pulse',
+  /** Of the worker: its predecessor, in which the entity lived, has died. */
+  '#lost',
 ] as const
 
 export type KinCommand = (typeof KIN_COMMANDS)[number]

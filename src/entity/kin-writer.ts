@@ -171,12 +171,25 @@ export class KinWriter {
   /** All but those that outlive it. */
   stopChildren(code: string): void {
     for (const [entity, child] of this.kin.children) {
-      if (child.phase === 'stopping') continue
-      if (child.options.outlives === true) {
-        this.tell(entity, '#release', { incarnation: child.incarnation })
-        this.dropChild('released', entity, child)
-      } else this.stopChild(entity, child, code)
+      if (child.options.outlives === true) this.#release(entity, child)
+      else if (child.phase !== 'stopping') this.stopChild(entity, child, code)
     }
+  }
+
+  /** The same, and nothing is heard of them any more: it begins anew, and knows nothing of them. */
+  leaveChildren(code: string): void {
+    for (const [entity, child] of this.kin.children) {
+      if (child.options.outlives === true) this.#release(entity, child)
+      else {
+        this.dropChild('left', entity, child, code)
+        this.tell(entity, '#stop', { incarnation: child.incarnation, code })
+      }
+    }
+  }
+
+  #release(entity: string, child: ChildLink): void {
+    this.tell(entity, '#release', { incarnation: child.incarnation })
+    this.dropChild('released', entity, child)
   }
 
   stopChild(entity: string, child: ChildLink, code: string, message?: string): void {

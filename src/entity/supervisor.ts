@@ -79,6 +79,10 @@ export class Supervisor {
         const { parent, incarnation, phase } = this.#self
         if (parent !== '' && phase === 'running') this.#kin.tell(parent, '#signal', { what: 'pulsed', incarnation })
       },
+      '#lost': (_from, { code }) => {
+        const { incarnation } = this.#self
+        for (const watcher of this.#kin.kin.watchers) this.#kin.tell(watcher, '#signal', { what: 'lost', incarnation, code })
+      },
     }
     this.handlers = KIN_COMMANDS.map(
       (name): Handler =>
@@ -127,7 +131,7 @@ export class Supervisor {
     }
     const { suspends, isFresh, pulseMs } = data as { readonly suspends: boolean; readonly isFresh: boolean; readonly pulseMs?: number }
     const fresh = isFresh || self?.phase === 'stopped'
-    if (fresh) kin.stopChildren('RESTARTED')
+    if (fresh) kin.leaveChildren('RESTARTED')
     kin.setSelf(fresh ? 'restarted' : 'started', { parent: from, incarnation, phase: 'running', suspends }, fresh ? { fresh } : {})
     kin.cancel(PULSE_KEY)
     if (pulseMs !== undefined) kin.timer(pulseMs, '#pulse', { incarnation }, { every: pulseMs, key: PULSE_KEY })

@@ -11,6 +11,7 @@ import { Bell } from '#shm/index.js'
 import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
 import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
+import { LostWorkers } from './lost-workers.js'
 import { programEntry } from './package-root.js'
 import { createFileLog, type Logger } from './log.js'
 import { failureIn, noticeIn } from './notice.js'
@@ -56,6 +57,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     onEvent: (event) => options.onEvent?.(event),
   })
 
+  const lost = new LostWorkers()
   const schemas = plant.schemas.map(entitySchemaToJson)
   const code = new RunningCode({
     ...{ plantFile, version, schemas, dataDirectory, shape, clock: systemClock },
@@ -113,13 +115,15 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       mendChannels(channels, seat, term, options.onEvent)
       if (seat.role === 'journal') return {}
       const given = { shardCount, ...code.assignment(edition) }
-      return seat.role === 'worker' ? { ...given, parked: parking.of(seat.slot) } : given
+      if (seat.role !== 'worker') return given
+      return { ...given, parked: parking.of(seat.slot), predecessor: lost.causeOf(seat.slot) }
     },
     onEvent: (event) => {
       if (options.hasLogFiles) log(event)
       if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
       options.onEvent?.(event)
       parking.take(event)
+      lost.take(event)
       code.take(event)
     },
     commands: parking,

@@ -41,6 +41,7 @@ export function runWorkerProcess(): Promise<void> {
       const worker = new Worker({
         atHand: context.place.commandAtHand,
         parked: context.assignment['parked'] as readonly ParkedPlace[],
+        predecessor: context.assignment['predecessor'] as string | undefined,
         plant,
         shards: shardsOfSlot(slot, settings.shape.workers, shardCount),
         shardCount,

@@ -185,7 +185,11 @@ export class PlantRig {
     this.#workers[slot] = undefined
   }
 
-  startWorker(slot = 0, more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced'> = {}, other: Partial<WorkerLimits> = {}): void {
+  startWorker(
+    slot = 0,
+    more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced' | 'predecessor'> = {},
+    other: Partial<WorkerLimits> = {},
+  ): void {
     if (this.#workers[slot] !== undefined) return
     const term = ++this.#term
     const { shardCount } = this.#stored

@@ -28,6 +28,8 @@ export const Press = defineEntity({
 
 const commands = {
   spawn: { press: label(), options: json<Readonly<Record<string, unknown>>>({ default: {} }) },
+  /** Spawns a cell, which spawns a press first. */
+  raise: { cell: label(), press: label(), options: json<Readonly<Record<string, unknown>>>({ default: {} }) },
   stop: { press: label() },
   watch: { press: label() },
   unwatch: { press: label() },
@@ -50,6 +52,9 @@ export function cellType(supervise: CellSupervision = {}) {
     decide: {
       spawn(_, { press, options: how }, { spawn }) {
         spawn(Press, press, { begin: Press.command.work({ amount: 1 }), ...how })
+      },
+      raise(_, { cell, press, options: how }, { spawn }) {
+        spawn({ name: 'cell', commands }, cell, { begin: { command: 'spawn', data: { press, options: how } }, ...how })
       },
       stop: (_, { press }, { stop }) => ({ stopped: stop(Press, press) }),
       watch: (_, { press }, { watch }) => watch(Press, press, { signal: 'hear' }),
