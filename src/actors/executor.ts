@@ -3,10 +3,9 @@ import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
-import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type PlantModel } from '#entity/index.js'
+import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type PlantModel, type VolatileCause } from '#entity/index.js'
 import {
   APPEND_HEADER_BYTES,
-  type AppendNumbers,
   appendHeaderBytes,
   FLAG_LATE,
   OUTCOME_NONE,
@@ -31,7 +30,7 @@ import {
   outcomeBytes,
   shortFault,
 } from './command-outcome.js'
-import { copyWords } from './append-words.js'
+import { copyWords, emptyHeader, type Header } from './append-words.js'
 import type { EventNumbers } from './event-numbers.js'
 import { type Fence, fenceOf } from './fence.js'
 import { type InFlight, NO_BYTES } from './in-flight.js'
@@ -59,9 +58,6 @@ const SNAPSHOT_RETRY_ROWS = 1000
 
 const EVENTS_TOO_LARGE = 'the events of the command are larger than the bus carries'
 
-/** Mutable twin of AppendNumbers, filled anew for each append. */
-type Header = { -readonly [Key in keyof AppendNumbers]: AppendNumbers[Key] }
-
 export interface ExecutorOptions {
   readonly plant: PlantModel
   readonly journal: JournalClient
@@ -80,7 +76,7 @@ export interface ExecutorOptions {
   /** The entity's outbox has taken rows, which are durable when the journal has released up to `position`. */
   readonly onOutbox: (slot: Slot, outbox: Outbox, rows: readonly OutboxRow[], position: number) => void
   /** A command of the entity told what is not stored. */
-  readonly onVolatile: ((slot: Slot, decision: Decision, at: number, correlation: string) => void) | undefined
+  readonly onVolatile: ((slot: Slot, decision: Decision, cause: VolatileCause) => void) | undefined
 }
 
 /**
@@ -133,25 +129,7 @@ export class Executor {
     this.#onOutbox = options.onOutbox
     this.#onFault = options.onFault
     this.#onVolatile = options.onVolatile
-    this.#header = {
-      number: 0,
-      term: options.term,
-      expectedVersion: 0,
-      baseTerm: 0,
-      baseNumber: 0,
-      shard: 0,
-      rowCount: 0,
-      at: 0,
-      accepted: 0,
-      sequence: 0,
-      entityBytes: 0,
-      sourceBytes: 0,
-      correlationBytes: 0,
-      causationBytes: 0,
-      outcomeBytes: 0,
-      outcomeKind: OUTCOME_REPLY,
-      flags: 0,
-    }
+    this.#header = emptyHeader(options.term)
   }
 
   /**
@@ -204,7 +182,7 @@ export class Executor {
     if (executed === 'done') this.#finish(slot, source, command, entry)
     const decision = this.#decision as Decision | undefined
     if (decision !== undefined && decision.volatileCount > 0 && executed !== 'no-room' && executed !== 'broken')
-      this.#onVolatile?.(slot, decision, at, envelope.correlation)
+      this.#onVolatile?.(slot, decision, { at, correlation: envelope.correlation })
     return executed === 'unstored' ? 'done' : executed
   }
 

@@ -1,3 +1,4 @@
+import type { VolatileCause } from '#entity/index.js'
 import type { Slot } from './slot.js'
 
 /** A volatile ask whose answer has not come. */
@@ -8,8 +9,7 @@ export class VolatileAsk {
   readonly answerIndex: number
   /** On the clock's `monotonicMs`. */
   readonly dueMs: number
-  readonly at: number
-  readonly correlation: string
+  readonly cause: VolatileCause
   isOver = false
 
   constructor(parts: Omit<VolatileAsk, 'isOver'>) {
@@ -18,8 +18,7 @@ export class VolatileAsk {
     this.number = parts.number
     this.answerIndex = parts.answerIndex
     this.dueMs = parts.dueMs
-    this.at = parts.at
-    this.correlation = parts.correlation
+    this.cause = parts.cause
   }
 }
 

@@ -16,12 +16,12 @@ export function volatileHeader(
   accepted: number,
   plant: PlantModel,
 ): CommandHeader {
-  const { target, commandIndex, at, correlation } = message
+  const { target, commandIndex, cause } = message
   return {
     ...{ request: 0, doorTerm: 0, answer: VOLATILE_FLAG, sequence: 0, payloadBytes: 0 },
-    ...{ entity: to.idBytes, entityHash: to.hash, at, accepted, source: NO_BYTES, causation: sourceOf(from) },
+    ...{ entity: to.idBytes, entityHash: to.hash, at: cause.at, accepted, source: NO_BYTES, causation: sourceOf(from) },
     commandNumber: plant.commandNumber(plant.model(target.model.name) as EntityModel, target.model.commandNames[commandIndex] as string),
-    correlation: correlation === '' ? NO_BYTES : utf8.encode(correlation),
+    correlation: cause.correlation === '' ? NO_BYTES : utf8.encode(cause.correlation),
   }
 }
 

@@ -8,11 +8,13 @@ import {
   answerData,
   type Decision,
   ENTITY_SOURCE_PREFIX,
+  type Envelope,
   type Outbox,
   type PlantModel,
   type SettledAs,
   ToldTarget,
   type VolatileAskTerms,
+  type VolatileCause,
   VolatileMessage,
 } from '#entity/index.js'
 import { isToBeStored } from './command-outcome.js'
@@ -76,6 +78,20 @@ class RemotePlace {
   }
 }
 
+class VolatileEnvelope implements Envelope {
+  at = 0
+  accepted = 0
+  entity = ''
+  correlation = ''
+  outbox: Outbox | undefined = undefined
+  /** Undefined for what an entity has sent itself. */
+  from: Slot | undefined = undefined
+
+  get source(): string {
+    return this.from === undefined ? '' : ENTITY_SOURCE_PREFIX + this.from.id
+  }
+}
+
 /** Executed in one turn at most. */
 const PER_TURN = 1024
 const utf8 = new TextEncoder()
@@ -100,7 +116,7 @@ export class VolatileMail {
   readonly #outgoing: readonly Fifo<VolatileMessage>[]
   readonly #asks = new VolatileAsks()
   readonly #stored = new Fifo<StoredAppend>()
-  readonly #envelope = { at: 0, entity: '', source: '', correlation: '', accepted: 0, outbox: undefined as Outbox | undefined }
+  readonly #envelope = new VolatileEnvelope()
   readonly #frame = new LooseFrame()
   readonly #accepted: MonotoneMicros
   #count = 0
@@ -153,12 +169,11 @@ export class VolatileMail {
   }
 
   /** What a command of the entity told; its rows, if there are any, have been appended. */
-  told(slot: Slot, { volatile, volatileCount }: Decision, at: number, correlation: string): void {
+  told(slot: Slot, { volatile, volatileCount }: Decision, cause: VolatileCause): void {
     for (let index = 0; index < volatileCount; index++) {
       const message = volatile[index] as VolatileMessage
       message.from = slot
-      message.at = at
-      message.correlation = correlation
+      message.cause = cause
       this.#counters.volatileTold++
       if (message.ask !== undefined) message.pending = this.#newAsk(slot, message, message.ask)
       if (this.#count < this.#options.messagesMax) this.#leave(slot, message)
@@ -242,18 +257,18 @@ export class VolatileMail {
 
   #tryExecute(slot: Slot, message: VolatileMessage): boolean {
     const envelope = this.#envelope
-    const { from, at, correlation } = message
-    envelope.at = at
-    envelope.accepted = at
+    const { from, cause } = message
+    envelope.at = cause.at
+    envelope.accepted = cause.at
     envelope.entity = slot.id
-    envelope.source = from === slot ? '' : ENTITY_SOURCE_PREFIX + (from as Slot).id
-    envelope.correlation = correlation
+    envelope.from = from === slot ? undefined : (from as Slot)
+    envelope.correlation = cause.correlation
     envelope.outbox = slot.outbox
     const decision = slot.model.decide(slot.state, message.commandIndex, message.data, envelope)
     if (isToBeStored(slot, decision)) return this.#tryStore(slot, message)
     this.#count--
     this.#counters.volatileDone++
-    if (decision.volatileCount > 0) this.told(slot, decision, at, correlation)
+    if (decision.volatileCount > 0) this.told(slot, decision, cause)
     if (message.ask !== undefined) this.#settle(message.pending as VolatileAsk, endOfDecision(decision), slot)
     if (decision.kind !== 'done') this.#counters.refusals++
     return true
@@ -282,9 +297,9 @@ export class VolatileMail {
     return true
   }
 
-  #newAsk(from: Slot, { target, at, correlation }: VolatileMessage, { number, answerIndex, timeoutMs }: VolatileAskTerms): VolatileAsk {
+  #newAsk(from: Slot, { target, cause }: VolatileMessage, { number, answerIndex, timeoutMs }: VolatileAskTerms): VolatileAsk {
     const dueMs = this.#options.clock.monotonicMs() + timeoutMs
-    const ask = new VolatileAsk({ from, to: target.id, number, answerIndex, dueMs, at, correlation })
+    const ask = new VolatileAsk({ from, to: target.id, number, answerIndex, dueMs, cause })
     this.#asks.add(ask)
     return ask
   }
@@ -314,15 +329,14 @@ export class VolatileMail {
   }
 
   #answerTo(ask: VolatileAsk, end: MessageEnd): VolatileMessage {
-    const { from, answerIndex, at, correlation } = ask
+    const { from, answerIndex, cause } = ask
     const data = from.model.commandCodec(answerIndex).normalise(answerData(ask, end.outcome, end))
     const target = new ToldTarget(from.model, from.id as EntityId)
     target.place = from
     target.placeOf = this
     const answer = new VolatileMessage(target, answerIndex, data, undefined)
     answer.from = from
-    answer.at = at
-    answer.correlation = correlation
+    answer.cause = cause
     answer.pending = ask
     return answer
   }
@@ -350,8 +364,7 @@ export class VolatileMail {
   #dispatch(message: VolatileMessage): void {
     const { target } = message
     if (target.placeOf !== this) this.#find(target)
-    const { place } = target
-    if (target.placeOf === this && place instanceof RemotePlace) (this.#outgoing[place.worker] as Fifo<VolatileMessage>).push(message)
+    if (target.isElsewhere) (this.#outgoing[(target.place as RemotePlace).worker] as Fifo<VolatileMessage>).push(message)
     else this.#ready.push(message)
   }
 
@@ -364,6 +377,7 @@ export class VolatileMail {
     const slot = worker === own ? slotFor(idBytes, hash, target.model.name) : undefined
     target.place = worker === own ? slot : new RemotePlace(idBytes, hash, worker)
     target.placeOf = target.place === undefined ? undefined : this
+    target.isElsewhere = worker !== own
     return slot
   }
 

@@ -73,6 +73,7 @@ export class Decider {
     detail: undefined,
     error: undefined,
   }
+  #envelope: Envelope | undefined
   /** Index of the command being decided, -1 between two. */
   #deciding = -1
 
@@ -118,6 +119,8 @@ export class Decider {
     })
     this.#supervisor = new Supervisor({ ...type, host, messages: this.#messages, rows: this.#decision.outbox })
     this.#handlers = [...type.handlers, ...this.#supervisor.handlers] as readonly Decide[]
+    // Asked for by few handlers, and made of two strings where entities tell each other what is volatile.
+    const sourceOf = (): string => this.#envelope?.source ?? ''
     this.#context = {
       ...this.#messages.context,
       ...this.#supervisor.context,
@@ -125,7 +128,9 @@ export class Decider {
       refuse: (code: unknown, detail?: unknown) => this.#refuse(code, detail),
       at: 0,
       entity: '',
-      source: '',
+      get source() {
+        return sourceOf()
+      },
       correlation: '',
     }
   }
@@ -142,10 +147,10 @@ export class Decider {
     decision.volatileCount = 0
     this.#messages.begin(envelope)
     this.#supervisor.begin(envelope)
+    this.#envelope = envelope
     const context = this.#context
     context.at = envelope.at
     context.entity = envelope.entity
-    context.source = envelope.source
     context.correlation = envelope.correlation
     this.#deciding = commandIndex
     try {

@@ -18,7 +18,7 @@ export {
 export { answerData, takesAnswer } from './answer.js'
 export { MESSAGES_PER_COMMAND_MAX } from './message-writer.js'
 export { encodeCanonical } from './canonical.js'
-export { ToldTarget, type VolatileAskTerms, VolatileMessage } from './volatile-message.js'
+export { ToldTarget, type VolatileAskTerms, type VolatileCause, VolatileMessage } from './volatile-message.js'
 export { decodeCanonical } from './canonical-reader.js'
 export { type Decision, type Envelope, EVENTS_PER_COMMAND_MAX } from './decider.js'
 export { defineEntity, isEntity, SNAPSHOT_EVERY_DEFAULT } from './define-entity.js'

@@ -10,9 +10,10 @@ const TARGETS_MAX = 65_536
 export class ToldTarget {
   readonly model: TargetModel
   readonly id: EntityId
-  /** Where the entity is, as `placeOf` knows: of whatever hosts entities, of which one process may have several. */
+  /** Where the entity is, as `placeOf` knows: of whatever hosts entities, of which one process may have several. It may be in another process. */
   place: unknown = undefined
   placeOf: unknown = undefined
+  isElsewhere = false
   /** What handlers have it told and asked by, once they have. */
   tellHandle: object | undefined = undefined
   askHandle: object | undefined = undefined
@@ -31,6 +32,14 @@ export interface VolatileAskTerms {
   readonly answerIndex: number
 }
 
+/** What commands that are told have of the one that told them. */
+export interface VolatileCause {
+  readonly at: number
+  readonly correlation: string
+}
+
+const NO_CAUSE: VolatileCause = { at: 0, correlation: '' }
+
 /** A command that an entity told another one and that is nowhere but in memory: it is done once or, when its process dies first, never. */
 export class VolatileMessage {
   readonly target: ToldTarget
@@ -38,10 +47,9 @@ export class VolatileMessage {
   /** Normalised, the receiver's own. */
   readonly data: object
   readonly ask: VolatileAskTerms | undefined
-  /** Filled in by whoever hosts the sender: who that is, when its command happened, and the correlation of that. */
+  /** Filled in by whoever hosts the sender: who that is, and of which command this came. */
   from: unknown = undefined
-  at = 0
-  correlation = ''
+  cause: VolatileCause = NO_CAUSE
   /** The ask that waits for what comes of it, or that it answers, as the host keeps it. */
   pending: unknown = undefined
 
