@@ -31,6 +31,14 @@ export { compileEntity, EntityModel, entitySchema, eventData, fold } from './ent
 export * from './outbox.js'
 export * from './outcomes.js'
 export { PlantModel } from './plant-model.js'
-export { type DecodedSnapshot, decodeBase, decodeSnapshot, encodeSnapshot, hasOutbox, kinOfSnapshot, type SnapshotContent } from './snapshot.js'
+export {
+  type DecodedSnapshot,
+  decodeBase,
+  decodeSnapshot,
+  encodeSnapshot,
+  hasOutbox,
+  kinOfSnapshot,
+  type SnapshotContent,
+} from './snapshot.js'
 export { entityHash, PlantHash } from './state-hash.js'
 export { applyStored, type StoredEvent, StoredEvents } from './stored-events.js'

@@ -255,7 +255,7 @@ export class KinWriter {
     this.#host.mustDecide('exit')
     if (typeof code !== 'string' || code === '' || code.length > CODE_CHARACTERS_MAX || !code.isWellFormed())
       this.#host.fail(`exit: its code is not text of 1 to ${CODE_CHARACTERS_MAX} characters`)
-    if (this.kin.self?.phase !== 'stopped') this.stopSelf(code as string)
+    if (this.kin.self?.phase !== 'stopped') this.stopSelf(code)
     return undefined
   }
 

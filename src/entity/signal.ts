@@ -27,7 +27,7 @@ export function signal() {
 
 export type SignalFields = ReturnType<typeof signal>
 
-const KEY = fieldsKey(fieldSchemas(signal() as Fields))
+const KEY = fieldsKey(fieldSchemas(signal()))
 
 /** Whether one of the declared commands takes signals. */
 export function takesSignalNamed(commands: { readonly [name: string]: Fields }, name: string): boolean {

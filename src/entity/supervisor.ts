@@ -40,9 +40,9 @@ export class Supervisor {
   readonly handlers: readonly Handler[]
 
   constructor({ host, messages, ...type }: SupervisorOptions) {
-    const { supervision, entity: name, commandNames, commandCodecs } = type
+    const { supervision, entity, commandNames, commandCodecs } = type
     this.#kin = new KinWriter({
-      own: { name, commandNames, commandCodec: (index) => commandCodecs[index] as Codec },
+      own: { name: entity, commandNames, commandCodec: (index) => commandCodecs[index] as Codec },
       resolve: type.resolve,
       rows: type.rows,
       onError: supervision.onError,
