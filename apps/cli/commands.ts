@@ -23,7 +23,12 @@ export const COMMANDS: readonly Command[] = [
     name: 'up',
     summary: 'Run a plant until Ctrl-C: supervisor, journal, workers and gateway',
     args: '[plant]',
-    options: [DATA_OPTION, CONFIG_OPTION, ['--log', 'print what the processes log instead of keeping it in the data directory']],
+    options: [
+      DATA_OPTION,
+      CONFIG_OPTION,
+      ['--log', 'print what the processes log instead of keeping it in the data directory'],
+      ['--as-named', 'run this very module, also when the plant has been upgraded to a later one since'],
+    ],
     examples: [
       ['up plant.js', 'run the plant of this folder with its data in ./data'],
       ['up plant.js --data /var/lib/plant', 'the same with the data elsewhere'],

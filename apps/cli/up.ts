@@ -19,10 +19,15 @@ export const runUp: Run = async ([named], options, output) => {
   const configFile = textOption(options, 'config')
   const startedMs = performance.now()
   let isStopping = false
-  const { supervisor, started } = await supervise({
+  const {
+    supervisor,
+    started,
+    plantFile: running,
+  } = await supervise({
     plantFile,
     dataDirectory,
     ...(configFile === undefined ? {} : { configFile }),
+    isAsNamed: options['asNamed'] === true,
     env: process.env,
     hasLogFiles: options['log'] !== true,
     onEvent: (event) => {
@@ -31,6 +36,8 @@ export const runUp: Run = async ([named], options, output) => {
       if (!(isStopping && event.kind === 'died')) tell(event, output)
     },
   })
+  if (running !== resolve(plantFile) && !output.isJson)
+    output.note(`the plant was upgraded since it ran ${plantFile}, and goes on with ${running}; --as-named runs ${plantFile} all the same`)
   const stopped = new Promise<void>((done) => {
     let signals = 0
     const stop = () => {

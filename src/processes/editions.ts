@@ -2,7 +2,6 @@ import { assert } from '#base/assert.js'
 import { MillraceError } from '#base/errors.js'
 import type { Ending } from './child.js'
 import { errorOfPlain, type PlainError } from './control-message.js'
-import type { Member } from './member.js'
 import type { ChildRole } from './process-role.js'
 import type { RoleOptions } from './supervision-options.js'
 
@@ -40,16 +39,6 @@ export class Editions {
 
   get standing(): Edition {
     return this.#standing
-  }
-
-  /** Whether processes of that edition are of any use. */
-  isWanted(edition: Edition): boolean {
-    return edition === this.#standing || edition === this.#coming
-  }
-
-  /** Whether a process ended since it was asked to, or was ended since nobody needs it any more. */
-  wasAsked({ isLeaving, slot, edition }: Pick<Member, 'isLeaving' | 'slot' | 'edition'>, ending: Ending): boolean {
-    return isLeaving ? ending.kind === 'exit' && ending.code === 0 : slot === undefined && !this.isWanted(edition)
   }
 
   /** How many processes of the role are to stand by, where `spares` are configured. */

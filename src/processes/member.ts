@@ -1,4 +1,4 @@
-import type { Child } from './child.js'
+import type { Child, Ending } from './child.js'
 import type { CommandPlace } from './command-at-hand.js'
 import type { PlainError } from './control-message.js'
 import type { Edition, LoadedDetails } from './editions.js'
@@ -26,7 +26,7 @@ export class Member {
   killAskedMs: number | undefined
   /** What it said over what it ends. */
   failure: PlainError | undefined
-  /** It was asked to leave its seat to another. */
+  /** It was asked to leave its seat to another, or is not needed any more. */
   isLeaving = false
   /** What it said of its code when it was loaded. */
   about: LoadedDetails = {}
@@ -153,6 +153,17 @@ export class Member {
     this.isLeaving = true
     this.state = 'stopping'
     this.child.send({ kind: 'stop', withinMs, isReplaced: true })
+  }
+
+  /** Ends one that holds no seat and is not needed any more. */
+  dismiss(): void {
+    this.isLeaving = true
+    this.kill()
+  }
+
+  /** Whether that end is what it was asked for. */
+  wasAsked(ending: Ending): boolean {
+    return this.isLeaving && (this.slot === undefined || (ending.kind === 'exit' && ending.code === 0))
   }
 
   kill(): void {

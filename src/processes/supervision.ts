@@ -145,11 +145,16 @@ export class Supervision {
     return promise
   }
 
-  /** From now on every process is born with this edition; those of another one that hold no seat are ended. */
+  /** From now on every process is born with this edition; those of another one, and more than are configured, that hold no seat are ended. */
   settle(edition: Edition): void {
     this.#editions.settle(edition)
     for (const seat of this.#seats) seat.edition = edition
-    for (const member of this.#members) if (member.slot === undefined && member.edition !== edition) member.kill()
+    const spares = sparesByRole(this.#members)
+    for (const role of CHILD_ROLES) {
+      const fitting = spares[role].filter((spare) => spare.edition === edition)
+      const kept = new Set(fitting.slice(0, this.#options.roles[role].spares))
+      for (const spare of spares[role]) if (!kept.has(spare)) spare.dismiss()
+    }
     this.#step()
   }
 
@@ -378,8 +383,7 @@ export class Supervision {
     member.leave()
     this.#members.delete(member)
     const { role, slot, pid, term } = member
-    if (!this.#editions.wasAsked(member, ending))
-      this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause, fatalCommand })
+    if (!member.wasAsked(ending)) this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause, fatalCommand })
     if (this.isStopping) return
     if (seat !== undefined && member.isLeaving) {
       seat.left()
@@ -387,9 +391,7 @@ export class Supervision {
     } else if (seat !== undefined) {
       seat.died(member, cause)
       this.#ringPeersOf(seat)
-    } else if (!this.#editions.isWanted(member.edition)) {
-      // It was ended since nobody needs it any more.
-    } else if (!this.#editions.failed(role, member.edition, member.failure, ending)) {
+    } else if (!member.isLeaving && !this.#editions.failed(role, member.edition, member.failure, ending)) {
       if (!wasLoaded) this.#startFailures[role] = member.failure
       const isHopeless = member.failure !== undefined && needsOperator(failureKindOf(member.failure))
       this.#startBackOffs[role].failed(wasLoaded ? this.#options.clock.monotonicMs() - member.bornMs : 0, isHopeless)

@@ -117,6 +117,8 @@ export async function upgradeCode(options: UpgradeOptions): Promise<UpgradeRepor
     return report
   }
 
+  // They load meanwhile; what becomes of that is looked at when it is their turn.
+  for (const role of new Set(plant.seats.map((seat) => seat.role))) plant.load(role).catch(() => undefined)
   try {
     for (const seat of plant.seats) {
       const fencedBefore = seat.role === 'worker' ? await plant.fencedCount(seat.slot) : 0

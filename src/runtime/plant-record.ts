@@ -10,6 +10,8 @@ export interface PlantRecord {
   readonly configFile: string | undefined
   /** Of the plant's code. */
   readonly version?: string | undefined
+  /** Modules that the plant ran before it was upgraded while it ran, to `plantFile` at last. */
+  readonly supersedes?: readonly string[] | undefined
   /** The code that the plant was changing to when it last wrote this: until that is done it runs `plantFile`. */
   readonly upgrade?: { readonly plantFile: string; readonly version: string } | undefined
   /** Events that the log was told of for code that was given up perhaps: `type.Event` and the fields as `fieldsKey` has them. */

@@ -58,6 +58,8 @@ const WORKER_LEAVES_WITHIN_MS = 1000
 /** For requests under way to be answered. */
 const GATEWAY_LEAVES_WITHIN_MS = 2000
 const CALL_WITHIN_MS = 10_000
+/** Modules whose names are kept. */
+const SUPERSEDED_MAX = 100
 
 /** Which code the processes of a plant run, and how it is changed while they do: the supervisor's side of `millrace code upgrade`. */
 export class RunningCode implements PlantCode {
@@ -217,7 +219,9 @@ export class RunningCode implements PlantCode {
     // It has been loaded by other processes already, so that it does no harm here.
     const plant = new PlantModel((await importPlant(plantFile)).entities)
     plant.number(codes.map(schemasOf))
-    this.#write({ plantFile, version, upgrade: undefined })
+    const superseded = readPlantRecord(this.#options.dataDirectory)?.supersedes ?? []
+    const supersedes = [...superseded, this.#current.plantFile].filter((file) => file !== plantFile).slice(-SUPERSEDED_MAX)
+    this.#write({ plantFile, version, supersedes, upgrade: undefined })
     if (count(codes) > count(this.#codes)) this.#codes = codes
     this.#current = { plantFile, version, schemas }
     this.#coming = undefined

@@ -7,10 +7,14 @@ import { loadConfig } from './config.js'
 import { startPlant } from './plant-process.js'
 import { importPlant } from './plant-module.js'
 import { readPlantRecord, writePlantRecord } from './plant-record.js'
+import { upgradedModule } from './upgraded-module.js'
 import { failureIn } from './notice.js'
 
 export interface SuperviseOptions {
+  /** Where an upgrade has superseded it, what it was upgraded to is run: whoever starts the plant again need not know of that. */
   readonly plantFile: string
+  /** Run the named module all the same. */
+  readonly isAsNamed?: boolean
   readonly dataDirectory: string
   readonly configFile?: string
   /** Variables that override the configuration. */
@@ -20,6 +24,8 @@ export interface SuperviseOptions {
 }
 
 export interface SupervisedPlant {
+  /** The module that is run. */
+  readonly plantFile: string
   readonly supervisor: PlantSupervisor
   /**
    * Resolves when the plant is ready for the first time. Rejects with the error of a process that ends before that over something that only a person can
@@ -30,7 +36,8 @@ export interface SupervisedPlant {
 
 /** Reads the configuration and starts the plant with this process as its supervisor; see startPlant. */
 export async function supervise(options: SuperviseOptions): Promise<SupervisedPlant> {
-  const plantFile = resolve(options.plantFile)
+  const named = resolve(options.plantFile)
+  const plantFile = options.isAsNamed === true ? named : await upgradedModule(named, options.dataDirectory)
   const configFile = options.configFile === undefined ? {} : { configFile: resolve(options.configFile) }
   const { config } = loadConfig({ plantFile, ...configFile, env: options.env })
   let giveUp: (error: Error) => void = () => undefined
@@ -50,8 +57,10 @@ export async function supervise(options: SuperviseOptions): Promise<SupervisedPl
     },
   })
   const { version } = await importPlant(plantFile)
-  const abandonedEvents = readPlantRecord(options.dataDirectory)?.abandonedEvents
-  writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile, version, abandonedEvents })
+  const before = readPlantRecord(options.dataDirectory)
+  const supersedes = plantFile === before?.plantFile ? before.supersedes : undefined
+  const { abandonedEvents } = before ?? {}
+  writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile, version, supersedes, abandonedEvents })
   layBallast(options.dataDirectory)
-  return { supervisor, started: Promise.race([supervisor.whenReady(), hopeless]) }
+  return { plantFile, supervisor, started: Promise.race([supervisor.whenReady(), hopeless]) }
 }
