@@ -14,7 +14,8 @@ export class CellRig {
     return new CellRig(rig)
   }
 
-  private constructor(rig: PlantRig) {
+  /** Of any types. */
+  constructor(rig: PlantRig) {
     let id = 0
     this.rig = rig
     this.client = new RigClient(rig, 'plc', 0, () => id++)

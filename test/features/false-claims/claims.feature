@@ -240,3 +240,47 @@ Feature: Claims that are not true
     Given a log of two reports of each of the machines a and b, of which the second one of a is damaged
     When the plant starts on it
     Then the log is whole
+
+  @inline
+  Scenario: A press has kept its strokes that was restarted
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    And press left has done 5 strokes, and press right has done 7
+    When press left errs
+    Then press left has done 5 strokes
+
+  @inline
+  Scenario: A press takes no commands that is well
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    When press left errs
+    Then press left takes no commands, since it is stopped
+
+  @inline
+  Scenario: A press was restarted that did not err
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    When press left errs
+    Then the operator sees that press right runs, was restarted once, and why
+
+  @inline
+  Scenario: A press is stopped whose cell goes on
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    When press left errs
+    Then the operator sees that press left is stopped with its cell
+
+  @inline
+  Scenario: A cell has heard of an error that there was not
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    When press left errs
+    Then the cell has heard of press right that it started, errored and started
+
+  @inline
+  Scenario: A board has heard of a death that there was not
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    And a board in another process that watches press left
+    When press left errs
+    Then the board has heard that press left was lost
+
+  @inline
+  Scenario: A command is parked that only fails
+    Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
+    When press left is told to do 13 strokes
+    Then the command fails, since it is parked
