@@ -5,7 +5,8 @@
  *      └── a command to each entity ══▶ gateway ══▶ its successor: until the last one is acknowledged
  *
  * Case a: 100 entities, a snapshot and 20 tail events each. b: 10,000 entities, 1,000,000 events, no snapshot. c: 100,000 entities, a snapshot and 10 tail
- * events each. d: 10,000 entities under load, killed 100 times. The clock runs from the SIGKILL, which the benchmark sends itself, to the last acknowledgement;
+ * events each; in these three nothing but the events of the log has no snapshot, at each kill. d: 10,000 entities under load, killed 100 times, with the
+ * snapshots that a plant takes by itself. The clock runs from the SIGKILL, which the benchmark sends itself, to the last acknowledgement;
  * each kill waits until the spare stands by and rests, and commands go to the entities of the killed worker. b again with two workers, of which one is killed: the start
  * of both plants tells what two workers gain that load at once. A case counts when the
  * states in memory are those of a replay and the log has every acknowledged command once.

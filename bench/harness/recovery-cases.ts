@@ -55,7 +55,7 @@ export async function measureCase(
   const data = mkdtempSync(join(tmpdir(), `millrace-recovery-${wanted.name}-`))
   try {
     await makePressLog(data, entities, eventsEach, snapshotAt)
-    const plant = await RecoveryPlant.start(data, entities, eventsEach, workers)
+    const plant = await RecoveryPlant.start(data, entities, eventsEach, workers, perSecond === undefined)
     if (perSecond !== undefined) plant.pace(perSecond)
     const warm: KillResult[] = []
     for (let kill = 0; kill < kills; kill++) warm.push(await plant.kill())

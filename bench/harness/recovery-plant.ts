@@ -55,12 +55,18 @@ export class RecoveryPlant {
   #isPacing = false
   #failure: string | undefined
 
-  static async start(data: string, entities: number, eventsEach: number, workers: number): Promise<RecoveryPlant> {
+  /** `keepsTail`: what has no snapshot at the start gets none, so that each kill finds it. */
+  static async start(data: string, entities: number, eventsEach: number, workers: number, keepsTail: boolean): Promise<RecoveryPlant> {
     const startMs = performance.now()
     const session = await PlantSession.start({
       dataDirectory: data,
       plantFile: compiledPath('harness/press-plant'),
-      env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: `${workers}`, MILLRACE_WORKERS__LIVE_ENTITIES_MAX: LIVE_ENTITIES },
+      env: {
+        MILLRACE_HTTP__PORT: '0',
+        MILLRACE_WORKERS__COUNT: `${workers}`,
+        MILLRACE_WORKERS__LIVE_ENTITIES_MAX: LIVE_ENTITIES,
+        ...(keepsTail ? { MILLRACE_WORKERS__TAIL_ROWS_MAX: '0' } : {}),
+      },
     })
     await session.ready(WITHIN_MS)
     const plant = new RecoveryPlant(data, session, await connectDoor(data), entities, eventsEach, workers)

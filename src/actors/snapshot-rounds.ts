@@ -9,6 +9,8 @@ const STEP_MS = 250
 const SNAPSHOTS_PER_STEP = 250
 /** So that with many entities there is no more than one snapshot to so many rows. */
 const ROWS_PER_SNAPSHOT = 4
+/** A prime: terms that follow each other begin far from each other. */
+const STRIDE = 1_000_003
 
 /**
  * Gives a bound to what a successor has to replay. Entities that report seldom would take long to come to so many rows that a snapshot is due, and those of
@@ -20,7 +22,9 @@ export class SnapshotRounds {
   readonly #counters: WorkerCounters
   readonly #tailRowsMax: number
   readonly #trySnapshot: (slot: Slot) => SnapshotSent
-  #hand = 0
+  /** Undefined before the first step. */
+  #hand: number | undefined
+  readonly #term: number
   /** Slots that the hand is to pass, whole ones. */
   #due = 0
   #rows = 0
@@ -31,12 +35,20 @@ export class SnapshotRounds {
     readonly slots: SlotTable
     readonly counters: WorkerCounters
     readonly tailRowsMax: number
+    /** Of the worker: each one begins with other entities, so that none is left out where workers die faster than a hand goes round. */
+    readonly term: number
     readonly trySnapshot: (slot: Slot) => SnapshotSent
   }) {
     this.#slots = options.slots
     this.#counters = options.counters
     this.#tailRowsMax = options.tailRowsMax
     this.#trySnapshot = options.trySnapshot
+    this.#term = options.term
+  }
+
+  /** So many rows that had no snapshot were replayed: a successor would have to once more. */
+  replayed(rows: number): void {
+    this.#rows -= rows
   }
 
   /** Takes the snapshots that are due, now and then. No work that a worker would have to be woken for. */
@@ -50,16 +62,18 @@ export class SnapshotRounds {
     const rowsPerRound = Math.max(this.#tailRowsMax, count * ROWS_PER_SNAPSHOT)
     this.#due = Math.min(count, this.#due + ((rows - this.#rows) * count) / rowsPerRound)
     this.#rows = rows
+    let hand = this.#hand ?? (this.#term * STRIDE) % Math.max(1, count)
     let taken = 0
     for (; this.#due >= 1 && taken < SNAPSHOTS_PER_STEP; this.#due--) {
-      if (this.#hand >= count) this.#hand = 0
-      const slot = this.#slots.at(this.#hand)
+      if (hand >= count) hand = 0
+      const slot = this.#slots.at(hand)
       if (isBehind(slot)) {
         if (this.#trySnapshot(slot) === 'no-room') break
         taken++
       }
-      this.#hand++
+      hand++
     }
+    this.#hand = hand
   }
 }
 

@@ -132,7 +132,7 @@ export class Worker implements DutyCycle {
       isBusy: (slot) => this.#messenger?.isBusy(slot) === true || this.#mail?.isBusy(slot) === true,
     })
     this.#rounds = new SnapshotRounds({
-      ...{ slots: this.#slots, counters: this.counters, tailRowsMax: limits.tailRowsMax ?? 0 },
+      ...{ slots: this.#slots, counters: this.counters, tailRowsMax: limits.tailRowsMax ?? 0, term },
       trySnapshot: (slot) => this.#executor.trySnapshot(slot),
     })
     this.#intake = new Intake({
@@ -284,6 +284,7 @@ export class Worker implements DutyCycle {
 
   #openShards(report: LoadReport): void {
     for (const shard of report.shards) this.#backlog.open(shard)
+    this.#rounds.replayed(report.events)
     if (this.isLoaded) {
       this.#messenger?.start()
       this.#lost?.end()

@@ -35,6 +35,22 @@ describe('a worker with a bound on what its successor replays', () => {
     expect(taken.at(-1)).toBeLessThanOrEqual(20 + 3 * 5)
   })
 
+  test('takes one of each entity soon after it had to replay rows', async () => {
+    const limits = { snapshotEvery: 1_000_000, tailRowsMax: 100 }
+    const before = await TallyRig.open({ limits })
+    for (let row = 0; row < 100; row++) before.add(`tally/t${row % 20}`, 1)
+    await before.settle()
+    const { stored } = before.rig.journal
+    const plant = await TallyRig.open({ limits, stored })
+    await plant.settle()
+    plant.rig.clock.advance(250)
+    plant.add('tally/t0', 1)
+    await plant.settle()
+
+    expect(before.rig.worker().counters.snapshots).toBeLessThan(20)
+    expect(plant.rig.worker().counters.snapshots).toBeGreaterThanOrEqual(20)
+  })
+
   test('takes none where there is no bound', async () => {
     const plant = await TallyRig.open({ limits: { snapshotEvery: 1_000_000 } })
     for (let row = 0; row < 500; row++) plant.add(`tally/t${row % 5}`, 1)
