@@ -7,6 +7,7 @@ import type { Decision, Envelope } from './decider.js'
 import type { AnyEntity, EntityEvent, EventOf, StateOf } from './entity.js'
 import { compileEntity, type EntityModel, eventData, fold } from './entity-model.js'
 import { frozenCopy, isChangeRefused } from './frozen-state.js'
+import { type ToldKin, toldKin } from './told-kin.js'
 import type { VolatileMessage } from './volatile-message.js'
 
 /** The envelope of the command under test, where it matters. By default `at` is 2026-01-01 and the sender unnamed. */
@@ -21,6 +22,7 @@ export type ToldMessage =
       | { readonly every: number; readonly key?: string }
     ))
   | { readonly effect: string; readonly data: object; readonly answer?: string }
+  | ToldKin
 
 /**
  * A test of one decision, in terms of data alone: `given(Press, [events]).when.sample({ … }).then([events])`. Needs no test runner: what does not
@@ -101,7 +103,11 @@ function decide(model: EntityModel, state: unknown, index: number, data: unknown
   const events = decision.events
     .slice(0, decision.eventCount)
     .map((one, at) => ({ event: model.eventNames[decision.eventIndexes[at] as number] as string, data: one }))
-  const told = decision.outbox.flatMap((row) => (row.event === MESSAGE_EVENT ? toldMessage(row.data, whole.accepted ?? whole.at) : []))
+  const told = decision.outbox.flatMap((row): readonly ToldMessage[] => {
+    const kin = toldKin(row)
+    if (kin !== undefined) return kin
+    return row.event === MESSAGE_EVENT ? [toldMessage(row.data, whole.accepted ?? whole.at)] : []
+  })
   told.push(...decision.volatile.slice(0, decision.volatileCount).map((message) => toldVolatile(model, message)))
   return { kind, reply, code, detail, error, events, told }
 }
