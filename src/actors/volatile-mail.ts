@@ -145,10 +145,11 @@ export class VolatileMail {
     return this.#stored
   }
 
-  /** As loaded in this turn. */
-  set releasedPosition(position: number) {
-    this.#released = position
-    if (this.#blockedAt !== position) this.#blockedAt = undefined
+  /** A turn begins, before any command is executed in it. */
+  begin(released: number, nowMs: number): void {
+    this.#released = released
+    this.#nowMs = nowMs
+    if (this.#blockedAt !== released) this.#blockedAt = undefined
   }
 
   nextDeadlineMs(): number | undefined {
@@ -194,10 +195,9 @@ export class VolatileMail {
     this.#again.push(...this.#closed.splice(0))
   }
 
-  /** `released`: as JournalClient counts. */
-  doWork(nowMs: number): number {
-    this.#nowMs = nowMs
+  doWork(): number {
     const released = this.#released
+    const nowMs = this.#nowMs
     let work = 0
     for (; this.#stored.first !== undefined && this.#stored.first.position <= released; work++) this.#stored.shift()
     for (let first = this.#waiting.first; first !== undefined && first.position <= released; first = this.#waiting.first) {
@@ -298,7 +298,7 @@ export class VolatileMail {
   }
 
   #newAsk(from: Slot, { target, cause }: VolatileMessage, { number, answerIndex, timeoutMs }: VolatileAskTerms): VolatileAsk {
-    const dueMs = this.#options.clock.monotonicMs() + timeoutMs
+    const dueMs = this.#nowMs + timeoutMs
     const ask = new VolatileAsk({ from, to: target.id, number, answerIndex, dueMs, cause })
     this.#asks.add(ask)
     return ask

@@ -184,8 +184,11 @@ export class Worker implements DutyCycle {
     work += this.#lost?.doWork() ?? 0
     work += this.#messenger?.doWork(this.#released) ?? 0
     const nowMs = this.#options.clock.monotonicMs()
+    this.#mail?.begin(this.#released, nowMs)
     work += this.#intake.doWork(nowMs)
-    work += this.#mail?.doWork(nowMs) ?? 0
+    work += this.#mail?.doWork() ?? 0
+    // What left no row waits for nothing in most cases.
+    for (const link of this.#inbound) work += link.complete(this.#released)
     work += this.#passivation.sweep(nowMs, this.#released)
     this.#rounds.goOn(nowMs)
     this.#journal.appends.publish()
@@ -307,7 +310,6 @@ export class Worker implements DutyCycle {
   #complete(): number {
     this.#released = this.#journal.releasedPosition()
     this.#intake.releasedPosition = this.#released
-    if (this.#mail !== undefined) this.#mail.releasedPosition = this.#released
     let work = this.#takeRejections()
     if (this.#hasFailed) return work
     if (this.#journal.wanted.length > 0) work += this.#giveSnapshots()
