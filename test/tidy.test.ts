@@ -34,6 +34,7 @@ const ROOMS: Rooms = {
     processes: ['base', 'shm'],
     recovery: [...UP_TO_PROCESSES, 'journal/in-memory'],
     ingest: ['base', 'bus', 'schema', 'entity', 'shards'],
+    effects: ['base', 'bus', 'schema', 'entity'],
     targets: ['base', 'journal', 'reading', 'ingest'],
     drills: [...UP_TO_PROCESSES, 'journal/in-memory', 'recovery', 'ingest'],
     plant: ['base', 'entity', 'ingest'],

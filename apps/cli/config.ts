@@ -17,7 +17,7 @@ export const runConfig: Run = async ([plantFile], options, output) => {
   }
   output.table(
     [{ title: 'key' }, { title: 'value' }, { title: 'origin' }],
-    rows.map(({ path, value, origin }) => [path, String(value), origin]),
+    rows.map(({ path, value, origin }) => [path, typeof value === 'string' ? value : JSON.stringify(value), origin]),
   )
   return 0
 }

@@ -1,5 +1,7 @@
 import { isoMicros } from '#base/micros.js'
 import type { EntityId } from '#base/ids.js'
+import { callControl } from '#processes/control-client.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { unpackExact } from '#runtime/exact-pack.js'
 import { ParkedCommands, retrySource } from '#runtime/parked-commands.js'
@@ -7,9 +9,12 @@ import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import type { Run } from './command.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, placeOf } from './place.js'
-import { printAnswer, sendTo } from './send-command.js'
+import { printAnswer, type SendAnswer, sendTo } from './send-command.js'
 
-/** Shows the commands that ended one worker after the other, and what became of each worker. */
+/** Longer than an attempt may take. */
+const RETRY_WITHIN_MS = 3_700_000
+
+/** Shows the commands that ended one worker after the other, with what became of each worker, and the effects that failed for good. */
 export function showParked(dataDirectory: string, output: Output): void {
   const all = new ParkedCommands(dataDirectory)
   const [parked, unreadable] = [all.list(), all.unreadable()]
@@ -21,36 +26,30 @@ export function showParked(dataDirectory: string, output: Output): void {
   if (parked.length === 0) {
     if (unreadable.length > 0) return
 
-    output.line('No command is parked.')
+    output.line('Nothing is parked.')
     return
   }
   output.table(
-    [
-      { title: 'id' },
-      { title: 'parked' },
-      { title: 'entity' },
-      { title: 'command' },
-      { title: 'source' },
-      { title: 'ended its workers by' },
-    ],
+    [{ title: 'id' }, { title: 'parked' }, { title: 'entity' }, { title: 'command' }, { title: 'source' }, { title: 'why' }],
     parked.map((one) => [
       one.id,
       isoMicros(one.parkedAt),
       one.entity,
-      `${one.command} ${JSON.stringify(one.data)}`,
+      `${one.effect === undefined ? '' : 'effect '}${one.command} ${JSON.stringify(one.data)}`,
       one.source === '' ? '-' : `${one.source} ${one.sequence}`,
-      one.causes.join(', '),
+      one.effect === undefined ? `ended its workers: ${one.causes.join(', ')}` : (one.causes.at(-1) ?? one.effect.code),
     ]),
   )
   output.line('`millrace parked retry ID` sends one again, `millrace parked discard ID` forgets it.')
 }
 
-/** Sends a parked command again, as a new one; it is parked no longer once it is done or refused. Exit code 1 when it is not done. */
+/** Sends a parked command again, as a new one; it is parked no longer once it is done or refused. An effect is tried once more. Exit code 1 when it is not done. */
 export const runParkedRetry: Run = async ([id = ''], options, output) => {
   const parked = new ParkedCommands(dataDirectoryOf(options))
   const one = parked.get(id)
   const session = await PlantSession.open({ ...placeOf(options), env: WITHOUT_SPARES })
   try {
+    if (one.effect !== undefined) return await retryEffect(session.dataDirectory, id, output)
     const door = await connectDoor(session.dataDirectory)
     try {
       const { entity, command, packed, at, retry } = one
@@ -66,6 +65,14 @@ export const runParkedRetry: Run = async ([id = ''], options, output) => {
   } finally {
     await session.close()
   }
+}
+
+/** The plant's gateway knows where effects go. */
+async function retryEffect(dataDirectory: string, id: string, output: Output): Promise<number> {
+  const { gatewaySocket } = dataPaths(dataDirectory)
+  const answer = (await callControl(gatewaySocket, 'retryEffect', { id }, RETRY_WITHIN_MS)) as SendAnswer
+  printAnswer(answer, output)
+  return answer.ok ? 0 : 1
 }
 
 /** Forgets a parked command for good. */

@@ -30,7 +30,10 @@ export async function sendTo(door: ConnectedDoor, envelope: Parameters<Connected
 
 export function printAnswer(answer: SendAnswer, output: Output): void {
   if (output.isJson) output.line(exactJson(answer))
-  else if (answer.ok) output.line(`done, version ${answer.version}${answer.reply === undefined ? '' : `: ${exactJson(answer.reply)}`}`)
+  else if (answer.ok)
+    output.line(
+      `done${answer.version === undefined ? '' : `, version ${answer.version}`}${answer.reply === undefined ? '' : `: ${exactJson(answer.reply)}`}`,
+    )
   else
     output.line(
       output.tone(

@@ -7,6 +7,7 @@ import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { type LoadingProgress, loadingProgress } from '#runtime/loading-progress.js'
+import { type MessageFigures, messageFigures } from '#runtime/message-figures.js'
 import { askSupervisor } from './ask-supervisor.js'
 import type { Run } from './command.js'
 import { showFenced } from './fenced.js'
@@ -41,10 +42,12 @@ async function showPlant(dataDirectory: string, output: Output): Promise<void> {
   const http = readGatewayDoors(dataDirectory)?.http
   const subscriptions = await subscriptionsOf(dataDirectory)
   const loading = loadingProgress(status.runtimeDirectory)
-  if (output.isJson) output.json({ ...status, http, loading, subscriptions: subscriptions ?? null })
+  const messages = messageFigures(status.runtimeDirectory)
+  if (output.isJson) output.json({ ...status, http, loading, messages, subscriptions: subscriptions ?? null })
   else {
     show(status, http, output)
     showLoading(loading, output)
+    showMessages(messages, output)
     showSubscriptions(subscriptions, output)
   }
 }
@@ -102,6 +105,18 @@ function showLoading(loading: readonly LoadingProgress[], output: Output): void 
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_CHARACTERS - filled)}`
     output.line(`worker/${worker} recovers its entities: ${bar} ${recovered} of ${known}; those take commands already.`)
   }
+}
+
+/** Nothing where entities tell nothing. */
+function showMessages(messages: MessageFigures, output: Output): void {
+  const { told, heldBack, effectsTaken, effectsDone, effectsParked, effectRetries, effectsWaiting, effectsInFlight } = messages
+  if (told === 0 && effectsTaken === 0) return
+  output.line()
+  output.line(`Entities told ${told} messages and timers${heldBack === 0 ? '' : `; ${heldBack} commands waited for a full outbox`}.`)
+  if (effectsTaken === 0) return
+  output.line(
+    `Effects: ${effectsDone} done, ${effectsInFlight} under way, ${effectsWaiting} waiting, ${effectsParked} parked; ${effectRetries} attempts failed and were repeated.`,
+  )
 }
 
 /** Undefined when the journal does not answer. */

@@ -1,7 +1,7 @@
 import { type Consumer, distance, FRAME_TOO_LARGE, type Producer } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
 import { COMMAND_FRAME, type CommandHeader, commandFrameBytes, writeCommandHeader } from '#entity/command-frame.js'
-import type { Outbox, SettledAs } from '#entity/index.js'
+import { type Outbox, OUTCOMES_PER_SOURCE, type SettledAs } from '#entity/index.js'
 import type { Codec } from '#schema/index.js'
 import { Fifo } from './fifo.js'
 import type { Slot } from './slot.js'
@@ -10,6 +10,23 @@ import type { Slot } from './slot.js'
 export interface OutboundLink {
   readonly commands: Producer
   readonly answers: Consumer
+}
+
+/** What became of a frame that was sent: nothing is told of those that were sent for no lane. */
+export type TakeSettled = (lane: MessageLane | undefined, number: number, isOwn: boolean, outcome: SettledAs, bytes: Uint8Array) => void
+
+/** A way that messages go, of many lanes. */
+export interface MessageWay {
+  /** Lanes that have something to send. */
+  readonly lanes: Fifo<MessageLane>
+  /** Of one lane before the end of the first is durable. */
+  readonly underWayPerLaneMax: number
+  readonly hasRoom: boolean
+  /** Whether `take` would find something. */
+  hasNews(): boolean
+  /** Tells what became of messages, in order where the way has one. */
+  take(settled: TakeSettled): number
+  publish(): void
 }
 
 /** The messages of one entity to one: in order, and so many under way at most as outcomes are remembered there. */
@@ -23,7 +40,7 @@ export class MessageLane {
   readonly toHash: number
   /** What the sender calls itself. */
   readonly source: Uint8Array
-  readonly link: MessageLink
+  readonly link: MessageWay
   /** Numbers that have not been sent, in order. */
   readonly waiting = new Fifo<number>()
   /** Sent, and the row that says what became of it is not durable yet. */
@@ -66,9 +83,10 @@ export type SendFailure = 'no-room' | 'too-large'
 const NO_BYTES = new Uint8Array(0)
 
 /** The way to the entities of one worker. */
-export class MessageLink {
-  /** Lanes that have something to send. */
+export class MessageLink implements MessageWay {
   readonly lanes = new Fifo<MessageLane>()
+  /** That many outcomes are remembered where they go. */
+  readonly underWayPerLaneMax = OUTCOMES_PER_SOURCE
   readonly #commands: Producer
   readonly #answers: Consumer
   readonly #term: number
@@ -88,7 +106,6 @@ export class MessageLink {
     return this.#blockedBytes === 0 || this.#commands.hasRoom(this.#blockedBytes)
   }
 
-  /** Whether `take` would find something. */
   hasNews(): boolean {
     if (this.#answers.hasFrames()) return true
     const first = this.#sent.first
@@ -128,7 +145,7 @@ export class MessageLink {
    * Tells what became of each message whose frame is released, in order. The release word is loaded before the answers are read: whatever was released then has its
    * answer among them. Answers to a predecessor are passed over.
    */
-  take(settled: (lane: MessageLane | undefined, number: number, isOwn: boolean, outcome: SettledAs, bytes: Uint8Array) => void): number {
+  take(settled: TakeSettled): number {
     const released = this.#commands.releasedPosition()
     let work = this.#readAnswers()
     for (let first = this.#sent.first; first !== undefined && distance(first.end, released) >= 0; first = this.#sent.first) {

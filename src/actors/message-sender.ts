@@ -2,6 +2,7 @@ import { type Clock, MonotoneMicros } from '#base/clock.js'
 import { unpack } from '#base/pack.js'
 import { ANSWER_ALWAYS, ANSWER_REFUSALS, type CommandHeader } from '#entity/command-frame.js'
 import { answerData, ENTITY_SOURCE_PREFIX, type Message, type PlantModel, type SettledAs, takesAnswer } from '#entity/index.js'
+import type { EffectWay } from './effect-way.js'
 import type { MessageLane, MessageLink, SendFailure } from './message-link.js'
 import type { Slot } from './slot.js'
 
@@ -41,6 +42,7 @@ export class MessageSender {
 
   /** Undefined when it was sent. Whom the plant does not have any more, or what does not fit any more, is never sent. */
   send(lane: MessageLane, message: Message): string | undefined {
+    if (message.kind === 'effect') return codeOf((lane.link as EffectWay).trySend(lane, message))
     const plant = this.#plant
     const model = plant.model(lane.to.slice(0, lane.to.indexOf('/')))
     const commandNumber = model === undefined ? -1 : plant.commandNumber(model, message.command)
@@ -51,8 +53,7 @@ export class MessageSender {
     header.answer = message.kind === 'ask' ? ANSWER_ALWAYS : ANSWER_REFUSALS
     header.source = lane.source
     header.causation = NO_BYTES
-    const failure = lane.link.trySend(header, codec, message.data, lane, message.number, false)
-    return failure === 'too-large' ? 'TOO_LARGE' : failure
+    return codeOf((lane.link as MessageLink).trySend(header, codec, message.data, lane, message.number, false))
   }
 
   /** A command for the entity itself: what becomes of it is stored with its own rows. */
@@ -62,8 +63,7 @@ export class MessageSender {
     if (index < 0) return 'NO_SUCH_COMMAND'
     const codec = model.commandCodec(index)
     if (codec.check(message.data) !== undefined) return 'WRONG_DATA'
-    const failure = this.#sendToSelf(slot, lane, message, message.command, message.data)
-    return failure === 'too-large' ? 'TOO_LARGE' : failure
+    return codeOf(this.#sendToSelf(slot, lane, message, message.command, message.data))
   }
 
   /** Tells the entity that its ask is too late. */
@@ -109,8 +109,13 @@ export class MessageSender {
   }
 }
 
-/** Whether the entity still has the command that the answer is for. */
+function codeOf(failure: SendFailure | undefined): string | undefined {
+  return failure === 'too-large' ? 'TOO_LARGE' : failure
+}
+
+/** Whether the message wants an answer that the entity can take: it may not have the command any more. */
 export function canTakeAnswer({ model }: Slot, { answerCommand }: Message): boolean {
+  if (answerCommand === '') return false
   const index = model.commandIndex(answerCommand)
   return index >= 0 && takesAnswer(model.commandCodec(index).fields)
 }

@@ -1,18 +1,11 @@
 import type { Clock } from '#base/clock.js'
 import { hash32 } from '#base/hash.js'
-import {
-  type Message,
-  type Outbox,
-  OUTCOMES_PER_SOURCE,
-  type OutboxRow,
-  type PlantModel,
-  type SettledAs,
-  settledRow,
-} from '#entity/index.js'
+import { type Message, type Outbox, type OutboxRow, type PlantModel, type SettledAs, settledRow } from '#entity/index.js'
 import { MESSAGE_EVENT } from '#schema/index.js'
+import { type EffectEnds, EffectWays } from './effect-way.js'
 import { Fifo } from './fifo.js'
 import type { InFlight } from './in-flight.js'
-import { MessageLane, MessageLink, type OutboundLink } from './message-link.js'
+import { MessageLane, MessageLink, type MessageWay, type OutboundLink } from './message-link.js'
 import { canTakeAnswer, endOf, MessageSender, sourceOf } from './message-sender.js'
 import type { SettledAppend } from './outbox-rows.js'
 import { OwnAppends } from './own-appends.js'
@@ -24,6 +17,8 @@ import type { WorkerCounters } from './worker-counters.js'
 export interface MessagesOptions {
   /** By worker slot. */
   readonly links: readonly OutboundLink[]
+  /** To the gateway that has effects done; undefined where there is none: they stay in the outboxes. */
+  readonly effects?: EffectEnds | undefined
   /** The slot of the worker itself. */
   readonly own: number
   /** The worker slot that has a shard. */
@@ -66,6 +61,8 @@ interface Settled {
 
 const NO_BYTES = new Uint8Array(0)
 const utf8 = new TextEncoder()
+/** Effects of one entity and name that wait for one before them: more are given up at once, since a target that is away must stop nobody. */
+const EFFECTS_WAITING_MAX = 1000
 /** Rows in one append that says what became of messages. */
 const SETTLED_PER_APPEND_MAX = 256
 
@@ -77,6 +74,9 @@ const SETTLED_PER_APPEND_MAX = 256
 export class Messenger {
   readonly #options: MessengerOptions
   readonly #links: readonly MessageLink[]
+  /** The links first. */
+  readonly #ways: MessageWay[]
+  readonly #effects: EffectWays | undefined
   readonly #ownLink: MessageLink
   readonly #sender: MessageSender
   readonly #lanes = new Map<Slot, Map<string, MessageLane>>()
@@ -98,6 +98,8 @@ export class Messenger {
   constructor(options: MessengerOptions) {
     this.#options = options
     this.#links = options.links.map((link) => new MessageLink(link, options.term))
+    this.#effects = options.effects && new EffectWays(options.effects, options.term, (way) => this.#ways.push(way))
+    this.#ways = this.#effects === undefined ? [...this.#links] : [...this.#links, this.#effects]
     this.#ownLink = this.#links[options.own] as MessageLink
     this.#sender = new MessageSender(options.plant, this.#ownLink, options.clock)
   }
@@ -107,9 +109,10 @@ export class Messenger {
     return this.#links
   }
 
-  /** Nothing is under way, and no timer is due. */
+  /** Nothing is under way but effects, and no timer is due. */
   get isIdle(): boolean {
-    const isNothingSent = this.#laneCount === 0 && this.#told.count === 0 && this.appends.count === 0
+    const isNothingSent = this.#laneCount === 0 && this.#told.count === 0 && this.appends.count === 0 && this.#settled.count === 0
+    if (this.#effects?.hasNews() === true) return false
     return isNothingSent && this.#due.count === 0 && this.#awaited.size === 0 && !this.#isDue()
   }
 
@@ -171,7 +174,7 @@ export class Messenger {
     this.#letGo(slot)
     const lanes = this.#lanes.get(slot)
     if (lanes === undefined) return
-    this.#laneCount -= lanes.size
+    for (const { link } of lanes.values()) if (link instanceof MessageLink) this.#laneCount--
     this.#lanes.delete(slot)
   }
 
@@ -182,7 +185,7 @@ export class Messenger {
       this.#done(append.lane, append.count)
       work++
     }
-    for (const link of this.#links) work += link.take((lane, ...more) => this.#sentIsOver(lane, ...more))
+    for (const link of this.#ways) work += link.take((lane, ...more) => this.#sentIsOver(lane, ...more))
     for (let first = this.#told.first; first !== undefined && first.position <= released; first = this.#told.first) {
       this.#told.shift()
       work++
@@ -192,7 +195,7 @@ export class Messenger {
     }
     if (this.#timers.count > 0 || this.#due.count > 0) work += this.#fire()
     if (this.#settled.count > 0 && this.#blockedAt !== released) work += this.#storeSettled(released)
-    for (const link of this.#links) {
+    for (const link of this.#ways) {
       if (link.lanes.count > 0) work += this.#send(link)
       link.publish()
     }
@@ -205,7 +208,7 @@ export class Messenger {
     const told = this.#told.first
     if (told !== undefined && told.position <= released) return true
     if ((this.#due.count > 0 && this.#ownLink.hasRoom) || this.#isDue()) return true
-    return this.#links.some((link) => link.hasNews() || (link.lanes.count > 0 && link.hasRoom))
+    return this.#ways.some((link) => link.hasNews() || (link.lanes.count > 0 && link.hasRoom))
   }
 
   /** On the clock's `monotonicMs`. */
@@ -226,12 +229,20 @@ export class Messenger {
       this.#timers.add(message.due, slot, message.number)
     }
     if (message.kind === 'timer') return
-    const lane = this.#laneOf(slot, outbox, message.to)
+    const isEffect = message.kind === 'effect'
+    if (isEffect && this.#effects === undefined) return
+    const lane = this.#laneOf(slot, outbox, message.to, isEffect ? this.#effects?.of(message.command) : undefined)
+    if (isEffect && lane.waiting.count >= EFFECTS_WAITING_MAX) return this.#giveUp(lane, message, 'TOO_MANY_EFFECTS')
     lane.waiting.push(message.number)
     this.#list(lane)
   }
 
-  #laneOf(slot: Slot, outbox: Outbox, to: string): MessageLane {
+  #giveUp(lane: MessageLane, { number }: Message, code: string): void {
+    lane.underWay++
+    this.#settled.push({ lane, number, outcome: 'failed', code, bytes: NO_BYTES })
+  }
+
+  #laneOf(slot: Slot, outbox: Outbox, to: string, way?: MessageWay): MessageLane {
     let lanes = this.#lanes.get(slot)
     if (lanes === undefined) this.#lanes.set(slot, (lanes = new Map()))
     const known = lanes.get(to)
@@ -239,15 +250,15 @@ export class Messenger {
     const { shardCount, slotOf } = this.#options
     const toBytes = utf8.encode(to)
     const toHash = hash32(toBytes)
-    const link = this.#links[slotOf(toHash % shardCount)] as MessageLink
+    const link: MessageWay = way ?? (this.#links[slotOf(toHash % shardCount)] as MessageWay)
     const lane = new MessageLane({ slot, outbox, to, toBytes, toHash, source: sourceOf(slot), link })
     lanes.set(to, lane)
-    this.#laneCount++
+    if (way === undefined) this.#laneCount++
     return lane
   }
 
   #list(lane: MessageLane): void {
-    if (lane.isListed || lane.waiting.count === 0 || lane.underWay >= OUTCOMES_PER_SOURCE) return
+    if (lane.isListed || lane.waiting.count === 0 || lane.underWay >= lane.link.underWayPerLaneMax) return
     lane.isListed = true
     lane.link.lanes.push(lane)
   }
@@ -259,12 +270,12 @@ export class Messenger {
     if (lane.underWay > 0 || lane.waiting.count > 0) return this.#list(lane)
     const lanes = this.#lanes.get(lane.slot)
     lanes?.delete(lane.to)
-    this.#laneCount--
+    if (lane.link instanceof MessageLink) this.#laneCount--
     if (lanes?.size === 0) this.#lanes.delete(lane.slot)
   }
 
   /** One message of each lane in turns, until there is no room. */
-  #send(link: MessageLink): number {
+  #send(link: MessageWay): number {
     let work = 0
     while (link.lanes.count > 0 && link.hasRoom) {
       const lane = link.lanes.shift() as MessageLane
@@ -279,8 +290,8 @@ export class Messenger {
           link.lanes.push(lane)
           continue
         }
-        lane.underWay++
-        if (failure !== undefined) this.#settled.push({ lane, number: message.number, outcome: 'failed', code: failure, bytes: NO_BYTES })
+        if (failure === undefined) lane.underWay++
+        else this.#giveUp(lane, message, failure)
       }
       lane.waiting.shift()
       if (message === undefined) this.#done(lane, 0)
@@ -338,9 +349,7 @@ export class Messenger {
     }
     const failure = this.#sender.sendOwn(slot, message, undefined)
     if (failure === undefined || failure === 'no-room') return failure
-    const lane = this.#laneOf(slot, slot.outbox as Outbox, message.to)
-    lane.underWay++
-    this.#settled.push({ lane, number: message.number, outcome: 'failed', code: failure, bytes: NO_BYTES })
+    this.#giveUp(this.#laneOf(slot, slot.outbox as Outbox, message.to), message, failure)
     return undefined
   }
 
@@ -357,7 +366,7 @@ export class Messenger {
 
   #isAnswerWanted({ lane, number }: Settled): boolean {
     const message = lane.isDead ? undefined : lane.outbox.get(number)
-    return message?.kind === 'ask' && !message.isLate && canTakeAnswer(lane.slot, message)
+    return message !== undefined && !message.isLate && canTakeAnswer(lane.slot, message)
   }
 
   /** In order, for each message: hands the answer to who asked, or stores that it is over, together with those of its lane right behind it. */

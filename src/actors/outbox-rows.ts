@@ -1,3 +1,4 @@
+import { pack } from '#base/pack.js'
 import { COMMAND_HEADER_BYTES } from '#entity/command-frame.js'
 import { ENTITY_SOURCE_PREFIX, outboxCodec, type OutboxRow, type PlantModel } from '#entity/index.js'
 import { type AppendHeader, OUTCOME_NONE, ROW_HEADER_BYTES } from '#journal/append-frame.js'
@@ -14,6 +15,8 @@ export interface SettledAppend {
 }
 
 const NO_BYTES = new Uint8Array(0)
+/** What the frame of an effect takes besides its data and names at most, the name of the command that takes its answer included. */
+const EFFECT_OWN_BYTES = 192
 
 /** Of an append that no command caused, to be numbered so. */
 export function settledHeader(slot: Slot, rowCount: number, number: number, term: number, accepted: number): AppendHeader {
@@ -61,10 +64,11 @@ export function encodeOutboxRow(row: OutboxRow, bytes: Uint8Array, view: DataVie
   return outboxCodec(row.event).encode(row.data, bytes, view, offset)
 }
 
-/** What the frame of a message takes on its way to its target, or to its sender when it is a timer; 0 for other rows. */
+/** What the frame of a message takes on its way to its target, to a gateway, or to its sender when it is a timer; 0 for other rows. */
 export function messageBytes(row: OutboxRow, slot: Slot, correlationBytes: number, plant: PlantModel): number {
   if (row.event !== MESSAGE_EVENT) return 0
-  const { to, command, data } = row.data as { readonly to: string; readonly command: string; readonly data: object }
+  const { kind, to, command, data } = row.data as { readonly [name in 'kind' | 'to' | 'command']: string } & { readonly data: object }
+  if (kind === 'effect') return EFFECT_OWN_BYTES + Buffer.byteLength(to) + slot.idLength + correlationBytes + pack(data).length
   const model = plant.model(to.slice(0, to.indexOf('/')))
   const payload = model?.commandCodec(model.commandIndex(command)).encodedBytes(data) ?? 0
   return COMMAND_HEADER_BYTES + Buffer.byteLength(to) + ENTITY_SOURCE_PREFIX.length + slot.idLength + correlationBytes + payload

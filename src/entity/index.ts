@@ -16,6 +16,7 @@ export {
   time,
 } from '#schema/index.js'
 export { answerData, takesAnswer } from './answer.js'
+export { EFFECT_PREFIX } from './effect.js'
 export { MESSAGES_PER_COMMAND_MAX } from './message-writer.js'
 export { encodeCanonical } from './canonical.js'
 export { ToldTarget, type VolatileAskTerms, type VolatileCause, VolatileMessage } from './volatile-message.js'

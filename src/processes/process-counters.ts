@@ -37,8 +37,25 @@ export const COUNTER_NAMES = {
     'knownEntities',
     'loadingEntities',
     'fencedEntities',
+    'messagesTold',
+    'commandsHeldBack',
   ],
-  gateway: ['commandsTaken', 'commandsAcked', 'refusals', 'rejected', 'backPressure', 'inFlight', 'unnumbered', ...WAITING],
+  gateway: [
+    'commandsTaken',
+    'commandsAcked',
+    'refusals',
+    'rejected',
+    'backPressure',
+    'inFlight',
+    'unnumbered',
+    ...WAITING,
+    'effectsTaken',
+    'effectsDone',
+    'effectsParked',
+    'effectRetries',
+    'effectsWaiting',
+    'effectsInFlight',
+  ],
 } as const satisfies Record<Role, readonly string[]>
 
 export type CounterName<R extends Role> = (typeof COUNTER_NAMES)[R][number]
@@ -53,6 +70,8 @@ export const LEVELS: ReadonlySet<string> = new Set([
   'fencedEntities',
   'unreleased',
   'inFlight',
+  'effectsWaiting',
+  'effectsInFlight',
   'waitsForRoom',
 ])
 

@@ -15,6 +15,9 @@ export interface ChannelSizes {
 
 const MESSAGE_CAPACITY_BYTES_MIN = 4096
 
+/** The slot of the gateway that has effects done. */
+export const EFFECTS_GATEWAY = 0
+
 export interface PlannedChannel {
   readonly name: string
   readonly capacityBytes: number
@@ -43,6 +46,15 @@ export function repliesName(to: number, from: number): string {
   return `replies-w${to}-w${from}`
 }
 
+/** From the entities of a worker to the gateway that has their effects done, which is the first one, and what came of them. */
+export function effectsName(worker: number): string {
+  return `effects-w${worker}-g${EFFECTS_GATEWAY}`
+}
+
+export function outcomesName(worker: number): string {
+  return `outcomes-g${EFFECTS_GATEWAY}-w${worker}`
+}
+
 export function appendsName(worker: number): string {
   return `appends-w${worker}`
 }
@@ -69,6 +81,8 @@ export function planChannels(shape: PlantShape, sizes: ChannelSizes): readonly P
       channels.push({ name: messagesName(worker, other), capacityBytes: messageCapacityBytes })
       channels.push({ name: repliesName(other, worker), capacityBytes: messageCapacityBytes })
     }
+    channels.push({ name: effectsName(worker), capacityBytes: messageCapacityBytes })
+    channels.push({ name: outcomesName(worker), capacityBytes: messageCapacityBytes })
     channels.push({ name: appendsName(worker), capacityBytes: sizes.capacityBytes })
     channels.push({ name: rejectionsName(worker), capacityBytes: sizes.answerCapacityBytes })
     channels.push({ name: bulkName(worker), capacityBytes: sizes.capacityBytes })
@@ -88,7 +102,7 @@ export function seatsOf(channel: string): Readonly<Record<'producer' | 'consumer
 }
 
 /** Kinds whose names say first who writes and then who reads, the journal where nobody is named. */
-const FORWARD: ReadonlySet<string> = new Set(['commands', 'answers', 'appends', 'messages', 'replies'])
+const FORWARD: ReadonlySet<string> = new Set(['commands', 'answers', 'appends', 'messages', 'replies', 'effects', 'outcomes'])
 
 function seatOf(part: string): Seat<ChildRole> | undefined {
   const [, letter, slot] = /^([gw])(\d+)$/.exec(part) ?? []

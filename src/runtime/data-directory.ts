@@ -11,6 +11,7 @@ export function dataPaths(directory: string): {
   readonly supervisorSocket: string
   readonly journalSocket: string
   readonly doorSocket: string
+  readonly gatewaySocket: string
   readonly ingest: string
   readonly logs: string
   readonly reports: string
@@ -23,6 +24,7 @@ export function dataPaths(directory: string): {
     supervisorSocket: join(run, 'supervisor.sock'),
     journalSocket: join(run, 'journal.sock'),
     doorSocket: join(run, 'door.sock'),
+    gatewaySocket: join(run, 'gateway.sock'),
     ingest: join(directory, 'ingest'),
     logs: join(directory, 'logs'),
     reports: join(directory, 'recoveries'),

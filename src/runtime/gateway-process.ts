@@ -13,9 +13,11 @@ import type { PlantShape } from './channel-plan.js'
 import { ControlFeed } from './control-feed.js'
 import { dataPaths } from './data-directory.js'
 import { predecessorPort, writeGatewayDoors } from './gateway-doors.js'
+import { gatewayEffects } from './gateway-effects.js'
 import { GatewayMetrics } from './gateway-metrics.js'
 import { missingSeats } from './gateway-readiness.js'
 import { aboutCode, numberCommands } from './plant-code.js'
+import { joinDuties } from './joined-duties.js'
 import { importPlant } from './plant-module.js'
 import { startSources } from './plant-sources.js'
 import { startTargets } from './plant-targets.js'
@@ -48,8 +50,13 @@ export function runGatewayProcess(): Promise<void> {
         wake: () => cycle?.wake(),
         onAck: (ms) => metrics.observeAck(ms),
       })
-      cycle = context.run(door)
-      const count = countInto(table.counters({ role: 'gateway', slot }), door)
+      const effects = gatewayEffects(context, plant, () => cycle?.wake())
+      cycle = context.run(effects === undefined ? door : joinDuties(door, effects.runner))
+      const countDoor = countInto(table.counters({ role: 'gateway', slot }), door)
+      const count = (): void => {
+        countDoor()
+        effects?.count()
+      }
       setInterval(count, COUNTERS_EVERY_MS).unref()
       const timedDoor = metrics.timed(endingDoor(door, (error) => context.fail(error)))
       const tell: SourceLog = (level, message, values) => log[level](values ?? {}, message)
@@ -66,6 +73,7 @@ export function runGatewayProcess(): Promise<void> {
       const streamDoor = await serveConnections(dataPaths(settings.dataDirectory).doorSocket, (socket) =>
         serveStreamDoor(socket, { door: timedDoor }),
       )
+      const retries = await effects?.serve(timedDoor)
       const httpDoor = await openHttp(context, plant, timedDoor, metrics, count)
       writeGatewayDoors(settings.dataDirectory, { http: httpDoor.url })
       const sources = await startSources(definition.sources, {
@@ -80,7 +88,12 @@ export function runGatewayProcess(): Promise<void> {
         drain: async (withinMs) => {
           const deadlineMs = clock.monotonicMs() + withinMs
           // What was begun comes to its end first; only then is nothing more let in.
-          const begun = [httpDoor.close(withinMs * ANSWER_PART), ...[...sources, ...targets].map((one) => one.stop())]
+          const begun = [
+            httpDoor.close(withinMs * ANSWER_PART),
+            Promise.resolve(effects?.drain(withinMs * ANSWER_PART)),
+            Promise.resolve(retries?.close()),
+            ...[...sources, ...targets].map((one) => one.stop()),
+          ]
           for (const end of await Promise.allSettled(begun))
             if (end.status === 'rejected') log.error({ err: end.reason as unknown }, 'a source or a target did not stop in order')
           door.close()

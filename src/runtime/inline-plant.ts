@@ -24,13 +24,17 @@ import { entityRowsOf, readEntityState, readEntityStateAt } from '#reading/entit
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
+import type { EffectsConfig } from './effect-targets.js'
+import { inlineEffects } from './inline-effects.js'
+import { joinDuties } from './joined-duties.js'
+import type { EffectRunner } from '#effects/effect-runner.js'
 import type { Config } from './config-schema.js'
 import { type InlineStorage, inMemoryStorage, openStorage } from './inline-storage.js'
 import { type RunningRetention, startRetention } from './log-retention.js'
 import { startSources } from './plant-sources.js'
 import { startTargets } from './plant-targets.js'
 import { replayHash } from './replay-hash.js'
-import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
+import { type BusAccess, wireEffects, wireGateway, wireJournal, wireWorker } from './wiring.js'
 
 export interface OpenPlantOptions {
   readonly entities: readonly AnyEntity[]
@@ -40,6 +44,8 @@ export interface OpenPlantOptions {
   readonly sources?: readonly SourceDefinition[]
   /** Run in this process too. */
   readonly targets?: readonly TargetDefinition[]
+  /** Where effects may go, and bounds for them, as in the configuration of a plant of processes; `${NAME}` stands for a variable of the environment. */
+  readonly effects?: Partial<EffectsConfig>
   /** Hears what the sources and targets have to say; by default warnings of the process. */
   readonly log?: SourceLog
   readonly workers?: number
@@ -111,6 +117,7 @@ export class InlinePlant {
   readonly #clock: Clock
   readonly #workers: readonly Worker[]
   readonly #busDoor: BusDoor
+  readonly #effects: EffectRunner
   readonly #server: JournalServer
   readonly #running: readonly RunningDutyCycle[]
   readonly #schedule: Schedule
@@ -217,7 +224,15 @@ export class InlinePlant {
       clock,
       wake: () => doorCycle?.wake(),
     })
-    doorCycle = run(this.#busDoor, access.bell('gateway', 0))
+    this.#effects = inlineEffects(model, {
+      channels: wireEffects(access, shape, holder(doorTerm)),
+      config: options.effects,
+      data: options.data,
+      clock,
+      wake: () => doorCycle?.wake(),
+      log: options.log ?? warn,
+    })
+    doorCycle = run(joinDuties(this.#busDoor, this.#effects), access.bell('gateway', 0))
     this.door = this.#busDoor
     if (gateway !== undefined) {
       const ends = wireGateway(access, 1, shape, holder(storage.nextTerm()))
@@ -322,9 +337,10 @@ export class InlinePlant {
     return { live: live.hex(), replayed: await replayHash(this.journal, this.model) }
   }
 
-  /** Resolves when everything that was sent is answered. */
+  /** Resolves when everything that was sent is answered, and no effect is being attempted: those that failed and wait for another attempt are not waited for. */
   drain(): Promise<void> {
-    return this.#until(() => this.#busDoor.inFlightCount === 0 && this.#workers.every((worker) => worker.isIdle) && this.#server.isIdle)
+    const isIdle = () => this.#busDoor.inFlightCount === 0 && this.#workers.every((worker) => worker.isIdle) && this.#server.isIdle
+    return this.#until(() => isIdle() && this.#effects.isQuiet)
   }
 
   /** Stops the sources, finishes what is in flight, stops the targets and closes the log. */
@@ -333,6 +349,7 @@ export class InlinePlant {
     this.#sources = []
     this.#busDoor.close()
     if (this.#failure === undefined) await this.drain()
+    this.#effects.stop()
     await this.#retention?.stop()
     await Promise.all(this.#targets.map((target) => target.stop()))
     for (const cycle of this.#running) cycle.stop()

@@ -5,29 +5,41 @@ import { MillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
 import { replaceFileSync } from '#processes/durable-file.js'
 
-/** A command that is not executed any more, since it ended one worker after the other. Plain JSON; its file in `<data>/parked` is named after its id. */
+/** A command that is not executed any more, since it ended one worker after the other; or an effect that failed for good. Plain JSON; its file in `<data>/parked` is named after its id. */
 export interface ParkedCommand {
   /** Made of entity, source and sequence: the same command gets the same. */
   readonly id: string
   /** When it was parked, microseconds since 1970. */
   readonly parkedAt: number
   readonly entity: string
+  /** Of an effect its name. */
   readonly command: string
   /** For people: JSON has no NaN and no bytes. */
   readonly data: unknown
   /** The data as it was, packExact in base64. */
   readonly packed: string
+  /** Of an effect the name behind `effect:`, and the number of its message. */
   readonly source: string
   readonly sequence: number
   /** When it happened, microseconds since 1970. */
   readonly at: number | undefined
-  /** The worker's slot, and how each of its processes ended over the command. */
-  readonly worker: number
+  /** The worker's slot, and how each of its processes ended over the command; of an effect why its last attempts failed. */
+  readonly worker?: number
   readonly causes: readonly string[]
   /** The sequence under which it is sent when it is tried again: the next one once that has failed. */
   readonly retry: number
+  readonly effect?: {
+    /** With which each attempt was made. */
+    readonly key: string
+    /** Why the last one failed. */
+    readonly code: string
+    readonly correlation: string
+    /** The command of the entity that wants to know what came of it; empty where none does. */
+    readonly answerCommand: string
+  }
 }
 
+const CAUSES_KEPT = 10
 const ID = /^[0-9a-f]{8}$/
 const utf8 = new TextEncoder()
 
@@ -49,7 +61,7 @@ export class ParkedCommands {
     if (tried !== undefined) return this.#write({ ...tried, causes: [...tried.causes, ...command.causes] })
     const identity = identityOf(command)
     for (let hash = hash32(utf8.encode(identity)); ; hash = (hash + 1) >>> 0) {
-      const id = hash.toString(16).padStart(8, '0')
+      const id = idText(hash)
       const there = this.#find(id)
       if (there === undefined && existsSync(this.#path(id))) continue
       if (there === undefined || identityOf(there) === identity) return this.#write({ id, ...command, retry: there?.retry ?? 1 })
@@ -57,9 +69,21 @@ export class ParkedCommands {
   }
 
   /** It was tried again and failed: the next time it is another command. Throws ERR_NOT_PARKED. */
-  failed(id: string): void {
+  failed(id: string, cause?: string): void {
     const now = this.get(id)
-    this.#write({ ...now, retry: now.retry + 1 })
+    const causes = cause === undefined ? now.causes : [...now.causes.slice(1 - CAUSES_KEPT), cause]
+    this.#write({ ...now, retry: now.retry + 1, causes })
+  }
+
+  /** The one of that source and sequence, which is not empty. */
+  idOf(command: Pick<ParkedCommand, 'entity' | 'source' | 'sequence'>): ParkedCommand | undefined {
+    const identity = identityOf({ ...command, parkedAt: 0 })
+    for (let hash = hash32(utf8.encode(identity)); ; hash = (hash + 1) >>> 0) {
+      const id = idText(hash)
+      const there = this.#find(id)
+      if (there !== undefined && identityOf(there) === identity) return there
+      if (there === undefined && !existsSync(this.#path(id))) return undefined
+    }
   }
 
   /** Those that can be read, oldest first. */
@@ -126,8 +150,12 @@ function idOfRetry(source: string): string | undefined {
   return source.startsWith(RETRIES) ? source.slice(RETRIES.length) : undefined
 }
 
+function idText(hash: number): string {
+  return hash.toString(16).padStart(8, '0')
+}
+
 /** Without a source two commands are never the same. */
-function identityOf({ entity, source, sequence, parkedAt }: Omit<ParkedCommand, 'id' | 'retry'>): string {
+function identityOf({ entity, source, sequence, parkedAt }: Pick<ParkedCommand, 'entity' | 'source' | 'sequence' | 'parkedAt'>): string {
   return source === '' ? `${entity} ${parkedAt}` : `${entity} ${source} ${sequence}`
 }
 

@@ -12,6 +12,7 @@ import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan
 import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
 import { LostWorkers } from './lost-workers.js'
+import { effectTargets } from './effect-targets.js'
 import { programEntry } from './package-root.js'
 import { createFileLog, type Logger } from './log.js'
 import { failureIn, noticeIn } from './notice.js'
@@ -47,6 +48,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const shape: PlantShape = { workers: config.workers.count, gateways: GATEWAYS }
   const sizes: ChannelSizes = { capacityBytes: config.bus.capacityBytes, answerCapacityBytes: Math.max(4096, config.bus.capacityBytes / 4) }
   const channels = new PlantChannels(planChannels(shape, sizes), plant.schemaHash)
+  effectTargets(config.effects, plant.effects, process.env)
   let shardCount = 0
 
   const parking = new Parking({

@@ -1,6 +1,7 @@
 import type { MessagesOptions } from '#actors/messenger.js'
 import type { InboundLink } from '#actors/worker.js'
 import { Consumer, type Peer, Producer } from '#bus/index.js'
+import type { EffectChannelEnds } from '#effects/effect-link.js'
 import type { WorkerChannel } from '#ingest/bus-door.js'
 import { JournalClient } from '#serving/journal-client.js'
 import type { WorkerLink } from '#serving/journal-server.js'
@@ -10,7 +11,10 @@ import {
   appendsName,
   bulkName,
   commandsName,
+  EFFECTS_GATEWAY,
+  effectsName,
   messagesName,
+  outcomesName,
   type PlantShape,
   rejectionsName,
   repliesName,
@@ -55,7 +59,12 @@ export function wireWorker(
     answers: new Consumer(access.memory(repliesName(other, slot)), end),
   }))
   const slotOf = (shard: number): number => slotOfShard(shard, shape.workers)
-  const messages: MessagesOptions = { links, own: slot, slotOf, deviceLinks: shape.gateways }
+  const effectsEnd = { ...holder, peer: access.peer('gateway', EFFECTS_GATEWAY) }
+  const effects = {
+    effects: new Producer(access.memory(effectsName(slot)), effectsEnd),
+    outcomes: new Consumer(access.memory(outcomesName(slot)), effectsEnd),
+  }
+  const messages: MessagesOptions = { links, effects, own: slot, slotOf, deviceLinks: shape.gateways }
   const journal = new JournalClient({
     appends: new Producer(access.memory(appendsName(slot)), { ...holder, peer: journalPeer }),
     answers: new Consumer(access.memory(rejectionsName(slot)), { ...holder, peer: journalPeer }),
@@ -73,6 +82,17 @@ export function wireJournal(access: BusAccess, shape: PlantShape, holder: SeatHo
       appends: new Consumer(access.memory(appendsName(slot)), { ...holder, peer }),
       answers: new Producer(access.memory(rejectionsName(slot)), { ...holder, peer }),
       bulk: new Producer(access.memory(bulkName(slot)), { ...holder, peer }),
+    }
+  })
+}
+
+/** The ends that the gateway that has effects done holds besides, by worker slot. */
+export function wireEffects(access: BusAccess, shape: PlantShape, holder: SeatHolder): readonly EffectChannelEnds[] {
+  return Array.from({ length: shape.workers }, (_, worker) => {
+    const peer = access.peer('worker', worker)
+    return {
+      effects: new Consumer(access.memory(effectsName(worker)), { ...holder, peer }),
+      outcomes: new Producer(access.memory(outcomesName(worker)), { ...holder, peer }),
     }
   })
 }

@@ -88,6 +88,8 @@ export function runWorkerProcess(): Promise<void> {
         counters.set('passivations', before.passivations + now.passivations)
         counters.set('snapshotsTaken', before.snapshotsTaken + now.snapshots)
         counters.set('backPressure', before.backPressure + now.stalls)
+        counters.set('messagesTold', before.messagesTold + now.told)
+        counters.set('commandsHeldBack', before.commandsHeldBack + now.heldBack)
         counters.set('liveEntities', now.liveEntities)
         counters.set('knownEntities', now.knownEntities)
         counters.set('loadingEntities', worker.loadingCount)

@@ -101,7 +101,7 @@ describe('a configuration with variables', () => {
   test('has one for every knob', () => {
     expect(variableOf('bus.capacityBytes')).toBe('MILLRACE_BUS__CAPACITY_BYTES')
     for (const path of KNOBS.keys()) {
-      expect(() => load({ env: { [variableOf(path)]: '{}' } })).toThrow(`variable=${variableOf(path)}`)
+      expect(() => load({ env: { [variableOf(path)]: '[{}]' } })).toThrow(`variable=${variableOf(path)}`)
     }
   })
 

@@ -80,7 +80,7 @@ Then('the operator sees that the worker is busy with the report of press {word}'
 
 Then('{count} command(s) is/are parked', async (world: PressWorld, count: Count) => {
   expectCount((await parkedIn(world)).length, count, 'commands parked')
-  if (count === 0) expect((await world.running.run('status', '--parked')).stdout).toBe('No command is parked.\n')
+  if (count === 0) expect((await world.running.run('status', '--parked')).stdout).toBe('Nothing is parked.\n')
 })
 
 Then(
