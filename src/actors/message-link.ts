@@ -78,7 +78,8 @@ interface Sent {
 
 export type SettleAsk = (outcome: SettledAs, bytes: Uint8Array) => void
 
-export type SendFailure = 'no-room' | 'too-large'
+/** `unknown`: the worker there runs code that does not know the command yet. */
+export type SendFailure = 'no-room' | 'too-large' | 'unknown'
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -87,6 +88,9 @@ export class MessageLink implements MessageWay {
   readonly lanes = new Fifo<MessageLane>()
   /** That many outcomes are remembered where they go. */
   readonly underWayPerLaneMax = OUTCOMES_PER_SOURCE
+  /** Those whose next message is a command that the worker there does not know yet. */
+  readonly held: MessageLane[] = []
+  #commandsKnown: number
   readonly #commands: Producer
   readonly #answers: Consumer
   readonly #term: number
@@ -96,10 +100,18 @@ export class MessageLink implements MessageWay {
   /** What the frame takes for which there was no room. */
   #blockedBytes = 0
 
-  constructor({ commands, answers }: OutboundLink, term: number) {
+  /** `commandsKnown`: commands from this number on are not sent before `knowAll`. */
+  constructor({ commands, answers }: OutboundLink, term: number, commandsKnown: number) {
     this.#commands = commands
     this.#answers = answers
     this.#term = term
+    this.#commandsKnown = commandsKnown
+  }
+
+  /** From now on the worker there knows every command. */
+  knowAll(): void {
+    this.#commandsKnown = Number.POSITIVE_INFINITY
+    for (const lane of this.held.splice(0)) this.lanes.push(lane)
   }
 
   get hasRoom(): boolean {
@@ -127,6 +139,7 @@ export class MessageLink implements MessageWay {
     header.payloadBytes = codec.encodedBytes(data)
     const length = commandFrameBytes(header)
     const { bytes, view } = this.#commands
+    if (header.commandNumber >= this.#commandsKnown) return 'unknown'
     const offset = this.#commands.tryClaim(length, COMMAND_FRAME)
     if (offset === FRAME_TOO_LARGE) return 'too-large'
     this.#blockedBytes = offset < 0 ? length : 0

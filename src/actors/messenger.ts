@@ -25,6 +25,8 @@ export interface MessagesOptions {
   readonly slotOf: (shard: number) => number
   /** Inbound links that are no workers': they come first. */
   readonly deviceLinks: number
+  /** Commands from this number on are not known to workers with earlier code, until they are all said to know them. */
+  readonly commandsKnown?: number | undefined
 }
 
 export interface MessengerOptions extends MessagesOptions {
@@ -97,7 +99,9 @@ export class Messenger {
 
   constructor(options: MessengerOptions) {
     this.#options = options
-    this.#links = options.links.map((link) => new MessageLink(link, options.term))
+    const known = options.commandsKnown ?? Number.POSITIVE_INFINITY
+    const all = Number.POSITIVE_INFINITY
+    this.#links = options.links.map((link, slot) => new MessageLink(link, options.term, slot === options.own ? all : known))
     this.#effects = options.effects && new EffectWays(options.effects, options.term, (way) => this.#ways.push(way))
     this.#ways = this.#effects === undefined ? [...this.#links] : [...this.#links, this.#effects]
     this.#ownLink = this.#links[options.own] as MessageLink
@@ -285,9 +289,10 @@ export class Messenger {
       const message = lane.outbox.get(lane.waiting.first as number)
       if (message !== undefined) {
         const failure = lane.to === lane.slot.id ? this.#sender.sendOwn(lane.slot, message, lane) : this.#sender.send(lane, message)
-        if (failure === 'no-room') {
+        if (failure === 'no-room' || failure === 'unknown') {
           lane.isListed = true
-          link.lanes.push(lane)
+          if (failure === 'unknown') (link as MessageLink).held.push(lane)
+          else link.lanes.push(lane)
           continue
         }
         if (failure === undefined) lane.underWay++

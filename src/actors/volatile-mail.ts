@@ -404,7 +404,7 @@ export class VolatileMail {
       outgoing.shift()
       count++
       if (failure === undefined) this.#count--
-      else this.#drop(message, 'TOO_LARGE')
+      else this.#drop(message, failure === 'unknown' ? 'NO_SUCH_COMMAND' : 'TOO_LARGE')
     }
     if (count > 0) link.publish()
     return count

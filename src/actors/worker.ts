@@ -163,6 +163,20 @@ export class Worker implements DutyCycle {
     return this.#inbound.reduce((sum, link) => sum + link.queue.count, 0)
   }
 
+  /** Takes a snapshot of each entity that has changed since its last one, within the turns that come: its successor has little to replay then. */
+  hurrySnapshots(): void {
+    this.#rounds.hurry()
+  }
+
+  get isHurryingSnapshots(): boolean {
+    return this.#rounds.isHurrying
+  }
+
+  /** Every worker of the plant knows each command from now on. */
+  knowAllCommands(): void {
+    for (const link of this.#messenger?.links ?? []) link.knowAll()
+  }
+
   /** Reads no more commands: those that were read are finished, then `inFlightCount` is 0. */
   leave(): void {
     this.#intake.close()

@@ -5,12 +5,13 @@ import { type EntitySchema, entitySchemaFromJson, entitySchemaToJson } from '#sc
 /** What a process tells its supervisor of the code that it has loaded. */
 export interface CodeDetails {
   readonly version: string
+  readonly pid: number
   /** Of each entity type what `entitySchemaToJson` says. */
   readonly schemas: readonly string[]
 }
 
 export function aboutCode({ version, plant }: { readonly version: string; readonly plant: PlantModel }): Readonly<Record<string, unknown>> {
-  return { version, schemas: plant.schemas.map(entitySchemaToJson) } satisfies CodeDetails
+  return { version, pid: process.pid, schemas: plant.schemas.map(entitySchemaToJson) } satisfies CodeDetails
 }
 
 /** Numbers the commands of a plant as its supervisor has assigned, where that names codes: those before this one since the plant started, then this one. */

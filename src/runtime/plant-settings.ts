@@ -12,6 +12,8 @@ export interface PlantSettings {
   readonly shape: PlantShape
   /** Of the plant as the supervisor imported it; a process that imports another plant cannot open its channels. */
   readonly schemaHash: number
+  /** A seat waits for it: it warms up at once. */
+  readonly isAwaited?: boolean
   /** All that the journal knows of the entity types: of each what `entitySchemaToJson` says. */
   readonly schemas: readonly string[]
 }

@@ -46,6 +46,8 @@ const MESSAGE_CHARACTERS_MAX = 4000
 
 /** What a worker tells its supervisor when it finds entities that it has to fence: `{ message }`. */
 export const ENTITIES_FENCED_EVENT = 'entities-fenced'
+/** What a spare tells its supervisor when it will not get any faster by waiting. */
+export const WARM_EVENT = 'warm'
 /** What the journal tells its supervisor when batches begin to wait for room on the disk, and when they go on: `{ message }`. */
 export const ROOM_EVENT = 'room'
 
@@ -135,9 +137,10 @@ export async function runRole<L>(
     }
   })
   if (spare.warm === undefined) return
-  await delay(WARM_AFTER_MS)
+  if (settings.isAwaited !== true) await delay(WARM_AFTER_MS)
   const isOver = () => isSeated
   if (!isOver()) await spare.warm(loaded, isOver).catch((error: unknown) => log.debug({ err: error }, 'a spare could not warm up'))
+  lifeline.send({ kind: 'event', name: WARM_EVENT, data: {} })
 }
 
 /** Whoever takes a seat at once has got it by then, and a plant that is started for one command is gone: neither has processor time for a spare. */

@@ -18,6 +18,7 @@ import { type CodeDetails, schemasOf } from './plant-code.js'
 import { importPlant } from './plant-module.js'
 import { readPlantRecord, writePlantRecord } from './plant-record.js'
 import type { PlantSettings } from './plant-settings.js'
+import { WARM_EVENT } from './role-process.js'
 
 export interface RunningCodeOptions {
   readonly plantFile: string
@@ -50,6 +51,8 @@ interface Code {
 interface ComingCode extends Code {
   readonly edition: Edition
   readonly allowFaults: boolean
+  /** All workers run it: they may send each other commands that only it has. */
+  isKnownToAll: boolean
 }
 
 const PROBATION_MS = 1000
@@ -58,6 +61,9 @@ const WORKER_LEAVES_WITHIN_MS = 1000
 /** For requests under way to be answered. */
 const GATEWAY_LEAVES_WITHIN_MS = 2000
 const CALL_WITHIN_MS = 10_000
+/** A spare takes half a second of the processor for it. */
+const WARM_WITHIN_MS = 3000
+const LOOK_EVERY_MS = 10
 /** Modules whose names are kept. */
 const SUPERSEDED_MAX = 100
 
@@ -73,6 +79,8 @@ export class RunningCode implements PlantCode {
   #table: ProcessTable | undefined
   #settings: PlantSettings | undefined
   #newProcesses = new NewProcesses()
+  /** Pids of those that have warmed up. */
+  readonly #warm = new Set<number>()
 
   constructor(options: RunningCodeOptions) {
     const { plantFile, version, schemas } = options
@@ -100,13 +108,18 @@ export class RunningCode implements PlantCode {
   /** To be told of everything. */
   take(event: SupervisionEvent): void {
     this.#newProcesses.take(event)
+    if (event.kind === 'reported' && event.name === WARM_EVENT) this.#warm.add(event.pid)
+    if (event.kind === 'died') this.#warm.delete(event.pid)
   }
 
   /** What a process gets to know with its seat. */
   assignment(edition: Edition): Readonly<Record<string, unknown>> {
     const coming = this.#coming?.edition === edition ? this.#coming : undefined
     const codes = coming === undefined ? this.#codes : [...this.#codes, coming.schemas]
-    return { ...(codes.length === 1 ? {} : { codes }), isOnProbation: coming !== undefined && !coming.allowFaults }
+    const isOnProbation = coming !== undefined && !coming.allowFaults
+    const known = commandCount(this.#codes)
+    const areSomeUnknown = coming !== undefined && !coming.isKnownToAll && commandCount(codes) > known
+    return { ...(codes.length === 1 ? {} : { codes }), isOnProbation, ...(areSomeUnknown ? { commandsKnown: known } : {}) }
   }
 
   /** Goes on, too, when nobody reads its steps any more. */
@@ -144,10 +157,10 @@ export class RunningCode implements PlantCode {
     if (plantFile === this.#current.plantFile) throw sameFile(plantFile)
     if (!supervision.isReady) throw notReady()
     const before = this.#settings as PlantSettings
-    const settings = { ...before, plantFile }
+    const settings: PlantSettings = { ...before, plantFile, isAwaited: true }
     const given = settings as unknown as Readonly<Record<string, unknown>>
     const edition: Edition = { number: supervision.edition.number + 1, settings: { journal: given, worker: given, gateway: given } }
-    const coming: ComingCode = { plantFile, version: '', schemas: [], edition, allowFaults }
+    const coming: ComingCode = { plantFile, version: '', schemas: [], edition, allowFaults, isKnownToAll: false }
     this.#coming = coming
     this.#changedSeats = 0
     this.#newProcesses = new NewProcesses()
@@ -171,14 +184,23 @@ export class RunningCode implements PlantCode {
       seats: this.#seats,
       shardCount: (slot) => shardsOfSlot(slot, shape.workers, shardCount()).length,
       load: async (role) => {
-        const { version, schemas } = (await supervision.stage(role, coming.edition)) as unknown as CodeDetails
+        const { version, schemas, pid } = (await supervision.stage(role, coming.edition)) as unknown as CodeDetails
         coming.version = version
         coming.schemas = schemas
+        if (role === 'worker') await this.#warmed(pid)
         return version
       },
       prepare: () => this.#prepare(coming),
-      handOver: async (seat, code) => this.#handOver(seat, code === 'new' ? coming.edition : standing, code === 'new'),
-      fencedCount: async (slot) => ((await call(slot, 'fenced')) as readonly unknown[]).length,
+      shorten: async (slot) => void (await call(slot, 'snapshots')),
+      handOver: async (seat, code) => {
+        if (seat.role === 'gateway' && code === 'new') await this.#tellAll(coming)
+        return this.#handOver(seat, code === 'new' ? coming.edition : standing, code === 'new')
+      },
+      fencedCount: async (slot) => {
+        // Somebody may just be replaced, for reasons of its own.
+        await supervision.whenReady()
+        return ((await call(slot, 'fenced')) as readonly unknown[]).length
+      },
       commandsDone: (slot) => (this.#table as ProcessTable).counters({ role: 'worker', slot }).get('commandsDone'),
       prove: async (slot) => {
         await call(slot, 'proven')
@@ -189,6 +211,22 @@ export class RunningCode implements PlantCode {
       giveUp: () => this.#giveUp(standing),
       whenReady: () => supervision.whenReady(),
     }
+  }
+
+  /** It is of use before, too, only slower. */
+  async #warmed(pid: number): Promise<void> {
+    const { clock } = this.#options
+    const deadlineMs = clock.monotonicMs() + WARM_WITHIN_MS
+    while (!this.#warm.has(pid) && clock.monotonicMs() < deadlineMs)
+      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve))
+  }
+
+  async #tellAll(coming: ComingCode): Promise<void> {
+    coming.isKnownToAll = true
+    const supervision = this.#supervision as Supervision
+    const workers = this.#seats.filter(({ role }) => role === 'worker')
+    // One that takes its seat meanwhile is told with it.
+    await Promise.allSettled(workers.map((seat) => supervision.call(seat, 'knowAllCommands', {}, CALL_WITHIN_MS)))
   }
 
   async #handOver(seat: Seat<ChildRole>, edition: Edition, isNew: boolean): Promise<HandedOver> {
@@ -215,16 +253,16 @@ export class RunningCode implements PlantCode {
   async #commit(coming: ComingCode): Promise<void> {
     const { plantFile, version, schemas } = coming
     const codes = [...this.#codes, schemas]
-    const count = (some: readonly (readonly string[])[]): number => numberCommands(some.map(schemasOf)).length
     // It has been loaded by other processes already, so that it does no harm here.
     const plant = new PlantModel((await importPlant(plantFile)).entities)
     plant.number(codes.map(schemasOf))
     const superseded = readPlantRecord(this.#options.dataDirectory)?.supersedes ?? []
     const supersedes = [...superseded, this.#current.plantFile].filter((file) => file !== plantFile).slice(-SUPERSEDED_MAX)
     this.#write({ plantFile, version, supersedes, upgrade: undefined })
-    if (count(codes) > count(this.#codes)) this.#codes = codes
+    if (commandCount(codes) > commandCount(this.#codes)) this.#codes = codes
     this.#current = { plantFile, version, schemas }
     this.#coming = undefined
+    Object.assign(coming.edition.settings.worker, { isAwaited: false })
     ;(this.#supervision as Supervision).settle(coming.edition)
     this.#options.onChanged(plant)
   }
@@ -240,6 +278,10 @@ export class RunningCode implements PlantCode {
     const record = readPlantRecord(dataDirectory) ?? { configFile: undefined }
     writePlantRecord(dataDirectory, { ...record, plantFile, version, ...change })
   }
+}
+
+function commandCount(codes: readonly (readonly string[])[]): number {
+  return numberCommands(codes.map(schemasOf)).length
 }
 
 function upgradeRuns(version: string): MillraceError {

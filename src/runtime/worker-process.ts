@@ -18,6 +18,8 @@ const COUNTERS_EVERY_MS = 100
 const LOADING_EVERY_MS = 20
 /** Of a spare. */
 const WARM_UP_CPU_MS = 500
+/** Those that a successor would have to do without are more to replay. */
+const SNAPSHOTS_WITHIN_MS = 5000
 
 /** The worker process: imports the plant module, then hosts the entities of the slot that it is given. Never loads the journal's store. */
 export function runWorkerProcess(): Promise<void> {
@@ -47,7 +49,7 @@ export function runWorkerProcess(): Promise<void> {
         shardCount,
         term,
         inbound: wired.inbound,
-        messages: wired.messages,
+        messages: { ...wired.messages, commandsKnown: context.assignment['commandsKnown'] as number | undefined },
         journal: wired.journal,
         clock,
         limits: {
@@ -108,6 +110,18 @@ export function runWorkerProcess(): Promise<void> {
         idle: () => worker.isIdle,
         fenced: () => worker.fenced,
         proven: () => probation.end(),
+        knowAllCommands: () => {
+          worker.knowAllCommands()
+          cycle?.wake()
+        },
+        snapshots: () => {
+          worker.hurrySnapshots()
+          const isOver = (): boolean => {
+            cycle?.wake()
+            return !worker.isHurryingSnapshots
+          }
+          return settled(isOver, SNAPSHOTS_WITHIN_MS, clock)
+        },
       })
       const load = firstLoad
       return {

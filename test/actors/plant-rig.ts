@@ -33,6 +33,8 @@ export interface RigOptions {
   readonly stored?: StoredLog
   /** Of each worker's first append less one. */
   readonly appendNumber?: number
+  /** As of MessagesOptions. */
+  readonly commandsKnown?: number
 }
 
 /** A real journal that can be made to run out of room, to lose a block to damage, and to have somebody else append to it. */
@@ -187,7 +189,7 @@ export class PlantRig {
 
   startWorker(
     slot = 0,
-    more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced' | 'predecessor'> = {},
+    more: Pick<WorkerOptions, 'atHand' | 'parked' | 'onFenced' | 'onFault' | 'predecessor'> = {},
     other: Partial<WorkerLimits> = {},
   ): void {
     if (this.#workers[slot] !== undefined) return
@@ -203,7 +205,7 @@ export class PlantRig {
       shardCount,
       term,
       inbound: wired.inbound,
-      messages: wired.messages,
+      messages: { ...wired.messages, commandsKnown: this.#options.commandsKnown },
       journal: wired.journal,
       clock: this.clock,
       limits: {

@@ -15,6 +15,7 @@ describe('an upgrade', () => {
 
     expect(plant.done).toEqual([...['prepare', 'worker/0 new', 'prove 0', 'worker/1 new', 'prove 1', 'gateway/0 new', 'commit']])
     expect(report).toMatchObject({ ok: true, from: '1.0.0', to: '1.1.0', runs: '1.1.0', failure: null })
+    expect(plant.shortened).toEqual([0, 1])
     expect(steps).toEqual(['loaded', 'handed-over', 'handed-over', 'handed-over', 'ended'])
   })
 
@@ -135,6 +136,7 @@ class FakePlant implements UpgradedPlant {
     { role: 'gateway', slot: 0 },
   ]
   readonly done: string[] = []
+  readonly shortened: number[] = []
   /** Of the hand-overs that come, in order; 20 behind them. */
   readonly pauses: number[] = []
   /** The hand-over that does not come about. */
@@ -167,6 +169,10 @@ class FakePlant implements UpgradedPlant {
     this.#code = code
     const pauseMs = this.pauses.shift() ?? 20
     return { ...seat, pid: 1, term: 1, pauseMs, leftMs: pauseMs / 2, details: {} }
+  }
+
+  async shorten(slot: number): Promise<void> {
+    this.shortened.push(slot)
   }
 
   async fencedCount(): Promise<number> {
