@@ -34,7 +34,7 @@ export interface Supervision<C extends FieldsByName, S> {
   readonly strategy?: SupervisionStrategy
   /** restart unless told. A function is pure as `decide` is; one that throws escalates. */
   readonly onError?: Directive | ((state: DeepReadonly<S>, error: ChildError) => Directive)
-  /** So many restarts within the window, of one child or with the other strategies of all; one more escalates. 3 in 60,000 ms unless told; may be Infinity. */
+  /** So many restarts within the window, of one child or with the other strategies of all; one more escalates. 3 in 60,000 ms unless told; may be Infinity where there is a `backOff`. */
   readonly restarts?: number
   readonly withinMs?: number
   readonly backOff?: SupervisionBackOff
@@ -116,6 +116,11 @@ export function wrongSupervision(given: unknown, takesSignal: (command: string) 
     return { path: `${path}.onError`, what: `use one of ${DIRECTIVES.join(', ')}, or a function that answers one` }
   if (restarts !== undefined && restarts !== Number.POSITIVE_INFINITY && !isWhole(restarts, 0, RESTARTS_REMEMBERED))
     return { path: `${path}.restarts`, what: `give a whole number from 0 to ${RESTARTS_REMEMBERED}, or Infinity` }
+  if (restarts === Number.POSITIVE_INFINITY && backOff === undefined)
+    return {
+      path: `${path}.restarts`,
+      what: 'give a backOff too: a child that errs as soon as it begins would be restarted at once for ever',
+    }
   if (withinMs !== undefined && !isWhole(withinMs, 1, WINDOW_MS_MAX))
     return { path: `${path}.withinMs`, what: `give whole milliseconds from 1 to ${WINDOW_MS_MAX}` }
   if (signal !== undefined && !(typeof signal === 'string' && takesSignal(signal)))

@@ -31,10 +31,11 @@ describe('supervision under random errors, stops and deaths of processes', () =>
       supervision,
       fc.array(step, { minLength: 4, maxLength: 20 }),
       fc.integer({ min: 1, max: 2 }),
-      async (how, steps, workers) => {
+      fc.constantFrom({}, { liveEntitiesMax: 1, snapshotEvery: 4 }),
+      async (how, steps, workers, limits) => {
         const { hasBackOff, ...rest } = how
         const backOff = hasBackOff ? { backOff: { minMs: BACK_OFF_MS, factor: 1 } } : {}
-        const cell = await CellRig.open({ ...rest, withinMs: 100_000 * SECONDS, ...backOff }, { workers })
+        const cell = await CellRig.open({ ...rest, withinMs: 100_000 * SECONDS, ...backOff }, { workers, limits })
         const { rig } = cell
         const model = new SupervisionModel(how)
         const first = PRESSES.map((name) => ({ kind: 'spawn' as const, press: name }))

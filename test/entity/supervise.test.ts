@@ -26,9 +26,11 @@ function whyNot(supervise: unknown): string {
 
 describe('the supervision of a type', () => {
   test('may be left out in all its parts', () => {
-    expect([undefined, {}, { restarts: 0 }, { restarts: Number.POSITIVE_INFINITY }, { backOff: { minMs: 1 } }].map(whyNot)).toEqual(
-      new Array(5).fill('nothing'),
-    )
+    expect(
+      [undefined, {}, { restarts: 0 }, { restarts: Number.POSITIVE_INFINITY, backOff: { minMs: 1 } }, { backOff: { minMs: 1 } }].map(
+        whyNot,
+      ),
+    ).toEqual(new Array(5).fill('nothing'))
   })
 
   test.each([
@@ -36,6 +38,7 @@ describe('the supervision of a type', () => {
     [{ strategy: 'one-for-two' }, 'supervise.strategy', 'one-for-one, one-for-all, rest-for-one'],
     [{ onError: 'retry' }, 'supervise.onError', 'restart, resume, stop, escalate'],
     [{ restarts: 1.5 }, 'supervise.restarts', 'from 0 to 100, or Infinity'],
+    [{ restarts: Number.POSITIVE_INFINITY }, 'supervise.restarts', 'give a backOff too'],
     [{ withinMs: 0 }, 'supervise.withinMs', 'whole milliseconds from 1'],
     [{ signal: 'other' }, 'supervise.signal', 'fields are signal()'],
     [{ signal: 'nobody' }, 'supervise.signal', 'fields are signal()'],

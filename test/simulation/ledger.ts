@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import { unpack } from '#base/pack.js'
 import { OUTCOME_REFUSAL, type Row } from '#journal/index.js'
+import { KinAudit } from './kin-audit.js'
 import { MessageAudit, SENDER } from './message-audit.js'
 import type { TallyCommand } from './tally.js'
 
@@ -35,6 +36,9 @@ interface Found {
   /** Of the entity, before it. */
   readonly chain: number
 }
+
+/** Commands that add their id, once. */
+const ADDING: ReadonlySet<TallyCommand> = new Set(['add', 'hand', 'adopt', 'hurt'])
 
 /** Of how many commands per source and entity the outcomes are remembered. */
 const REMEMBERED = 16
@@ -71,6 +75,7 @@ class Audit {
   /** Per source and entity the sequences in the log, in order. */
   readonly #lanes = new Map<string, number[]>()
   readonly #messages = new MessageAudit(must)
+  readonly #kin = new KinAudit(must)
 
   constructor(ledger: Ledger, rows: readonly Row[]) {
     this.#ledger = ledger
@@ -80,6 +85,7 @@ class Audit {
   run(isOver: boolean): void {
     this.#takeRows()
     this.#messages.finish(isOver)
+    this.#kin.finish(isOver)
     for (const sent of this.#ledger.sent) {
       const found = this.#found.get(sent)
       sent.answers.forEach((answer, nth) => this.#checkAnswer(sent, found, answer, nth))
@@ -124,6 +130,7 @@ class Audit {
       this.#chains.set(`${row.entity}@${row.version}`, entity.chain)
     }
     this.#messages.take(rows)
+    this.#kin.take(rows)
     if (last.source.startsWith(SENDER)) return
     if (sent === undefined) return must(last.source === '', () => `the log has a command that nobody sent: ${last.source} ${last.sequence}`)
     must(!this.#found.has(sent), () => `${show(sent)} took effect twice, at version ${last.version} again`)
@@ -139,7 +146,7 @@ class Audit {
 
   #checkRows(sent: SentCommand, rows: readonly Row[], chain: number): void {
     const ids = rows.flatMap(({ event, data }) => (event === 'Added' ? [data['id'] as number] : []))
-    const wanted = sent.command === 'add' || sent.command === 'hand' ? [sent.id] : sent.command === 'pair' ? [sent.id, -sent.id] : []
+    const wanted = ADDING.has(sent.command) ? [sent.id] : sent.command === 'pair' ? [sent.id, -sent.id] : []
     must(ids.join() === wanted.join(), () => `${show(sent)} left the events ${ids.join()}`)
     const last = rows.at(-1) as Row
     must((last.outcomeKind === OUTCOME_REFUSAL) === (sent.command === 'refuse'), () => `${show(sent)} has the wrong kind of outcome`)

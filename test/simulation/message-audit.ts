@@ -6,7 +6,9 @@ interface Told {
   readonly name: string
   readonly kind: string
   readonly to: string
-  readonly id: number
+  readonly command: string
+  /** Undefined where nothing is to be added. */
+  readonly id: number | undefined
   readonly hops: number
   readonly position: number
   isSettled: boolean
@@ -48,9 +50,10 @@ export class MessageAudit {
     this.#must(sequence > (this.#lanes.get(lane) ?? 0), () => `message ${sequence} from ${lane} was done behind ${this.#lanes.get(lane)}`)
     this.#lanes.set(lane, sequence)
     this.#executed.push({ name: nameOf(sender, sequence), entity, ids, position: rows[0]?.position as number })
-    const hops = rows.find(({ event }) => event === '#message')?.data['data'] as { readonly hops: number } | undefined
     const told = this.#told.get(nameOf(sender, sequence))
-    if (told !== undefined) this.#must((hops?.hops ?? -1) === told.hops - 1, () => `${told.name} with ${told.hops} hops told ${hops?.hops}`)
+    if (told?.command !== 'pass') return
+    const hops = rows.find(({ event }) => event === '#message')?.data['data'] as { readonly hops: number } | undefined
+    this.#must((hops?.hops ?? -1) === told.hops - 1, () => `${told.name} with ${told.hops} hops told ${hops?.hops}`)
   }
 
   /** `isOver`: nothing is under way, and all timers have gone off. */
@@ -60,7 +63,7 @@ export class MessageAudit {
       const told = this.#told.get(name)
       if (told === undefined) return this.#must(false, () => `${entity} did what ${name} never told`)
       this.#must(told.position < position, () => `${name} was done at ${position}, before it was told at ${told.position}`)
-      this.#must(told.to === entity && ids.join() === String(told.id), () => `${name} to ${told.to} left ${ids.join()} at ${entity}`)
+      this.#must(told.to === entity && ids.join() === String(told.id ?? ''), () => `${name} to ${told.to} left ${ids.join()} at ${entity}`)
       this.#must(!done.has(name), () => `${name} was done twice`)
       done.add(name)
     }
@@ -76,10 +79,11 @@ export class MessageAudit {
     const next = this.#next.get(entity) ?? 1
     this.#must(number === next, () => `${entity} told number ${number} where ${next} comes next`)
     this.#next.set(entity, next + 1)
-    const { id, hops = HOPS } = data['data'] as { readonly id: number; readonly hops?: number }
+    const [kind, to, command] = [data['kind'] as string, data['to'] as string, data['command'] as string]
+    const said = data['data'] as { readonly id?: number; readonly hops?: number }
     const name = nameOf(entity, number)
-    const [kind, to] = [data['kind'] as string, data['to'] as string]
-    this.#told.set(name, { name, kind, to, id, hops, position, isSettled: false, isDone: false })
+    const id = command === FAILING ? undefined : said.id
+    this.#told.set(name, { name, kind, to, command, id, hops: said.hops ?? HOPS, position, isSettled: false, isDone: false })
   }
 
   #settle({ entity, data }: Row, ids: readonly number[], rowCount: number): void {
@@ -87,12 +91,20 @@ export class MessageAudit {
     const told = this.#told.get(name)
     if (told === undefined) return this.#must(false, () => `${name} is settled and was never told`)
     this.#must(!told.isSettled, () => `${name} is settled twice`)
-    this.#must(data['outcome'] === 'done' || data['outcome'] === 'forgotten', () => `${name} is ${String(data['outcome'])}`)
+    const { outcome } = data
+    this.#must(outcome === endOf(told.command) || outcome === 'forgotten', () => `${name} is ${String(outcome)}`)
     told.isSettled = true
     if (told.kind !== 'timer') return
     this.#must(ids.join() === String(told.id) && rowCount === 2, () => `${name} went off and left ${ids.join()}`)
     told.isDone = true
   }
+}
+
+/** The command that fails each time. */
+export const FAILING = 'wound'
+
+function endOf(command: string): string {
+  return command === FAILING ? 'failed' : 'done'
 }
 
 function nameOf(sender: string, number: number): string {

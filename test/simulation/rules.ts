@@ -214,6 +214,18 @@ export const RULES: readonly Rule[] = [
     ],
   },
   {
+    id: '14c',
+    says: 'who an entity has to do with is in every snapshot',
+    seed: 19,
+    patches: [
+      {
+        file: 'src/entity/outbox.ts',
+        find: 'this.kin === undefined ? [this.#next, messages]',
+        replace: 'this.kin !== null ? [this.#next, messages]',
+      },
+    ],
+  },
+  {
     id: '15',
     says: 'messages of one entity to another go in order, also after a recovery',
     seed: 86,
@@ -230,6 +242,18 @@ export const RULES: readonly Rule[] = [
     says: 'a message leaves when its row is durable',
     seed: 9,
     patches: [{ file: MESSENGER, find: 'first !== undefined && first.position <= released', replace: 'first !== undefined' }],
+  },
+  {
+    id: '15c',
+    says: 'that a command has failed is told in the append of its refusal',
+    seed: 19,
+    patches: [
+      {
+        file: EXECUTOR,
+        find: 'this.#errorRows = errorRows(slot, code, message, this.#envelope)',
+        replace: 'void errorRows(slot, code, message, this.#envelope)',
+      },
+    ],
   },
   {
     id: '16',

@@ -69,7 +69,7 @@ export function scheduleOf(seed: number): Schedule {
   const steps: Step[] = []
   const world: World = { config, mood, entityCount, devices }
   while (steps.length < length) steps.push(...(random.below(16) === 0 ? episodeOf(random, world) : [stepOf(random, world)]))
-  return withMessages(new Prng(`messages of ${seed}`), { config, steps })
+  return withKin(new Prng(`kin of ${seed}`), withMessages(new Prng(`messages of ${seed}`), { config, steps }))
 }
 
 /** In some schedules entities tell each other something, and themselves for later, where devices would add. What else happens is the same. */
@@ -83,6 +83,19 @@ function withMessages(random: Prng, { config, steps }: Schedule): Schedule {
   }
   return {
     config: { ...config, capacityBytes: Math.max(MESSAGES_CAPACITY_BYTES_MIN, config.capacityBytes), limits },
+    steps: steps.map((step) =>
+      step.do !== 'send' ? step : { ...step, drafts: step.drafts.map(({ entity, command }) => ({ entity, command: commandOf(command) })) },
+    ),
+  }
+}
+
+/** In some of those schedules entities spawn each other, fail, and hear of it, where they would tell each other something. */
+function withKin(random: Prng, schedule: Schedule): Schedule {
+  if (random.below(3) > 0) return schedule
+  const commandOf = (command: TallyCommand): TallyCommand => (command === 'hand' ? random.pick(['adopt', 'hurt', 'hurt', 'hand']) : command)
+  const { config, steps } = schedule
+  return {
+    config,
     steps: steps.map((step) =>
       step.do !== 'send' ? step : { ...step, drafts: step.drafts.map(({ entity, command }) => ({ entity, command: commandOf(command) })) },
     ),

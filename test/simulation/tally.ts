@@ -17,6 +17,11 @@ export const Tally = defineEntity({
     pass: { id: i64(), hops: i64() },
     /** Adds after a while. */
     later: { id: i64() },
+    /** Adds, and makes the partner a child of this one, which hears of its errors. */
+    adopt: { id: i64() },
+    /** Adds, and has the partner fail. */
+    hurt: { id: i64() },
+    wound: { id: i64() },
   },
   initial: () => ({ chain: 0, count: 0 }),
   decide: {
@@ -40,6 +45,19 @@ export const Tally = defineEntity({
       emit.Added({ id })
       if (hops > 0) tell(Partners, partnerOf(entity)).pass({ id, hops: hops - 1 })
     },
+    adopt(state, { id }, { emit, spawn, entity }) {
+      emit.Added({ id })
+      spawn(Partners, partnerOf(entity), { onError: 'resume' })
+      return { chain: state.chain }
+    },
+    hurt(state, { id }, { emit, tell, entity }) {
+      emit.Added({ id })
+      tell(Partners, partnerOf(entity)).wound({ id })
+      return { chain: state.chain }
+    },
+    wound(_, { id }) {
+      throw new Error(String(id))
+    },
     later(state, { id }, { after }) {
       after(LATER_MS, 'add', { id })
       return { chain: state.chain }
@@ -58,7 +76,7 @@ export const HOPS = 3
 const LATER_MS = 120
 
 /** The type itself, as far as entities tell each other. */
-const Partners = { name: 'tally', commands: { pass: { id: i64(), hops: i64() } } } as const
+const Partners = { name: 'tally', commands: { pass: { id: i64(), hops: i64() }, wound: { id: i64() } } } as const
 
 /** Entities tell each other two by two, so that both may have something for each other. */
 function partnerOf(entity: string): string {
@@ -68,4 +86,4 @@ function partnerOf(entity: string): string {
 export type TallyState = ReturnType<typeof Tally.initial>
 
 /** What devices send. */
-export type TallyCommand = Exclude<keyof typeof Tally.commands, 'pass'>
+export type TallyCommand = Exclude<keyof typeof Tally.commands, 'pass' | 'wound'>
