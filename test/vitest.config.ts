@@ -19,6 +19,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Spares of plants that run for seconds need no speed.
+    env: { MILLRACE_PROCESSES__WARM_UP_CPU_MS: '0' },
     reporters: ['default', './.ci/reporter.mjs'],
     projects: [
       { extends: true, test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: WHOLE } },

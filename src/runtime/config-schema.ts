@@ -47,6 +47,7 @@ export const configSchema = z.strictObject({
     backoffMs: duration('ms', 0, 600_000),
     backoffMsMax: duration('ms', 0, 3_600_000),
     spares: whole(0, 1),
+    warmUpCpuMs: duration('ms', 0, 60_000),
   }),
   http: z.strictObject({
     host: z.string().min(1),

@@ -19,6 +19,7 @@ import { encodePayload, type FieldSchema } from '#schema/index.js'
 /** A log in memory of entities that there are not, of a plant's own types. */
 export interface MadeUpLog {
   readonly journal: Journal
+  /** Those of which each row came of a command. */
   readonly entities: readonly MadeUpEntity[]
 }
 
@@ -34,10 +35,14 @@ export const MADE_UP_SOURCE = 'made-up'
 const SHARD_COUNT = 8
 const ENTITIES_PER_TYPE = 16
 const EVENTS_PER_ENTITY = 48
+/** Of all types, with two events each: so many that what holds entities has to grow, as it does at once in a plant. */
+const CROWD = 4000
+/** A field's values are constant, count up, are some few, or anything, by entity: each is stored in another way. */
+const STYLES = 4
 /** Half of the entities have one, of this version. */
 const SNAPSHOT_VERSION = 24
 /** Blocks of a plant with little to do, and of one with much. */
-const BATCH_ROWS = [4, 4, 4, 4, 64] as const
+const BATCH_ROWS = [4, 4, 4, 4, 64, 512] as const
 /** Code that was not written for made-up events may never come to an end on them. */
 const APPLY_MS_MAX = 50
 const TERM = 1
@@ -58,31 +63,79 @@ interface MadeUpHistory {
   readonly model: EntityModel
   readonly events: MadeUpEvent[]
   snapshot?: Snapshot
+  /** Behind the first event. */
+  firstSnapshot?: Snapshot
 }
 
 /**
  * Events with random fields of every type of the plant that `apply` takes, stored as a plant stores them; types whose `apply` does not take them are left
  * out. Calls nothing of the plant but `initial` and `apply`, which change nothing outside of the state that they are given.
  */
-export async function makeUpLog(plant: PlantModel, prng: Prng): Promise<MadeUpLog> {
+export async function makeUpLog(plant: PlantModel, prng: Prng, crowd = CROWD): Promise<MadeUpLog> {
   const journal = createInMemoryJournal({ shardCount: SHARD_COUNT })
   await registerSchemas(journal, plant.schemas)
   const stored = new StoredEvents(plant.models, journal.eventTypes)
   const histories: MadeUpHistory[] = []
   for (const model of plant.models) {
     for (let index = 0; index < ENTITIES_PER_TYPE; index++) {
-      const history = historyOf(entityId(model.name, `made-up-${index}`), model, stored, prng)
+      const history = historyOf(entityId(model.name, `made-up-${index}`), model, index % STYLES, stored, prng)
       if (history.events.length === 0) break
       histories.push(history)
     }
   }
-  await append(journal, histories)
-  await journal.saveSnapshots(histories.flatMap(({ snapshot }, index) => (snapshot === undefined || index % 2 === 0 ? [] : snapshot)))
+  const everybody = [...histories, ...crowdOf(histories, crowd)]
+  const numbers = new Map<EntityId, number>()
+  let rowCount = 0
+  for (let style = 0; style < STYLES; style++) {
+    rowCount += await append(
+      journal,
+      everybody.filter((_, index) => index % STYLES === style),
+      numbers,
+      rowCount,
+    )
+  }
+  await journal.saveSnapshots(everybody.flatMap(({ snapshot }, index) => (snapshot === undefined || index % 3 === 0 ? [] : snapshot)))
   return { journal, entities: histories.map(({ id, model, events }) => ({ id, model, version: events.length })) }
 }
 
+/** Many with the first two events of others. */
+function crowdOf(histories: readonly MadeUpHistory[], count: number): MadeUpHistory[] {
+  const models = histories.filter(({ firstSnapshot, events }) => firstSnapshot !== undefined && events.length > 1)
+  if (models.length === 0) return []
+  return Array.from({ length: count }, (_, index) => {
+    const { model, events, firstSnapshot } = models[index % models.length] as MadeUpHistory
+    const id = entityId(model.name, `made-up-crowd-${index}`)
+    return {
+      id,
+      model,
+      events: events.slice(0, 2).map((event) => ({ ...event, entity: id })),
+      snapshot: { ...(firstSnapshot as Snapshot), entity: id },
+    }
+  })
+}
+
+/** As `styledValue`, of any style. */
+function makeUpValue(field: FieldSchema, prng: Prng): unknown {
+  return styledValue(field, prng.below(STYLES), prng.below(100), prng)
+}
+
+function styledValue(field: FieldSchema, style: number, version: number, prng: Prng): unknown {
+  const { kind } = field
+  if (style === 0 || style === 1) {
+    const count = style === 0 ? 7 : version
+    if (kind === 'f64' || kind === 'f32') return count / 8
+    if (kind === 'i32' || kind === 'i64') return count
+    if (kind === 'time') return FIRST_AT + count * 1000
+  }
+  if (style === 3) {
+    if (kind === 'f64' || kind === 'f32') return prng.next() * 1000
+    if (kind === 'i32' || kind === 'i64') return prng.nextInt32()
+  }
+  return someValue(field, prng)
+}
+
 /** A value that the field takes; not always of one kind, so that what is learnt of it holds for real ones too. */
-function makeUpValue({ kind, oneOf }: FieldSchema, prng: Prng): unknown {
+function someValue({ kind, oneOf }: FieldSchema, prng: Prng): unknown {
   switch (kind) {
     case 'f64':
     case 'f32':
@@ -107,7 +160,7 @@ export function makeUpData(fields: readonly FieldSchema[], prng: Prng): Record<s
 }
 
 /** As many events as `apply` takes, one after the other. */
-function historyOf(id: EntityId, model: EntityModel, stored: StoredEvents, prng: Prng): MadeUpHistory {
+function historyOf(id: EntityId, model: EntityModel, style: number, stored: StoredEvents, prng: Prng): MadeUpHistory {
   const history: MadeUpHistory = { id, model, events: [] }
   const { events } = history
   if (model.eventNames.length === 0) return history
@@ -117,15 +170,18 @@ function historyOf(id: EntityId, model: EntityModel, stored: StoredEvents, prng:
     while (events.length < EVENTS_PER_ENTITY) {
       const eventIndex = prng.below(model.eventNames.length)
       const codec = model.eventCodec(eventIndex)
-      const data = codec.normalise(makeUpData(codec.fields, prng))
+      const version = events.length + 1
+      const values = codec.fields.map((field) => [field.name, styledValue(field, style, version, prng)] as const)
+      const data = codec.normalise(Object.fromEntries(values))
       const payload = encodePayload(codec, data)
       model.apply(state, eventIndex, data)
-      const version = events.length + 1
       outcomes.record(MADE_UP_SOURCE, version, OUTCOME_REPLY, NOTHING, version)
       events.push({ entity: id, version, typeNumber: stored.numberOf(model, eventIndex), payload })
-      if (version !== SNAPSHOT_VERSION) continue
+      if (version !== 1 && version !== SNAPSHOT_VERSION) continue
       const bytes = encodeSnapshot(model, { state, outcomes, latestAt: FIRST_AT })
-      history.snapshot = { entity: id, version, term: TERM, appendNumber: 0, position: 0, bytes }
+      const snapshot = { entity: id, version, term: TERM, appendNumber: 0, position: 0, bytes }
+      if (version === 1) history.firstSnapshot = snapshot
+      else history.snapshot = snapshot
     }
   })
   return history
@@ -146,16 +202,21 @@ function endsWithin(ms: number, work: () => void): void {
 
 const WORK = 'millrace.madeUp'
 
-/** All entities in turns. */
-async function append(journal: Journal, histories: readonly MadeUpHistory[]): Promise<void> {
+/** All entities in turns, behind the rows that there are; returns how many rows that were. */
+async function append(
+  journal: Journal,
+  histories: readonly MadeUpHistory[],
+  numbers: Map<EntityId, number>,
+  before: number,
+): Promise<number> {
   const events = Array.from({ length: EVENTS_PER_ENTITY }, (_, index) => histories.flatMap((history) => history.events[index] ?? [])).flat()
-  const numbers = new Map<EntityId, number>()
   for (let start = 0, batch = 0; start < events.length; batch++) {
     const count = BATCH_ROWS[batch % BATCH_ROWS.length] as number
     const rows = events.slice(start, start + count)
-    await journal.append(frameBatch(rows.map((event, index) => frameOf(event, start + index + 1, numbers))))
+    await journal.append(frameBatch(rows.map((event, index) => frameOf(event, before + start + index + 1, numbers))))
     start += count
   }
+  return events.length
 }
 
 function frameOf({ entity, version, typeNumber, payload }: MadeUpEvent, number: number, numbers: Map<EntityId, number>): Uint8Array {

@@ -3,11 +3,11 @@ import { Worker } from '#actors/worker.js'
 import { systemClock } from '#base/clock.js'
 import { Prng } from '#base/prng.js'
 import { channelBytes, createChannel, NO_PEER } from '#bus/index.js'
-import type { PlantModel } from '#entity/index.js'
+import { defineEntity, f64, i32, label, PlantModel } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { planChannels } from './channel-plan.js'
-import { MADE_UP_SOURCE, makeUpData, makeUpLog, type MadeUpLog } from './made-up-log.js'
+import { MADE_UP_SOURCE, type MadeUpEntity, makeUpData, makeUpLog, type MadeUpLog } from './made-up-log.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
 
 export interface WarmUpOptions {
@@ -23,10 +23,44 @@ const SIZES = { capacityBytes: 1 << 18, answerCapacityBytes: 1 << 16 }
 const SLICE_MS = 3
 /** Commands to one entity at a time, all done before. */
 const COMMANDS_EACH = 4
+/** The same, new ones; and how often in one round. */
+const NEW_COMMANDS_EACH = 16
+const NEW_COMMANDS_TIMES = 8
+
+/** Decides on new commands as the plant's own types would, which must not be asked. */
+const StandIn = defineEntity({
+  name: 'stand-in',
+  events: { Measured: { value: f64(), count: i32(), by: label() }, Noted: { count: i32() } },
+  commands: { measure: { value: f64(), by: label() }, note: { count: i32() } },
+  initial: () => ({ value: 0, count: 0, by: '' }),
+  decide: {
+    measure(state, { value, by }, { emit, refuse }) {
+      if (value < 0) return refuse('BELOW_ZERO', { value })
+      emit.Measured({ value, count: state.count + 1, by })
+      return undefined
+    },
+    note(state, { count }, { emit }) {
+      emit.Noted({ count })
+      if (count > state.count) emit.Noted({ count: state.count })
+      return { count }
+    },
+  },
+  apply: {
+    Measured(state, { value, count, by }) {
+      state.value = value
+      state.count = count
+      state.by = by
+    },
+    Noted(state) {
+      state.count++
+    },
+  },
+})
 
 /**
  * Runs what a worker does when it takes a seat, on a log that is made up, so that the code is compiled by the time that counts: read for the first time it
- * takes many times as long. A worker loads the entities, again and again, and answers commands that were all done before: so `decide` is never called.
+ * takes many times as long. A worker loads the entities, again and again, and answers commands that were all done before: so no `decide` of the plant is called; new
+ * commands go to a type that stands in, in a plant of its own.
  * Works in short slices and ends early when something goes wrong, which only means less speed later.
  */
 export async function warmUp(plant: PlantModel, { isOver, cpuMsMax }: WarmUpOptions): Promise<void> {
@@ -35,19 +69,24 @@ export async function warmUp(plant: PlantModel, { isOver, cpuMsMax }: WarmUpOpti
     const { user, system } = process.cpuUsage(startCpu)
     return isOver() || (user + system) / 1000 >= cpuMsMax
   }
-  const log = await makeUpLog(plant, new Prng('warm-up'))
-  if (log.entities.length === 0) return
-  const rig = new WarmUpRig(plant, log)
+  const prng = new Prng('warm-up')
+  const log = await makeUpLog(plant, prng)
+  const other = new PlantModel([StandIn])
+  const standIn = new WarmUpRig(other, await makeUpLog(other, prng, 0))
+  const rig = log.entities.length === 0 ? undefined : new WarmUpRig(plant, log)
   const rest = resting()
-  while (!isDone() && !rig.hasFailed) {
-    rig.startWorker()
-    for (let isSent = false; !isDone() && !rig.hasFailed; await rest()) {
-      rig.step()
-      if (!rig.isSettled) continue
-      if (isSent) break
-      rig.sendAgain()
-      isSent = true
+  const run = async (one: WarmUpRig, send: () => void, times: number): Promise<void> => {
+    one.startWorker()
+    for (let left = times; !isDone() && !one.hasFailed; await rest()) {
+      one.step()
+      if (!one.isSettled) continue
+      if (left-- === 0) break
+      send()
     }
+  }
+  while (!isDone() && !standIn.hasFailed && rig?.hasFailed !== true) {
+    if (rig !== undefined) await run(rig, () => rig.sendAgain(), 1)
+    await run(standIn, () => standIn.sendNew(), NEW_COMMANDS_TIMES)
   }
 }
 
@@ -71,6 +110,8 @@ class WarmUpRig {
   readonly #server: JournalServer
   readonly #door: BusDoor
   readonly #prng = new Prng('commands')
+  /** Of the new ones. */
+  #sentUpTo = 0
   #worker: Worker | undefined
   #term = 1
 
@@ -128,14 +169,23 @@ class WarmUpRig {
 
   /** Commands that the entities have done: they answer what they answered then. */
   sendAgain(): void {
-    for (const { id, model, version } of this.#log.entities) {
-      if (model.commandNames.length === 0) continue
-      const commandIndex = this.#prng.below(model.commandNames.length)
-      const command = model.commandNames[commandIndex] as string
-      const data = makeUpData(model.commandCodec(commandIndex).fields, this.#prng)
-      for (let sequence = Math.max(1, version - COMMANDS_EACH + 1); sequence <= version; sequence++)
-        this.#door.offer({ source: MADE_UP_SOURCE, sequence, entity: id, command, data, at: undefined }, 'always', () => {})
-    }
+    for (const entity of this.#log.entities) this.#send(entity, Math.max(1, entity.version - COMMANDS_EACH + 1), entity.version)
+  }
+
+  /** Commands that none of them has seen. */
+  sendNew(): void {
+    const first = this.#sentUpTo + 1
+    this.#sentUpTo += NEW_COMMANDS_EACH
+    for (const entity of this.#log.entities) this.#send(entity, entity.version + first, entity.version + this.#sentUpTo)
+  }
+
+  #send({ id, model }: MadeUpEntity, first: number, last: number): void {
+    if (model.commandNames.length === 0) return
+    const commandIndex = this.#prng.below(model.commandNames.length)
+    const command = model.commandNames[commandIndex] as string
+    const data = makeUpData(model.commandCodec(commandIndex).fields, this.#prng)
+    for (let sequence = first; sequence <= last; sequence++)
+      this.#door.offer({ source: MADE_UP_SOURCE, sequence, entity: id, command, data, at: undefined }, 'always', () => {})
   }
 
   #holder(): { readonly pid: number; readonly startTime: number; readonly term: number; readonly schemaHash: number } {

@@ -16,8 +16,6 @@ const IN_FLIGHT_MAX = 65_536
 const COUNTERS_EVERY_MS = 100
 /** While the worker loads, which somebody may be watching. */
 const LOADING_EVERY_MS = 20
-/** Of a spare. */
-const WARM_UP_CPU_MS = 500
 /** Those that a successor would have to do without are more to replay. */
 const SNAPSHOTS_WITHIN_MS = 5000
 
@@ -27,7 +25,7 @@ export function runWorkerProcess(): Promise<void> {
     'worker',
     async (settings) => {
       const { version, entities } = await importPlant(settings.plantFile)
-      return { version, plant: new PlantModel(entities) }
+      return { version, plant: new PlantModel(entities), warmUpCpuMs: settings.config.processes.warmUpCpuMs }
     },
     async (context, { plant }) => {
       const { settings, slot, term, clock, lifeline, log } = context
@@ -143,7 +141,7 @@ export function runWorkerProcess(): Promise<void> {
     },
     {
       about: aboutCode,
-      warm: ({ plant }, isOver) => warmUp(plant, { isOver, cpuMsMax: WARM_UP_CPU_MS }),
+      warm: ({ plant, warmUpCpuMs }, isOver) => warmUp(plant, { isOver, cpuMsMax: warmUpCpuMs }),
     },
   )
 }
