@@ -13,11 +13,11 @@ export interface UpgradedPlant {
   readonly seats: readonly Seat<ChildRole>[]
   /** How many shards the worker of a slot has. */
   shardCount(slot: number): number
-  /** Has a process load the new code, warm up and stand by; its version. Rejects with what it ends over. */
+  /** Has a process load the new code and stand by; its version. Rejects with what it ends over. */
   load(role: ChildRole): Promise<string>
   /** Tells the journal of the new code's events, once the log and the commands under way have been found to fit it. Rejects, with nothing changed, when they do not. */
   prepare(): Promise<void>
-  /** Has the worker of a slot see to it that its successor has little to replay. */
+  /** Does beforehand what makes the hand-over of a slot shorter: its successor warms up, the worker sees to it that there is little to replay. */
   shorten(slot: number): Promise<void>
   /** Resolves when a process with that code holds the seat and works. */
   handOver(seat: Seat<ChildRole>, code: 'new' | 'old'): Promise<HandedOver>

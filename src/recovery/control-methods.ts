@@ -13,7 +13,7 @@ const CALL_TIMEOUT_MS = 10_000
  *   events {}                                   a stream of SupervisionEvent from now on, with {kind: 'missed', count} for a slow reader
  *   kill {role, slot?}                          {pid}; SIGKILL, for drills
  *   call {role, slot?, name, args?, timeoutMs?} whatever the seat's holder answers
- *   upgrade {plantFile, probationMs?, allowFaults?}   a stream of UpgradeStep; goes on when nobody reads it
+ *   upgrade {plantFile, probationMs?, warmUpMs?, allowFaults?}   a stream of UpgradeStep; goes on when nobody reads it
  *   stop {force?}                               {ms} once the plant has stopped and the data directory is free
  */
 export function controlMethods(supervisor: PlantSupervisor): Readonly<Record<string, ControlMethod>> {

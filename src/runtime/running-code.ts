@@ -38,6 +38,8 @@ interface UpgradeArgs {
   /** Absolute. */
   readonly plantFile: string
   readonly probationMs?: number
+  /** How long a process may warm up that is to take over; 0: it takes over cold. */
+  readonly warmUpMs?: number
   /** Faults of the new code over its first commands are answered as ever. */
   readonly allowFaults?: boolean
 }
@@ -50,9 +52,12 @@ interface Code {
 
 interface ComingCode extends Code {
   readonly edition: Edition
+  readonly warmUpMs: number
   readonly allowFaults: boolean
   /** All workers run it: they may send each other commands that only it has. */
   isKnownToAll: boolean
+  /** Of the process that takes the next worker's seat. */
+  workerPid: number
 }
 
 const PROBATION_MS = 1000
@@ -62,7 +67,7 @@ const WORKER_LEAVES_WITHIN_MS = 1000
 const GATEWAY_LEAVES_WITHIN_MS = 2000
 const CALL_WITHIN_MS = 10_000
 /** A spare takes half a second of the processor for it. */
-const WARM_WITHIN_MS = 3000
+const WARM_UP_MS = 3000
 const LOOK_EVERY_MS = 10
 /** Modules whose names are kept. */
 const SUPERSEDED_MAX = 100
@@ -124,8 +129,8 @@ export class RunningCode implements PlantCode {
 
   /** Goes on, too, when nobody reads its steps any more. */
   async *upgrade(args: unknown): AsyncGenerator<UpgradeStep, void> {
-    const { plantFile, probationMs = PROBATION_MS, allowFaults = false } = args as UpgradeArgs
-    const coming = this.#begin(plantFile, allowFaults)
+    const { plantFile, probationMs = PROBATION_MS, warmUpMs = WARM_UP_MS, allowFaults = false } = args as UpgradeArgs
+    const coming = this.#begin(plantFile, warmUpMs, allowFaults)
     const steps: UpgradeStep[] = []
     let isOver = false
     let wake: () => void = () => undefined
@@ -150,17 +155,17 @@ export class RunningCode implements PlantCode {
     await upgraded
   }
 
-  #begin(plantFile: string, allowFaults: boolean): ComingCode {
+  #begin(plantFile: string, warmUpMs: number, allowFaults: boolean): ComingCode {
     const supervision = this.#supervision as Supervision
     if (this.#coming !== undefined) throw upgradeRuns(this.#coming.version)
     if (typeof plantFile !== 'string' || !isAbsolute(plantFile) || !existsSync(plantFile)) throw noSuchFile(plantFile)
     if (plantFile === this.#current.plantFile) throw sameFile(plantFile)
     if (!supervision.isReady) throw notReady()
     const before = this.#settings as PlantSettings
-    const settings: PlantSettings = { ...before, plantFile, isAwaited: true }
+    const settings: PlantSettings = { ...before, plantFile, isAwaited: warmUpMs > 0 }
     const given = settings as unknown as Readonly<Record<string, unknown>>
     const edition: Edition = { number: supervision.edition.number + 1, settings: { journal: given, worker: given, gateway: given } }
-    const coming: ComingCode = { plantFile, version: '', schemas: [], edition, allowFaults, isKnownToAll: false }
+    const coming: ComingCode = { plantFile, version: '', schemas: [], edition, warmUpMs, allowFaults, isKnownToAll: false, workerPid: 0 }
     this.#coming = coming
     this.#changedSeats = 0
     this.#newProcesses = new NewProcesses()
@@ -187,11 +192,14 @@ export class RunningCode implements PlantCode {
         const { version, schemas, pid } = (await supervision.stage(role, coming.edition)) as unknown as CodeDetails
         coming.version = version
         coming.schemas = schemas
-        if (role === 'worker') await this.#warmed(pid)
+        if (role === 'worker') coming.workerPid = pid
         return version
       },
       prepare: () => this.#prepare(coming),
-      shorten: async (slot) => void (await call(slot, 'snapshots')),
+      shorten: async (slot) => {
+        await this.#warmed(coming)
+        await call(slot, 'snapshots')
+      },
       handOver: async (seat, code) => {
         if (seat.role === 'gateway' && code === 'new') await this.#tellAll(coming)
         return this.#handOver(seat, code === 'new' ? coming.edition : standing, code === 'new')
@@ -214,10 +222,10 @@ export class RunningCode implements PlantCode {
   }
 
   /** It is of use before, too, only slower. */
-  async #warmed(pid: number): Promise<void> {
+  async #warmed({ workerPid, warmUpMs }: ComingCode): Promise<void> {
     const { clock } = this.#options
-    const deadlineMs = clock.monotonicMs() + WARM_WITHIN_MS
-    while (!this.#warm.has(pid) && clock.monotonicMs() < deadlineMs)
+    const deadlineMs = clock.monotonicMs() + warmUpMs
+    while (!this.#warm.has(workerPid) && clock.monotonicMs() < deadlineMs)
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve))
   }
 

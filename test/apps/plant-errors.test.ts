@@ -139,6 +139,15 @@ describe('a data directory without a plant', () => {
     expect(stderr).toMatch(/^millrace: .*millrace up/)
   })
 
+  test('has no code to upgrade', async () => {
+    const absent = await runCliHere(['code', 'upgrade', 'absent.js', '--data', folder.data, '--json'])
+    const stopped = await runCliHere(['code', 'upgrade', folder.plantFile, '--data', folder.data, '--json'])
+
+    expect([absent.code, stopped.code]).toEqual([1, 1])
+    expect(JSON.parse(absent.stdout)).toMatchObject({ error: { code: 'ERR_PLANT_MODULE' } })
+    expect(JSON.parse(stopped.stdout)).toMatchObject({ error: { code: 'ERR_NO_PLANT' } })
+  })
+
   test('asks which plant a command is for', async () => {
     const { code, stderr } = await run(folder, ['send', 'counter/a', 'count', '{"n":1}'])
 

@@ -1,13 +1,19 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { callControl } from '#processes/control-client.js'
+import type { PlantStatus } from '#recovery/plant-supervisor.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { runtimeDirectoryOf } from '#shm/index.js'
 import { CountingClients } from './counting-clients.js'
-import { PlantFolder } from './plant-folder.js'
+import { runCliHere } from './cli/run-cli.js'
+import { COUNTER, PlantFolder } from './plant-folder.js'
 import { type ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
 
 /** Ten seconds are the bound; what lies outside it takes its time on a busy machine. */
 const STOP_MS_MAX = 30_000
+/** As the next version of it. */
+const versioned = (text: string): string => text.replace('definePlant({', "definePlant({ version: '0.1.0',")
 const clean = { ackedMissing: 0, duplicated: 0, outOfOrder: 0, invented: 0 }
 
 describe('a plant that runs', () => {
@@ -94,6 +100,31 @@ describe('a plant that runs', () => {
     )
     expect(json).toMatchObject({ code: 1, json: { error: { code: 'ERR_PLANT_RUNNING' } } })
     expect((await run(folder, ['status', '--json'])).json).toMatchObject({ ready: true })
+  })
+
+  test.each<[string, string, string]>([
+    ['of the version that it runs', COUNTER, 'ERR_CODE_SAME'],
+    ['that does not load', 'throw new Error("no licence")', 'ERR_PLANT_MODULE'],
+    ['without a command that it has', versioned(COUNTER.replaceAll('count:', 'add:').replace('count(', 'add(')), 'ERR_COMMAND_CHANGED'],
+    ['that cannot read its events', versioned(COUNTER.replaceAll('Counted', 'Added')), 'ERR_SCHEMA_CHANGED'],
+    ['whose version is none', COUNTER.replace('definePlant({', "definePlant({ version: 'two',"), 'ERR_PLANT_MODULE'],
+  ])('is not upgraded to code %s', async (_, text, code) => {
+    const { processes } = (await callControl(dataPaths(folder.data).supervisorSocket, 'status')) as PlantStatus
+    const said = await runCliHere(['code', 'upgrade', folder.write('next.js', text), '--data', folder.data, '--json'])
+
+    expect(said.code).toBe(1)
+    expect(JSON.parse(said.stdout)).toMatchObject({ error: { code } })
+    const after = (await callControl(dataPaths(folder.data).supervisorSocket, 'status')) as PlantStatus
+    expect(after.code).toEqual({ version: '0.0.0', plantFile: folder.plantFile, upgrade: null })
+    const seatsOf = (all: PlantStatus['processes']) => all.filter(({ slot }) => slot !== null).map(({ pid, term }) => [pid, term])
+    expect(seatsOf(after.processes)).toEqual(seatsOf(processes))
+  })
+
+  test('is not upgraded to the file that it runs from', async () => {
+    const said = await runCliHere(['code', 'upgrade', folder.plantFile, '--data', folder.data])
+
+    expect(said.code).toBe(1)
+    expect(said.stderr).toMatch(/^millrace: the plant runs from this very file.* put each version in a folder of its own/)
   })
 
   test('sends, gets, queries and tails', async () => {

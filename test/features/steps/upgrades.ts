@@ -62,7 +62,7 @@ function plantOf(version: string): string {
 async function upgrade({ running }: OperatorWorld, plantFile: string): Promise<UpgradeReport | undefined> {
   const { supervisorSocket } = dataPaths(running.folder.data)
   let report: UpgradeReport | undefined
-  for await (const step of streamControl(supervisorSocket, 'upgrade', { plantFile, probationMs: PROBATION_MS }))
+  for await (const step of streamControl(supervisorSocket, 'upgrade', { plantFile, probationMs: PROBATION_MS, warmUpMs: 0 }))
     if ((step as UpgradeStep).kind === 'ended') report = (step as UpgradeStep & { kind: 'ended' }).report
   return report
 }
