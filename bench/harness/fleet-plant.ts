@@ -37,10 +37,11 @@ export class FleetPlant {
     this.#pids = pids
   }
 
-  static async start(data: string, env: Readonly<Record<string, string>> = {}): Promise<FleetPlant> {
+  /** `plant`: the compiled module of a plant that has the fleet among its sources. */
+  static async start(data: string, env: Readonly<Record<string, string>> = {}, plant = 'harness/sensor-plant'): Promise<FleetPlant> {
     const session = await PlantSession.start({
       dataDirectory: data,
-      plantFile: compiledPath('harness/sensor-plant'),
+      plantFile: compiledPath(plant),
       env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1', MILLRACE_PROCESSES__SPARES: '0', ...env },
     })
     const { processes } = await session.status()
@@ -62,6 +63,11 @@ export class FleetPlant {
       eventsPerSecond: Math.round((report.sent / report.elapsedMs) * 1000),
       nsPerEvent: byRole((role) => Math.round((cpuNsOf(this.#pids[role]) - before[role]) / Math.max(1, report.sent))),
     }
+  }
+
+  /** What the worker has counted. */
+  async workerCounts(): Promise<{ readonly activations: number; readonly passivations: number }> {
+    return (await this.#session.call('worker', 0, 'counters')) as { readonly activations: number; readonly passivations: number }
   }
 
   residentMb(): ByRole {

@@ -3,7 +3,7 @@ import { MillraceError, messageOf } from '#base/errors.js'
 import { type DataOf, type DeepReadonly, isPlainObject, isTypeName, wrongName } from '#schema/index.js'
 import { encodeCanonical } from './canonical.js'
 import type { Effect } from './effect.js'
-import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName } from './entity.js'
+import type { AnyEntity, DecideContext, Entity, EntityClass, FieldsByName, Passivate } from './entity.js'
 import {
   type InState,
   type MachineDefinition,
@@ -97,6 +97,8 @@ export function defineEntity<
     ) => undefined | void
     readonly apply: { readonly [K in keyof E]: (state: NoInfer<S>, event: DataOf<E[K]>) => undefined | void }
     readonly snapshotEvery?: number
+    /** When its entities leave memory, where the plant's `workers.passivateAfterMs` is too long or too short for them. */
+    readonly passivate?: Passivate
     readonly class?: EntityClass
     /**
      * By event the shapes that it was stored in before, the oldest first, each with the pure function that makes it the next one, the last the event as it is:
@@ -145,6 +147,7 @@ export function defineEntity<
     decide,
     apply,
     snapshotEvery: definition.snapshotEvery ?? SNAPSHOT_EVERY_DEFAULT,
+    passivate: definition.passivate,
     class: definition.class ?? 'normal',
     upcast: Object.freeze({ ...whole.upcast }),
     dropped: Object.freeze([...(definition.dropped ?? [])]),
@@ -231,6 +234,7 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
   if (unknown !== undefined) return { path: 'volatile', what: unknown }
   if (given.upcastState !== undefined && typeof given.upcastState !== 'function')
     return { path: 'upcastState', what: 'give a function from an old state to a new one' }
+  if (!isPassivate(given.passivate)) return { path: 'passivate', what: "use 'never' or { afterMs } with whole milliseconds above 0" }
   const { effects = [] } = given
   if (!Array.isArray(effects) || effects.some((one: unknown) => !isRecord(one) || one['kind'] !== 'effect'))
     return { path: 'effects', what: 'give a list of what defineEffect or httpPost made' }
@@ -243,7 +247,7 @@ function wrongOptions(given: Readonly<Record<string, unknown>>): Wrong | undefin
     'initial',
     ...(given.states === undefined ? ['decide'] : ['states', 'start', 'renamedStates', 'applyTransition']),
   ]
-  known.push('apply', 'snapshotEvery', 'class')
+  known.push('apply', 'snapshotEvery', 'passivate', 'class')
   known.push('upcast', 'dropped', 'volatile', 'stateVersion', 'upcastState', 'effects', 'supervise')
   const extra = Object.keys(given).find((key) => !known.includes(key))
   return extra === undefined ? undefined : { path: extra, what: `there is no such part, only ${known.join(', ')}` }
@@ -255,6 +259,11 @@ function unknownVolatile({ volatile: names, commands }: Readonly<Record<string, 
   const isKnown = (name: unknown): boolean => typeof name === 'string' && Object.hasOwn(commands as object, name)
   const index = names.findIndex((name) => !isKnown(name))
   return index < 0 ? undefined : `there is no command ${inspect(names[index])}`
+}
+
+function isPassivate(passivate: unknown): boolean {
+  if (passivate === undefined || passivate === 'never') return true
+  return isRecord(passivate) && Number.isSafeInteger(passivate['afterMs']) && (passivate['afterMs'] as number) > 0
 }
 
 function wrongInitial(initial: unknown, isMachine: boolean): Wrong | undefined {

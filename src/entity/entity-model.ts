@@ -26,6 +26,8 @@ export class EntityModel {
   readonly commandNames: readonly string[]
   /** A snapshot is due after so many rows. */
   readonly snapshotEvery: number
+  /** How long an entity may be idle in memory, milliseconds: for ever where it is infinite; as the plant says where it is undefined. */
+  readonly passivateAfterMs: number | undefined
   /** SHA-256 over all that decides, code aside, what rows fold into: events now and before, the first state, `stateVersion`. Snapshots made under another are folded anew. */
   readonly foldHash: Uint8Array
   /** SHA-256 over the names and kinds of what is in the first state, and `stateVersion`: what a base snapshot must share, its rows being gone. */
@@ -51,6 +53,8 @@ export class EntityModel {
     this.eventNames = Object.keys(entity.events)
     this.commandNames = Object.keys(entity.commands)
     this.snapshotEvery = entity.snapshotEvery
+    const { passivate } = entity
+    this.passivateAfterMs = passivate === 'never' ? Number.POSITIVE_INFINITY : passivate?.afterMs
     const { stateVersion = 1 } = entity
     const { commands: _, ...stored } = this.schema
     const told = entitySchemaToJson({ ...stored, commands: [] })

@@ -8,6 +8,9 @@ import type { Upcasts } from './upcasts.js'
 /** `critical`: recovered first, and the last to wait when the plant is full. */
 export type EntityClass = 'critical' | 'normal'
 
+/** When entities leave memory: `never`, or once they had no command for so many milliseconds. Either way they are known, and come back with their next command. */
+export type Passivate = 'never' | { readonly afterMs: number }
+
 export type FieldsByName = { readonly [name: string]: Fields }
 
 /**
@@ -23,6 +26,7 @@ export interface Entity<N extends string, E extends FieldsByName, C extends Fiel
   readonly apply: { readonly [K in keyof E]: (state: S, event: DataOf<E[K]>) => void }
   /** A snapshot is taken after so many rows. */
   readonly snapshotEvery: number
+  readonly passivate: Passivate | undefined
   readonly class: EntityClass
   /** How events that were stored in former shapes become those of today. */
   readonly upcast: Upcasts
@@ -54,6 +58,7 @@ export interface AnyEntity {
   readonly decide: object
   readonly apply: object
   readonly snapshotEvery: number
+  readonly passivate?: Passivate | undefined
   readonly class: EntityClass
   readonly upcast?: Upcasts
   readonly dropped?: readonly string[]

@@ -1,7 +1,49 @@
 import { describe, expect, test } from 'vitest'
 import type { Slot } from '#actors/slot.js'
 import { answerOf, TallyRig } from './tally-rig.js'
-import type { TallyState } from './tally.js'
+import { Tally, type TallyState } from './tally.js'
+
+const STAYS = { ...Tally, name: 'stays', passivate: 'never' as const }
+const GOES = { ...Tally, name: 'goes', passivate: { afterMs: 50 } }
+
+describe('a worker with types that say when they leave memory', () => {
+  test('keeps those that never do, also above the limit, and lets the others go by their own time', async () => {
+    const plant = await TallyRig.open({ entities: [Tally, STAYS, GOES], limits: { liveEntitiesMax: 4, passivateAfterMs: 100_000 } })
+    const { rig } = plant
+    for (const type of ['stays', 'goes', 'tally']) {
+      for (let name = 0; name < 5; name++) plant.add(`${type}/${name}`, 1)
+    }
+    await plant.settle()
+    rig.exhaust('worker')
+
+    const { counters } = rig.worker()
+    expect(counters.liveEntities).toBe(5)
+    expect(counters.passivations).toBe(10)
+    plant.add('goes/1', 2)
+    plant.add('tally/1', 2)
+    await plant.settle()
+    rig.exhaust('worker')
+    expect(await rig.liveHash()).toBe(await rig.replayedHash())
+  })
+
+  test('looks at those of a short time by themselves', async () => {
+    const plant = await TallyRig.open({ entities: [Tally, GOES], limits: { passivateAfterMs: 100_000 } })
+    const { rig } = plant
+    for (let name = 0; name < 3; name++) {
+      plant.add(`goes/${name}`, 1)
+      plant.add(`tally/${name}`, 1)
+    }
+    await plant.settle()
+
+    for (let step = 0; step < 500; step++) {
+      rig.clock.advance(1)
+      rig.stepWorker()
+    }
+
+    expect(rig.worker().counters.liveEntities).toBe(3)
+    expect(rig.worker().counters.passivations).toBe(3)
+  })
+})
 
 describe('a worker with more entities than may live', () => {
   test('keeps to the limit and brings the others back with state and outcomes', async () => {
