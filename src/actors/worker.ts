@@ -14,8 +14,8 @@ import { FencedList } from './fenced-list.js'
 import type { InFlight } from './in-flight.js'
 import { Intake } from './intake.js'
 import { type LoadReport, Loader } from './loader.js'
-import { LostNotices } from './lost-notices.js'
 import { Messenger } from './messenger.js'
+import { Notices } from './notices.js'
 import { Passivation } from './passivation.js'
 import { Reads } from './reads.js'
 import type { Slot } from './slot.js'
@@ -46,7 +46,7 @@ export class Worker implements DutyCycle {
   readonly #backlog = new Backlog()
   readonly #messenger: Messenger | undefined
   readonly #mail: VolatileMail | undefined
-  readonly #lost: LostNotices | undefined
+  readonly #notices: Notices | undefined
   readonly #intake: Intake
   readonly #rounds: SnapshotRounds
   /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
@@ -85,10 +85,9 @@ export class Worker implements DutyCycle {
         load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#fail(error)),
         goOn: (entry) => this.#backlog.goOn(entry),
       })
-      const { own } = messages
-      const { predecessor: cause } = options
-      const link = this.#messenger.links[own]
-      if (cause !== undefined && link !== undefined) this.#lost = new LostNotices({ plant, clock, link, own, term, cause })
+      const { own, slotOf } = messages
+      const { predecessor, shardCount } = options
+      this.#notices = new Notices({ plant, clock, links: this.#messenger.links, own, slotOf, shardCount, term, predecessor })
       this.#mail = new VolatileMail({
         ...{
           plant,
@@ -145,7 +144,7 @@ export class Worker implements DutyCycle {
 
   /** All shards are loaded and every command that was read is released. */
   get isIdle(): boolean {
-    const isInside = this.isLoaded && this.#lost?.isIdle !== false && this.#inbound.every((link) => link.isIdle)
+    const isInside = this.isLoaded && this.#notices?.isIdle !== false && this.#inbound.every((link) => link.isIdle)
     return isInside && this.#messenger?.isIdle !== false && this.#mail?.isIdle !== false
   }
 
@@ -195,7 +194,7 @@ export class Worker implements DutyCycle {
     let work = this.#loader.doWork()
     work += this.#complete()
     if (this.#hasFailed) return work
-    work += this.#lost?.doWork() ?? 0
+    work += this.#notices?.doWork() ?? 0
     work += this.#messenger?.doWork(this.#released) ?? 0
     const nowMs = this.#options.clock.monotonicMs()
     this.#mail?.begin(this.#released, nowMs)
@@ -215,7 +214,7 @@ export class Worker implements DutyCycle {
     const released = this.#journal.releasedPosition()
     if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
     if (this.#passivation.hasWork(released) || this.#messenger?.hasWork(released) === true) return true
-    if (this.#mail?.hasWork(released) === true || this.#lost?.hasWork() === true) return true
+    if (this.#mail?.hasWork(released) === true || this.#notices?.hasWork() === true) return true
     return this.#intake.hasWork(released)
   }
 
@@ -288,7 +287,7 @@ export class Worker implements DutyCycle {
     slot.isAwaited = slot.stalled !== undefined
     this.#passivation.watch(slot)
     this.#messenger?.loaded(slot)
-    this.#lost?.loaded(slot)
+    this.#notices?.loaded(slot)
     this.#reads.wake(slot)
     this.#backlog.leaveSlot(slot)
     this.#mail?.loaded(slot)
@@ -304,7 +303,7 @@ export class Worker implements DutyCycle {
     this.#rounds.replayed(report.events)
     if (this.isLoaded) {
       this.#messenger?.start()
-      this.#lost?.end()
+      this.#notices?.end()
     }
     this.#mail?.lookAgain()
     const shards = new Set(report.shards)

@@ -6,7 +6,7 @@ import type { ChildLink, Directive, SelfLink } from './kin.js'
 import { KIN_COMMANDS, type KinCommand, type KinCommandData } from './kin-commands.js'
 import { type KinType, KinWriter, PULSE_KEY, WATCHERS_MAX } from './kin-writer.js'
 import type { MessageWriter, WriterHost } from './message-writer.js'
-import { ENTITY_SOURCE_PREFIX, type OutboxRow } from './outbox.js'
+import type { OutboxRow } from './outbox.js'
 import type { SignalKind } from './signal.js'
 
 type Handler = (state: unknown, data: KinCommandData, context: { readonly source: string }) => undefined
@@ -87,7 +87,7 @@ export class Supervisor {
     this.handlers = KIN_COMMANDS.map(
       (name): Handler =>
         (state, data, { source }) => {
-          byName[name](source.slice(ENTITY_SOURCE_PREFIX.length), data, state)
+          byName[name](source.slice(source.indexOf(':') + 1), data, state)
           return undefined
         },
     )

@@ -15,10 +15,10 @@ export class CellRig {
   }
 
   /** Of any types. */
-  constructor(rig: PlantRig) {
+  constructor(rig: PlantRig, source = 'plc') {
     let id = 0
     this.rig = rig
-    this.client = new RigClient(rig, 'plc', 0, () => id++)
+    this.client = new RigClient(rig, source, 0, () => id++)
   }
 
   /** Until nothing is under way; what waits for its time waits on. */

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CellRig } from './cell-rig.js'
+import { PlantRig } from './plant-rig.js'
+import { cellType, Press } from './press-cell.js'
 
 describe.each([{ workers: 1 }, { workers: 2 }])('a cell that has spawned presses, on $workers workers', ({ workers }) => {
   test('hears that they have started, and has told each what to begin with', async () => {
@@ -307,5 +309,38 @@ describe('a child that errs while processes die at any step', () => {
       expect(await cell.totals('a')).toEqual([1])
       expect(await rig.liveHash()).toBe(await rig.replayedHash())
     }
+  })
+})
+
+describe('a child that cannot be rebuilt', () => {
+  test('has exited for its parent and for whoever watches it, once', async () => {
+    const before = await CellRig.open({}, { workers: 2 })
+    await before.spawn('a')
+    await before.spawn('b')
+    await before.send('cell/w', 'watch', { press: 'a' })
+    await before.send('press/a', 'work', { amount: 13 })
+    const { stored } = before.rig.journal
+    const Unlucky = {
+      ...Press,
+      apply: {
+        ...Press.apply,
+        Did(state: { total: number }, { amount }: { readonly amount: number }) {
+          if (amount === 13) throw new Error('unlucky')
+          state.total += amount
+        },
+      },
+    }
+    const cell = new CellRig(await PlantRig.open({ entities: [Unlucky, cellType()], workers: 2, stored }), 'the next one')
+    await cell.settle()
+    for (const slot of [0, 1]) {
+      cell.rig.killWorker(slot)
+      cell.rig.startWorker(slot)
+      await cell.settle()
+    }
+
+    expect((await cell.heard())?.slice(2)).toEqual(['press/a exited FENCED'])
+    expect(await cell.heard('w')).toEqual(['press/a exited FENCED'])
+    expect(await cell.children()).toEqual(['press/b running'])
+    expect(await cell.send('press/a', 'work', { amount: 1 })).toBe('APPLY_FAILED')
   })
 })

@@ -11,7 +11,7 @@ export const Cell = defineEntity({
   supervise: {
     strategy: 'rest-for-one',
     onError: (state, { child, code, restarts }) =>
-      state.errors > 3 || child === 'press/1' ? 'stop' : restarts > 2 ? 'escalate' : 'restart',
+      state.errors > 3 || child === 'press/1' || code === 'PARKED' ? 'stop' : restarts > 2 ? 'escalate' : 'restart',
     backOff: { minMs: 100, maxMs: 1000 },
     signal: 'onPress',
   },
