@@ -62,7 +62,7 @@ async function openEnd({ folder, slot, core }: AskSetup): Promise<(order: AskOrd
       return null
     }
     const ask = { entity: byEntity, callback: byCallback, promise: byPromise }[order.by]
-    await ask(host, asked, WARM_UP_ASKS)
+    await ask(host, asked, Math.min(WARM_UP_ASKS, order.count))
     const samples = await ask(host, asked, order.count)
     Atomics.store(stop, 0, 1)
     const clockUs = clockCostNs() / 1000
@@ -130,7 +130,7 @@ async function byPromise(host: ActorHost, asked: string, count: number): Promise
   while (index < count) {
     // Gives way to promises after each turn, and to nothing else.
     for (let turn = 0; turn < TURNS_PER_LOOK && host.door.doWork() === 0; turn++);
-    await undefined
+    await Promise.resolve()
   }
   await done
   return samples

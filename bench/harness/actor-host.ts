@@ -35,7 +35,7 @@ export class ActorHost {
   readonly #door: BusDoor | undefined
   readonly #journal: Journal
   readonly #server: JournalServer
-  #failure: unknown
+  #failure: Error | undefined
 
   /** Resolves when it has loaded what its journal has: nothing. */
   static async open(options: ActorHostOptions): Promise<ActorHost> {
@@ -52,7 +52,7 @@ export class ActorHost {
     const shape = { workers, gateways: 1 }
     const access = accessOf(model.schemaHash, shape, options.memory)
     const holder = (term: number) => ({ pid: process.pid, startTime: 0, term, schemaHash: model.schemaHash })
-    const onFatal = (error: unknown): void => void (this.#failure ??= error)
+    const onFatal = (error: unknown): void => void (this.#failure ??= error as Error)
     const journal = createInMemoryJournal()
     this.#journal = journal
     // The first slot's journal: each worker has one of its own, and the log of the others is never asked for.

@@ -51,45 +51,57 @@ export function nactRing(count: number): Promise<ActorRing> {
   return Promise.resolve({ tell: run('hop'), ask: run('startAsking') })
 }
 
+interface XState {
+  readonly assign: (assignment: object) => unknown
+  readonly enqueueActions: (collect: (args: XStateArguments) => void) => unknown
+  readonly createMachine: (config: object) => unknown
+  readonly createActor: (machine: unknown) => XStateActor
+}
+
+interface XStateActor {
+  start(): XStateActor
+  send(event: object): void
+}
+
+interface XStateArguments {
+  readonly context: { readonly next: XStateActor }
+  readonly event: { readonly left: number; readonly from: XStateActor }
+  readonly self: XStateActor
+  readonly enqueue: { sendTo(actor: XStateActor, event: object): void }
+}
+
 /** Actors of XState, each a machine of one state, which has its messages delivered at once. It has no asks: who is asked sends an event back. */
-export async function xstateRing(count: number): Promise<ActorRing> {
-  const { assign, createActor, enqueueActions, setup } = await import('xstate')
+export function xstateRing(count: number): Promise<ActorRing> {
+  const { assign, createActor, createMachine, enqueueActions } = loadRival('xstate') as XState
   const counted = countdown()
-  type Ref = { send(event: NodeEvent): void }
-  type NodeEvent =
-    | { readonly type: 'link'; readonly next: Ref }
-    | { readonly type: 'hop' | 'onLook' | 'startAsking'; readonly left: number }
-    | { readonly type: 'look'; readonly left: number; readonly from: Ref }
-  const machine = setup({ types: { context: {} as { next: Ref | undefined }, events: {} as NodeEvent } }).createMachine({
-    context: { next: undefined },
+  const machine = createMachine({
+    context: {},
     on: {
-      link: { actions: assign({ next: ({ event }) => event.next }) },
+      link: { actions: assign({ next: ({ event }: { event: { next: XStateActor } }) => event.next }) },
       hop: {
         actions: enqueueActions(({ context, event, enqueue }) => {
           counted.add()
-          if (event.left > 0) enqueue.sendTo(context.next as never, { type: 'hop', left: event.left - 1 } as never)
+          if (event.left > 0) enqueue.sendTo(context.next, { type: 'hop', left: event.left - 1 })
         }),
       },
       startAsking: {
         actions: enqueueActions(({ context, event, enqueue, self }) => {
-          enqueue.sendTo(context.next as never, { type: 'look', left: event.left, from: self } as never)
+          enqueue.sendTo(context.next, { type: 'look', left: event.left, from: self })
         }),
       },
       look: {
-        actions: enqueueActions(({ event, enqueue }) => {
-          enqueue.sendTo(event.from as never, { type: 'onLook', left: event.left } as never)
-        }),
+        actions: enqueueActions(({ event, enqueue }) => enqueue.sendTo(event.from, { type: 'onLook', left: event.left })),
       },
       onLook: {
         actions: enqueueActions(({ context, event, enqueue, self }) => {
           counted.add()
-          if (event.left > 0) enqueue.sendTo(context.next as never, { type: 'look', left: event.left - 1, from: self } as never)
+          if (event.left > 0) enqueue.sendTo(context.next, { type: 'look', left: event.left - 1, from: self })
         }),
       },
     },
   })
   const actors = Array.from({ length: count }, () => createActor(machine).start())
-  for (const [index, actor] of actors.entries()) actor.send({ type: 'link', next: actors[(index + 1) % count] as Ref })
+  for (const [index, actor] of actors.entries()) actor.send({ type: 'link', next: actors[(index + 1) % count] })
   const run =
     (type: 'hop' | 'startAsking') =>
     (starts: readonly number[], left: number): Promise<number> => {
@@ -97,7 +109,7 @@ export async function xstateRing(count: number): Promise<ActorRing> {
       for (const start of starts) actors[start]?.send({ type, left })
       return all
     }
-  return { tell: run('hop'), ask: run('startAsking') }
+  return Promise.resolve({ tell: run('hop'), ask: run('startAsking') })
 }
 
 function countdown() {

@@ -60,13 +60,16 @@ async function measureSize({ entities, messages }: SizeOrder): Promise<SizeRepor
   const perEntity = (bytes: number): number => Math.max(0, bytes - emptyBytes) / entities
 
   const stateBytes = bytesPerState()
-  const live = await open()
-  const load = await underLoad(live, names, messages)
-  const liveBytes = perEntity(bytesOfWorker(live)) - stateBytes
+  const liveBytes = perEntity(bytesOfWorker(await open())) - stateBytes
   const passive = await open()
-  skippedMs = 2 * IDLE_MS
-  await passive.until(() => passive.worker.counters.liveEntities === 0)
+  await passive.until(() => {
+    // The hand goes round by the clock.
+    skippedMs += IDLE_MS
+    return passive.worker.counters.liveEntities === 0
+  })
   const passiveBytes = perEntity(bytesOfWorker(passive))
+  // Last, since whom entities have told is remembered with the code of the type.
+  const load = await underLoad(await open(), names, messages)
   return {
     liveEntities: entities,
     bytesPerIdleEntity: Math.round(liveBytes),

@@ -3,7 +3,16 @@ import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
 import { FRAME_TOO_LARGE } from '#bus/index.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, type CommandReader } from '#entity/command-frame.js'
-import { type Decision, encodeSnapshot, FORGOTTEN, Outbox, type OutboxRow, type PlantModel, type VolatileCause } from '#entity/index.js'
+import {
+  createOutcomes,
+  type Decision,
+  encodeSnapshot,
+  FORGOTTEN,
+  Outbox,
+  type OutboxRow,
+  type PlantModel,
+  type VolatileCause,
+} from '#entity/index.js'
 import {
   APPEND_HEADER_BYTES,
   appendHeaderBytes,
@@ -452,7 +461,7 @@ export class Executor {
     slot.appendNumber = header.number
     if (header.at > slot.latestAt) slot.latestAt = header.at
     slot.waitPosition = sentPosition
-    if (source !== '') slot.outcomes?.record(source, header.sequence, header.outcomeKind, this.#outcome, slot.version)
+    if (source !== '') (slot.outcomes ??= createOutcomes()).record(source, header.sequence, header.outcomeKind, this.#outcome, slot.version)
     if (this.#outboxRows.length > 0)
       this.#takeOutboxRows(slot, this.#outboxRows, header.at, header.correlationBytes === 0 ? '' : this.#envelope.correlation)
     const isRefused = header.outcomeKind === OUTCOME_REFUSAL

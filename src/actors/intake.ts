@@ -1,7 +1,7 @@
 import { assert } from '#base/assert.js'
 import { hash32 } from '#base/hash.js'
 import type { CommandReader } from '#entity/command-frame.js'
-import { createOutcomes, type EntityModel, type PlantModel } from '#entity/index.js'
+import { type EntityModel, type PlantModel } from '#entity/index.js'
 import type { Backlog } from './backlog.js'
 import { passOver } from './command-outcome.js'
 import type { Executor } from './executor.js'
@@ -246,7 +246,6 @@ export class Intake {
     const slot = this.#slots.add(utf8.decode(id), id, hash, shard, model)
     slot.status = 'live'
     slot.state = model.initial()
-    slot.outcomes = createOutcomes()
     counters.knownEntities++
     counters.liveEntities++
     passivation.watch(slot)

@@ -134,7 +134,7 @@ export class Load {
       const appendNumber = view.getUint32(at + 12, true)
       slot.status = 'loading'
       slot.state = slot.model.initial()
-      slot.outcomes = createOutcomes()
+      slot.outcomes = undefined
       slot.outbox = undefined
       slot.version = 0
       slot.latestAt = 0
@@ -193,7 +193,7 @@ export class Load {
     // Nothing that was sent for it was taken: it is new.
     if (slot !== undefined && this.entityCount === 0 && this.#loadingCount === 0) {
       slot.state = slot.model.initial()
-      slot.outcomes = createOutcomes()
+      slot.outcomes = undefined
       this.#live(slot)
     }
     for (const own of this.#shards.values()) {
@@ -334,7 +334,8 @@ export class Load {
     slot.appendNumber = row.appendNumber
     if (row.at > slot.latestAt) slot.latestAt = row.at
     if (row.outcomeKind !== OUTCOME_NONE && row.source !== '') {
-      slot.outcomes?.record(row.source, row.sequence, row.outcomeKind, row.outcome, row.version)
+      slot.outcomes ??= createOutcomes()
+      slot.outcomes.record(row.source, row.sequence, row.outcomeKind, row.outcome, row.version)
     }
     this.eventCount++
   }

@@ -2,96 +2,222 @@ import type { EntityModel, Outbox, Outcomes } from '#entity/index.js'
 import { isSameKey } from '#journal/byte-key.js'
 import type { ByteString } from './byte-strings.js'
 import type { InFlight } from './in-flight.js'
-import { LATEST_AT, type SlotMemory, USED_MS, WAIT_POSITION } from './slot-memory.js'
+import * as memory from './slot-memory.js'
 
 /** `live`: state in memory. `passive`: known, state in the log only. `loading`: asked for. */
 export type SlotStatus = 'live' | 'passive' | 'loading'
 
+/** What few slots have, and those not for long. */
+interface Seldom {
+  foldFailure: string | undefined
+  stalled: InFlight[] | undefined
+  waiters: (() => void)[] | undefined
+}
+
+const WAS_USED = 1
+const IS_AWAITED = 2
+const IS_WATCHED = 4
+const ARE_TIMERS_KNOWN = 8
+
 /**
- * The runtime's place for one known entity. Everything but the identity is meaningful only while it is live. What every command touches comes first,
- * and numbers that are no small integers lie in SlotMemory, where V8 does not put each into a box of its own: with ten thousand entities that take
- * turns, a command costs as much as the cache lines that it touches.
+ * The runtime's place for one known entity. Everything but the identity is meaningful only while it is live. All numbers lie in SlotMemory, side by side: a million
+ * entities fit, and with ten thousand that take turns a command costs as much as the cache lines that it touches.
  */
 export class Slot {
   status: SlotStatus = 'passive'
-  readonly hash: number
-  /** In SlotMemory: its row of numbers, and where its id begins. */
+  readonly #memory: memory.SlotMemory
+  /** The number of its rows there. */
   readonly #row: number
-  readonly idAt: number
-  readonly idLength: number
-  readonly shard: number
-  readonly #memory: SlotMemory
-  /** The source that commanded it last. */
-  #sourceAt = 0
-  #sourceLength = 0
+  /** Of the source that commanded it last. */
   sourceText = ''
   readonly model: EntityModel
   state: unknown
+  /** What was done for its sources; undefined when it never had one. */
   outcomes: Outcomes | undefined
   /** What it has told; undefined when it never told anything. */
   outbox: Outbox | undefined
-  /** Of the newest row, speculative ones included; that row's writer term and append number. */
-  version = 0
-  term = 0
-  appendNumber = 0
-  /** Version of the last snapshot, and the version up to which another need not be tried: the last one could not be taken. */
-  snapshotVersion = 0
-  snapshotTriedVersion = 0
-  /** Of the newest row that is gone or could not be applied; 0: none. The state means nothing then, and no command is decided on it: see fence.ts. */
-  lostVersion = 0
-  /** Used since the passivation sweep last came by. */
-  wasUsed = false
-  /** Loaded for commands that have not been executed yet: it stays live until the first of them is. */
-  isAwaited = false
-  /** Why the row could not be applied; undefined where it is gone. */
-  foldFailure: string | undefined
   readonly id: string
-  /** In the list of the passivation sweep. */
-  isWatched = false
-  #sourceRoom = 0
-  /** Commands that came while it was loading. */
-  stalled: InFlight[] | undefined
-  /** The due times of its timers lie with the worker's others, also while it is passive. */
-  areTimersKnown = false
-  /** Readers that wait for it to be live. */
-  waiters: (() => void)[] | undefined
+  #seldom: Seldom | undefined
 
   /** Made by SlotTable. */
-  constructor(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel, memory: SlotMemory) {
+  constructor(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel, own: memory.SlotMemory) {
     this.id = id
-    this.hash = hash
-    this.shard = shard
     this.model = model
-    this.#memory = memory
-    this.#row = memory.addRow()
-    this.idAt = memory.add(idBytes)
-    this.idLength = idBytes.length
-    this.latestAt = 0
+    this.#memory = own
+    this.#row = own.addRow()
+    const idAt = own.add(idBytes)
+    const { words } = own
+    const at = this.#words
+    words[at + memory.HASH] = hash
+    words[at + memory.SHARD] = shard
+    words[at + memory.ID_AT] = idAt
+    words[at + memory.ID_LENGTH] = idBytes.length
     this.waitPosition = Number.NEGATIVE_INFINITY
+  }
+
+  get hash(): number {
+    return this.#memory.words[this.#words + memory.HASH] as number
+  }
+
+  get shard(): number {
+    return this.#memory.words[this.#words + memory.SHARD] as number
+  }
+
+  get idAt(): number {
+    return this.#memory.words[this.#words + memory.ID_AT] as number
+  }
+
+  get idLength(): number {
+    return this.#memory.words[this.#words + memory.ID_LENGTH] as number
+  }
+
+  /** Of the newest row, speculative ones included. */
+  get version(): number {
+    return this.#memory.words[this.#words + memory.VERSION] as number
+  }
+  set version(value: number) {
+    this.#memory.words[this.#words + memory.VERSION] = value
+  }
+
+  /** That row's writer term and append number. */
+  get term(): number {
+    return this.#memory.words[this.#words + memory.TERM] as number
+  }
+  set term(value: number) {
+    this.#memory.words[this.#words + memory.TERM] = value
+  }
+
+  get appendNumber(): number {
+    return this.#memory.words[this.#words + memory.APPEND_NUMBER] as number
+  }
+  set appendNumber(value: number) {
+    this.#memory.words[this.#words + memory.APPEND_NUMBER] = value
+  }
+
+  /** Of the last snapshot. */
+  get snapshotVersion(): number {
+    return this.#memory.words[this.#words + memory.SNAPSHOT_VERSION] as number
+  }
+  set snapshotVersion(value: number) {
+    this.#memory.words[this.#words + memory.SNAPSHOT_VERSION] = value
+  }
+
+  /** Up to there another snapshot need not be tried: the last one could not be taken. */
+  get snapshotTriedVersion(): number {
+    return this.#memory.words[this.#words + memory.SNAPSHOT_TRIED_VERSION] as number
+  }
+  set snapshotTriedVersion(value: number) {
+    this.#memory.words[this.#words + memory.SNAPSHOT_TRIED_VERSION] = value
+  }
+
+  /** Of the newest row that is gone or could not be applied; 0: none. The state means nothing then, and no command is decided on it: see fence.ts. */
+  get lostVersion(): number {
+    return this.#memory.words[this.#words + memory.LOST_VERSION] as number
+  }
+  set lostVersion(value: number) {
+    this.#memory.words[this.#words + memory.LOST_VERSION] = value
+  }
+
+  /** Used since the passivation sweep last came by. */
+  get wasUsed(): boolean {
+    return this.#has(WAS_USED)
+  }
+  set wasUsed(value: boolean) {
+    this.#mark(WAS_USED, value)
+  }
+
+  /** Loaded for commands that have not been executed yet: it stays live until the first of them is. */
+  get isAwaited(): boolean {
+    return this.#has(IS_AWAITED)
+  }
+  set isAwaited(value: boolean) {
+    this.#mark(IS_AWAITED, value)
+  }
+
+  /** In the list of the passivation sweep. */
+  get isWatched(): boolean {
+    return this.#has(IS_WATCHED)
+  }
+  set isWatched(value: boolean) {
+    this.#mark(IS_WATCHED, value)
+  }
+
+  /** The due times of its timers lie with the worker's others, also while it is passive. */
+  get areTimersKnown(): boolean {
+    return this.#has(ARE_TIMERS_KNOWN)
+  }
+  set areTimersKnown(value: boolean) {
+    this.#mark(ARE_TIMERS_KNOWN, value)
+  }
+
+  /** Why the row could not be applied; undefined where it is gone. */
+  get foldFailure(): string | undefined {
+    return this.#seldom?.foldFailure
+  }
+  set foldFailure(failure: string | undefined) {
+    if (failure !== this.foldFailure) this.#rare.foldFailure = failure
+  }
+
+  /** Commands that came while it was loading. */
+  get stalled(): InFlight[] | undefined {
+    return this.#seldom?.stalled
+  }
+  set stalled(entries: InFlight[] | undefined) {
+    if (entries !== this.stalled) this.#rare.stalled = entries
+  }
+
+  /** Readers that wait for it to be live. */
+  get waiters(): (() => void)[] | undefined {
+    return this.#seldom?.waiters
+  }
+  set waiters(waiters: (() => void)[] | undefined) {
+    if (waiters !== this.waiters) this.#rare.waiters = waiters
+  }
+
+  get #numbers(): number {
+    return this.#row * memory.ROW_NUMBERS
+  }
+
+  get #words(): number {
+    return this.#row * memory.ROW_WORDS
+  }
+
+  get #rare(): Seldom {
+    return (this.#seldom ??= { foldFailure: undefined, stalled: undefined, waiters: undefined })
+  }
+
+  #has(flag: number): boolean {
+    return ((this.#memory.words[this.#words + memory.FLAGS] as number) & flag) !== 0
+  }
+
+  #mark(flag: number, value: boolean): void {
+    const { words } = this.#memory
+    const at = this.#words + memory.FLAGS
+    words[at] = value ? (words[at] as number) | flag : (words[at] as number) & ~flag
   }
 
   /** `at` of the newest row so far, to tell late ones. */
   get latestAt(): number {
-    return this.#memory.numbers[this.#row + LATEST_AT] as number
+    return this.#memory.numbers[this.#numbers + memory.LATEST_AT] as number
   }
   set latestAt(at: number) {
-    this.#memory.numbers[this.#row + LATEST_AT] = at
+    this.#memory.numbers[this.#numbers + memory.LATEST_AT] = at
   }
 
   /** As JournalClient counts: what this worker sent for it is durable when released up to there. Minus infinity: it sent nothing. */
   get waitPosition(): number {
-    return this.#memory.numbers[this.#row + WAIT_POSITION] as number
+    return this.#memory.numbers[this.#numbers + memory.WAIT_POSITION] as number
   }
   set waitPosition(position: number) {
-    this.#memory.numbers[this.#row + WAIT_POSITION] = position
+    this.#memory.numbers[this.#numbers + memory.WAIT_POSITION] = position
   }
 
   /** When it was used last. */
   get lastUsedMs(): number {
-    return this.#memory.numbers[this.#row + USED_MS] as number
+    return this.#memory.numbers[this.#numbers + memory.USED_MS] as number
   }
   set lastUsedMs(nowMs: number) {
-    this.#memory.numbers[this.#row + USED_MS] = nowMs
+    this.#memory.numbers[this.#numbers + memory.USED_MS] = nowMs
   }
 
   /** Over memory that may be another one later. */
@@ -101,23 +227,27 @@ export class Slot {
 
   /** Whether the bytes in `view` are `sourceText`: for most commands to most entities, which have one source. */
   isSource(view: DataView, offset: number, length: number): boolean {
-    return this.#sourceLength === length && isSameKey(this.#memory.bytes, this.#sourceAt, view, offset, length)
+    const { words, bytes } = this.#memory
+    if (words[this.#words + memory.SOURCE_LENGTH] !== length) return false
+    return isSameKey(bytes, words[this.#words + memory.SOURCE_AT] as number, view, offset, length)
   }
 
   /** Remembers who commanded it last. */
   setSource({ text, bytes }: ByteString): void {
-    if (bytes.length > this.#sourceRoom) {
-      this.#sourceRoom = bytes.length
-      this.#sourceAt = this.#memory.add(bytes)
-    } else this.#memory.replace(this.#sourceAt, bytes)
-    this.#sourceLength = bytes.length
+    const { words } = this.#memory
+    const row = this.#words
+    if (bytes.length > (words[row + memory.SOURCE_ROOM] as number)) {
+      words[row + memory.SOURCE_ROOM] = bytes.length
+      words[row + memory.SOURCE_AT] = this.#memory.add(bytes)
+    } else this.#memory.replace(words[row + memory.SOURCE_AT] as number, bytes)
+    words[row + memory.SOURCE_LENGTH] = bytes.length
     this.sourceText = text
   }
 
   /** Looks at all of its memory that a command will need; the answer means nothing. */
   touch(): number {
-    const { numbers } = this.#memory
-    const own = this.version + this.sourceText.length + (numbers[this.#row] as number)
+    const { numbers, words } = this.#memory
+    const own = (words[this.#words] as number) + this.sourceText.length + (numbers[this.#numbers] as number)
     return own + (typeof this.state === 'object' ? 1 : 0) + (this.outcomes?.sourceCount ?? 0)
   }
 

@@ -1,4 +1,4 @@
-import { type EntityId, entityId } from '#base/ids.js'
+import { ENTITY_ID_BYTES_MAX, type EntityId, entityId } from '#base/ids.js'
 import { messageOf } from '#base/errors.js'
 import { type Codec, LABEL_BYTES_MAX, MESSAGE_EVENT, SETTLED_EVENT } from '#schema/index.js'
 import { takesAnswer } from './answer.js'
@@ -8,6 +8,8 @@ import { MESSAGE_CODEC, type MessageKind, OUTBOX_MESSAGES_MAX, type OutboxRow, s
 import { handleClass } from './told-handles.js'
 import { type ToldTarget, ToldTargets, VOLATILE_PER_COMMAND_MAX, type VolatileAskTerms, VolatileMessage } from './volatile-message.js'
 
+/** Names of which nothing more has to be looked at but their length. */
+const PLAIN_NAME = /^[ -~]+$/
 /** Messages that one command may tell, timers included. */
 export const MESSAGES_PER_COMMAND_MAX = 1000
 /** Longest time of a timer, milliseconds: a hundred years. */
@@ -249,6 +251,7 @@ export class MessageWriter {
   }
 
   #idOf(kind: string, type: string, name: string): EntityId {
+    if (PLAIN_NAME.test(name) && type.length + name.length < ENTITY_ID_BYTES_MAX) return `${type}/${name}`
     try {
       return entityId(type, name)
     } catch (error) {

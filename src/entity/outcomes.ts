@@ -36,23 +36,21 @@ export class Outcomes {
   /** The source of the last record, and what is remembered of it: for most entities all there is. */
   #latest = ''
   #latestOutcomes: SourceOutcomes | undefined
-  /** All of them in order of their last record, the longest ago first; undefined while there is one at most. */
-  #sources: Map<string, SourceOutcomes> | undefined
-  #senderCount = 0
-  #droppedCount = 0
+  /** All of them; undefined while there is one at most. */
+  #many: ManySources | undefined
 
   /** How many sources were dropped for newer ones. A resend of such a source is executed again. */
   get droppedCount(): number {
-    return this.#droppedCount
+    return this.#many?.droppedCount ?? 0
   }
 
   get sourceCount(): number {
-    return this.#sources?.size ?? (this.#latestOutcomes === undefined ? 0 : 1)
+    return this.#many?.sources.size ?? (this.#latestOutcomes === undefined ? 0 : 1)
   }
 
   /** Undefined for a command that was not done yet. */
   lookup(source: string, sequence: number): RememberedOutcome | typeof FORGOTTEN | undefined {
-    const outcomes = source === this.#latest ? this.#latestOutcomes : this.#sources?.get(source)
+    const outcomes = source === this.#latest ? this.#latestOutcomes : this.#many?.sources.get(source)
     return outcomes === undefined || outcomes.isNew || sequence > outcomes.highest ? undefined : outcomes.lookup(sequence)
   }
 
@@ -68,47 +66,65 @@ export class Outcomes {
   /** As plain data, for snapshots. */
   toPlain(): PlainOutcomes {
     return {
-      dropped: this.#droppedCount,
+      dropped: this.droppedCount,
       sources: [...this.#inOrder()].map(([source, outcomes]) => outcomes.toPlain(source)),
     }
   }
 
   static fromPlain(plain: PlainOutcomes): Outcomes {
     const outcomes = new Outcomes()
-    outcomes.#droppedCount = plain.dropped
     for (const one of plain.sources) outcomes.#recent(one[0]).fill(one)
+    if (plain.dropped > 0) outcomes.#manyOf().droppedCount = plain.dropped
     return outcomes
   }
 
   #inOrder(): Iterable<readonly [string, SourceOutcomes]> {
-    if (this.#sources !== undefined) return this.#sources
+    if (this.#many !== undefined) return this.#many.sources
     return this.#latestOutcomes === undefined ? [] : [[this.#latest, this.#latestOutcomes]]
   }
 
   #recent(source: string): SourceOutcomes {
     const latest = this.#latestOutcomes
     if (latest !== undefined && source === this.#latest) return latest
-    if (latest !== undefined) this.#sources ??= new Map([[this.#latest, latest]])
-    const known = this.#sources?.get(source)
+    const many = latest === undefined ? this.#many : this.#manyOf()
+    const known = many?.sources.get(source)
     const outcomes = known ?? new SourceOutcomes()
-    if (known === undefined && isSender(source)) this.#senderCount++
-    this.#sources?.delete(source)
-    this.#sources?.set(source, outcomes)
+    if (many !== undefined) {
+      if (known === undefined && isSender(source)) many.senderCount++
+      many.sources.delete(source)
+      many.sources.set(source, outcomes)
+    }
     this.#latest = source
     this.#latestOutcomes = outcomes
-    if (this.#senderCount > SENDERS_PER_ENTITY_MAX) this.#dropOldest(true)
-    else if (this.sourceCount - this.#senderCount > SOURCES_PER_ENTITY_MAX) this.#dropOldest(false)
+    if (many === undefined) return outcomes
+    if (many.senderCount > SENDERS_PER_ENTITY_MAX) dropOldest(many, true)
+    else if (many.sources.size - many.senderCount > SOURCES_PER_ENTITY_MAX) dropOldest(many, false)
     return outcomes
   }
 
-  #dropOldest(isOfSenders: boolean): void {
-    for (const source of this.#sources?.keys() ?? []) {
-      if (isSender(source) !== isOfSenders) continue
-      this.#sources?.delete(source)
-      this.#droppedCount++
-      if (isOfSenders) this.#senderCount--
-      return
-    }
+  #manyOf(): ManySources {
+    if (this.#many !== undefined) return this.#many
+    const sources = new Map<string, SourceOutcomes>()
+    if (this.#latestOutcomes !== undefined) sources.set(this.#latest, this.#latestOutcomes)
+    return (this.#many = { sources, senderCount: isSender(this.#latest) ? 1 : 0, droppedCount: 0 })
+  }
+}
+
+/** What an entity that more than one source commands has besides. */
+interface ManySources {
+  /** In order of their last record, the longest ago first. */
+  readonly sources: Map<string, SourceOutcomes>
+  senderCount: number
+  droppedCount: number
+}
+
+function dropOldest(many: ManySources, isOfSenders: boolean): void {
+  for (const source of many.sources.keys()) {
+    if (isSender(source) !== isOfSenders) continue
+    many.sources.delete(source)
+    many.droppedCount++
+    if (isOfSenders) many.senderCount--
+    return
   }
 }
 
@@ -135,28 +151,28 @@ type PlainOutcome = readonly [sequence: number, kind: OutcomeKind, bytes: Uint8A
 class SourceOutcomes {
   /** Meaningless while `isNew`; not minus infinity, which would make it a number in a box of its own for ever. */
   highest = 0
-  isNew = true
-  /** Without places: how many are remembered, and the version of the last. */
+  /** Without a ring: how many are remembered, and the version of the last. */
   #count = 0
   #lastVersion = 0
-  #places: { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[] | undefined
-  /** The place of the oldest, once all are taken. */
-  #oldest = 0
+  #ring: Ring | undefined
+
+  get isNew(): boolean {
+    return this.#count === 0 && this.#ring === undefined
+  }
 
   /** Of a sequence that is not above the highest. */
   lookup(sequence: number): RememberedOutcome | typeof FORGOTTEN {
-    if (this.#places === undefined) {
+    if (this.#ring === undefined) {
       const before = this.highest - sequence
       return before < this.#count ? plainOutcome(this.#lastVersion - before) : FORGOTTEN
     }
-    const place = this.#places.find((one) => one.sequence === sequence)
+    const place = this.#ring.places.find((one) => one.sequence === sequence)
     return place === undefined ? FORGOTTEN : { kind: place.kind, bytes: place.bytes, version: place.version }
   }
 
   record(sequence: number, kind: OutcomeKind, bytes: Uint8Array, version: number): void {
     if (!this.isNew && sequence <= this.highest) return
-    this.isNew = false
-    if (this.#places === undefined) {
+    if (this.#ring === undefined) {
       const isNext = this.#count === 0 || (sequence === this.highest + 1 && version === this.#lastVersion + 1)
       if (isNext && kind === OUTCOME_REPLY && bytes.length === 0) {
         this.highest = sequence
@@ -164,26 +180,28 @@ class SourceOutcomes {
         if (this.#count < OUTCOMES_PER_SOURCE) this.#count++
         return
       }
-      this.#places = this.#unrolled()
+      this.#ring = { places: this.#unrolled(), oldest: 0 }
     }
     this.highest = sequence
     const own = bytes.length === 0 ? NO_BYTES : new Uint8Array(bytes)
-    const place = this.#places[this.#oldest]
-    if (this.#places.length < OUTCOMES_PER_SOURCE || place === undefined) {
-      this.#places.push({ sequence, kind, bytes: own, version })
+    const { places, oldest } = this.#ring
+    const place = places[oldest]
+    if (places.length < OUTCOMES_PER_SOURCE || place === undefined) {
+      places.push({ sequence, kind, bytes: own, version })
       return
     }
     place.sequence = sequence
     place.kind = kind
     place.bytes = own
     place.version = version
-    this.#oldest = (this.#oldest + 1) % OUTCOMES_PER_SOURCE
+    this.#ring.oldest = (oldest + 1) % OUTCOMES_PER_SOURCE
   }
 
   /** The same for the same outcomes, however they are kept here. The oldest first. */
   toPlain(source: string): PlainList | PlainRun {
-    if (this.#places === undefined) return [source, this.highest, this.#count, this.#lastVersion]
-    const inOrder = [...this.#places.slice(this.#oldest), ...this.#places.slice(0, this.#oldest)]
+    if (this.#ring === undefined) return [source, this.highest, this.#count, this.#lastVersion]
+    const { places, oldest } = this.#ring
+    const inOrder = [...places.slice(oldest), ...places.slice(0, oldest)]
     const last = inOrder.at(-1)
     if (last !== undefined && inOrder.every((one, index) => isOfRun(one, last, inOrder.length - 1 - index)))
       return [source, this.highest, inOrder.length, last.version]
@@ -196,16 +214,21 @@ class SourceOutcomes {
       this.#count = plain[2]
       this.#lastVersion = plain[3]
     } else for (const [sequence, kind, bytes, version] of plain[2]) this.record(sequence, kind, bytes, version)
-    this.isNew = false
     this.highest = plain[1]
   }
 
-  #unrolled(): { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[] {
+  #unrolled(): Ring['places'] {
     return Array.from({ length: this.#count }, (_, index) => {
       const before = this.#count - 1 - index
       return { sequence: this.highest - before, ...plainOutcome(this.#lastVersion - before) }
     })
   }
+}
+
+/** The last outcomes; `oldest`: the place of the oldest one, once all are taken. */
+interface Ring {
+  readonly places: { sequence: number; kind: OutcomeKind; bytes: Uint8Array; version: number }[]
+  oldest: number
 }
 
 function isOfRun(one: { sequence: number } & RememberedOutcome, last: { sequence: number } & RememberedOutcome, before: number): boolean {
