@@ -1,23 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { isMillraceError } from '#base/errors.js'
 import { presentEvent } from '#entity/entity-model.js'
-import { type AnyEntity, compileEntity, decodeBase, defineEntity, encodeSnapshot, f64, fold, label } from '#entity/index.js'
+import { compileEntity, decodeBase, encodeSnapshot, fold } from '#entity/index.js'
 import { checkPurity } from '#entity/purity.js'
-
-/** As plain JavaScript would call it. */
-const define = defineEntity as unknown as (definition: unknown) => AnyEntity
-
-function definitionOf(states: object, more: object = {}): object {
-  return {
-    name: 'door',
-    events: { Noted: { text: label() } },
-    commands: { go: {}, push: { force: f64() } },
-    initial: () => ({ notes: 0 }),
-    states,
-    apply: { Noted: (state: { notes: number }) => void state.notes++ },
-    ...more,
-  }
-}
+import { define, doorWith } from './door.js'
 
 describe('a type with states that is wrong', () => {
   const none = () => undefined
@@ -52,7 +38,7 @@ describe('a type with states that is wrong', () => {
   ])('is refused at %s, case %#', (path, part, next) => {
     let thrown: unknown
     try {
-      define(definitionOf({ A: { parent: 'P' }, P: {} }, part))
+      define(doorWith({ A: { parent: 'P' }, P: {} }, part))
     } catch (error) {
       thrown = error
     }
@@ -63,14 +49,14 @@ describe('a type with states that is wrong', () => {
   })
 
   test('is refused when it has what belongs to states without them', () => {
-    const { states: _, ...plain } = definitionOf({}, { decide: { go: none, push: none }, start: 'A' }) as { states: unknown }
+    const { states: _, ...plain } = doorWith({}, { decide: { go: none, push: none }, start: 'A' }) as { states: unknown }
 
     expect(() => define(plain)).toThrow('there is no such part')
   })
 })
 
 describe('events of a machine', () => {
-  const entity = define(definitionOf({ Closed: {}, Open: {} }, { renamedStates: { Ajar: 'Open' } }))
+  const entity = define(doorWith({ Closed: {}, Open: {} }, { renamedStates: { Ajar: 'Open' } }))
 
   test('fold purely', () => {
     const events = [
@@ -91,16 +77,16 @@ describe('events of a machine', () => {
   })
 
   test('have the names of the states in their schema, in whatever order they were declared', () => {
-    const other = define(definitionOf({ Open: {}, Closed: {} }))
+    const other = define(doorWith({ Open: {}, Closed: {} }))
 
     expect(entity.events['Transitioned']).toEqual(other.events['Transitioned'])
   })
 })
 
 describe('a base snapshot of a machine whose states are others now', () => {
-  const old = compileEntity(define(definitionOf({ Closed: {}, Ajar: {} })))
+  const old = compileEntity(define(doorWith({ Closed: {}, Ajar: {} })))
   const inAjar = encodeSnapshot(old, { state: { state: 'Ajar', notes: 3 }, outcomes: undefined, latestAt: 0 })
-  const present = (more: object = {}) => compileEntity(define(definitionOf({ Closed: {}, Open: {}, Locked: {} }, more)))
+  const present = (more: object = {}) => compileEntity(define(doorWith({ Closed: {}, Open: {}, Locked: {} }, more)))
 
   test('is in the state that its own is called now', () => {
     const decoded = decodeBase(present({ renamedStates: { Ajar: 'Open' } }), inAjar)

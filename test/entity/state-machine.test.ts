@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { type AnyEntity, compileEntity, defineEntity, f64, label } from '#entity/index.js'
+import { type AnyEntity, compileEntity } from '#entity/index.js'
 import { given } from '#entity/given.js'
 import { TRANSITIONS_PER_COMMAND_MAX } from '#entity/state-machine-run.js'
+import { define, doorWith } from './door.js'
 
 interface Context {
   readonly emit: { readonly Noted: (data: { readonly text: string }) => undefined }
@@ -23,19 +24,7 @@ interface State {
   readonly otherwise?: Handler
 }
 
-const define = defineEntity as unknown as (definition: unknown) => AnyEntity
-
-function definitionOf(states: Readonly<Record<string, State>>, more: object = {}): object {
-  return {
-    name: 'door',
-    events: { Noted: { text: label() } },
-    commands: { go: {}, push: { force: f64() } },
-    initial: () => ({ notes: 0 }),
-    states,
-    apply: { Noted: (state: { notes: number }) => void state.notes++ },
-    ...more,
-  }
-}
+const definitionOf: (states: Readonly<Record<string, State>>, more?: object) => object = doorWith
 
 /** Notes who was entered and exited, besides what the state does itself. */
 function traced(states: Readonly<Record<string, State>>): Readonly<Record<string, State>> {
