@@ -97,6 +97,8 @@ export class SupervisedSeat implements Seat<ChildRole> {
 
   /** The holder was reaped. A holder that never became ready at the plant's start leaves no recovery behind, only failures. */
   died(member: Member, cause: DeathCause): void {
+    // It was to leave anyway.
+    if (this.handOver !== undefined && member.edition !== this.edition) return this.left()
     const now = this.#clock.monotonicMs()
     this.holder = undefined
     if (member.readyMs !== undefined) {

@@ -238,10 +238,11 @@ export class RunningCode implements PlantCode {
   }
 
   async #handOver(seat: Seat<ChildRole>, edition: Edition, isNew: boolean): Promise<HandedOver> {
-    if (isNew) this.#newProcesses.watch(seat)
-    else this.#newProcesses.leave(seat)
+    if (!isNew) this.#newProcesses.leave(seat)
     const withinMs = seat.role === 'worker' ? WORKER_LEAVES_WITHIN_MS : GATEWAY_LEAVES_WITHIN_MS
-    return (this.#supervision as Supervision).handOver(seat, edition, withinMs)
+    const over = await (this.#supervision as Supervision).handOver(seat, edition, withinMs)
+    if (isNew) this.#newProcesses.watch(seat)
+    return over
   }
 
   /** What is written down here holds when the supervisor dies in the middle: the plant then starts with the old code, whatever the log was told of. */
