@@ -12,7 +12,7 @@ export interface MergedBlock {
 }
 
 export interface MergedBlocksOptions {
-  /** A block of so many rows or more stays as it is. By default 512. */
+  /** A block of so many rows or more stays as it is. By default 128. */
   readonly smallRowsMax?: number
   /** Of a merged block, at least, unless a large block follows. By default 2,048. */
   readonly mergedRowsMin?: number
@@ -20,7 +20,8 @@ export interface MergedBlocksOptions {
   readonly bytesMax?: number
 }
 
-const SMALL_ROWS_MAX = 512
+/** With more rows, those take longer than the opening of their block. */
+const SMALL_ROWS_MAX = 128
 const MERGED_ROWS_MIN = 2048
 const BYTES_MAX = 32 * 2 ** 20
 /** Of the rows that are not merged yet, to begin with. */
