@@ -46,7 +46,7 @@ import { type InFlight, NO_BYTES } from './in-flight.js'
 import { errorRows, takeRows, whyDown } from './lifecycle.js'
 import type { MessagesOptions } from './messenger.js'
 import { encodeOutboxRow, messageBytes, outboxRowBytes, rowsThatFit, type SettledAppend, settledHeader } from './outbox-rows.js'
-import { type OwnCommand, ownCommandOf, ownSettledRow } from './own-command.js'
+import { type OwnCommand, ownCommandOf, ownSettledRow, postponed } from './own-command.js'
 import type { Slot } from './slot.js'
 import { isSnapshotDue } from './snapshot-due.js'
 import type { WorkerCounters } from './worker-counters.js'
@@ -311,6 +311,7 @@ export class Executor {
     const { model, commandIndex, codec, read } = this.#plant.commands[command.commandNumber] as PlantModel['commands'][number]
     assert(model === slot.model, 'a command is of the type of its entity')
     const down = model.isKinCommand(commandIndex) ? undefined : whyDown(slot)
+    if (down?.code === 'SUSPENDED') this.#own = postponed(this.#own)
     if (down !== undefined) return this.#fault(slot, command, down.code, down.message)
     const sent = codec.decode(command.bytes, command.view, command.payloadOffset, command.payloadBytes)
     const data = read === undefined ? sent : read(sent)

@@ -9,6 +9,8 @@ export interface OwnCommand {
   readonly answered: SettledAs | undefined
   /** The answer came when nobody wanted it any more: it is only noted that it did. */
   readonly isLate: boolean
+  /** A timer of an entity that takes no commands at present: it goes off later. */
+  readonly isPostponed?: boolean
 }
 
 /** Undefined for one that was executed before, or cancelled meanwhile, or is out of date. */
@@ -23,16 +25,24 @@ export function ownCommandOf(outbox: Outbox | undefined, command: CommandReader,
   return message.isLate && outcome === 'timed-out' ? undefined : { message, answered: outcome, isLate: message.isLate }
 }
 
+const POSTPONED_MICROS = 1_000_000
+
+/** The same for an entity that is suspended, of which nobody knows yet whether it goes on: a timer is not lost meanwhile. */
+export function postponed(own: OwnCommand | undefined): OwnCommand | undefined {
+  return own?.message.kind === 'timer' ? { ...own, isPostponed: true } : own
+}
+
 /** The row that says what became of it. `accepted`: when it was executed. */
 export function ownSettledRow(
-  { message, answered }: OwnCommand,
+  { message, answered, isPostponed }: OwnCommand,
   outcomeKind: OutcomeKind,
   decision: Decision | undefined,
   accepted: number,
 ): OutboxRow {
   const { number, every } = message
   const own = outcomeKind !== OUTCOME_REFUSAL ? 'done' : decision === undefined ? 'failed' : 'refused'
-  return settledRow({ number, outcome: answered ?? own, due: every === 0 ? undefined : nextDue(message, accepted) })
+  const again = isPostponed === true ? accepted + POSTPONED_MICROS : undefined
+  return settledRow({ number, outcome: answered ?? own, due: every === 0 ? again : nextDue(message, accepted) })
 }
 
 /** Times that have passed by are left out. */

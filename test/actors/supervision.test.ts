@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { type EntityId, shardOfId } from '#base/ids.js'
 import { CellRig } from './cell-rig.js'
 import { PlantRig } from './plant-rig.js'
 import { cellType, Press } from './press-cell.js'
@@ -275,6 +276,40 @@ describe('an entity that has a parent', () => {
 
     expect(await cell.totals('a')).toEqual([1001])
     expect(await cell.rig.liveHash()).toBe(await cell.rig.replayedHash())
+  })
+})
+
+describe('a child whose supervisor cannot decide, since its process is gone', () => {
+  test('takes no commands until then, and loses no timer when it goes on', async () => {
+    const cell = await CellRig.open({ onError: () => 'resume' }, { workers: 2 })
+    const { rig, client } = cell
+    const workerOf = (entity: string) => shardOfId(entity, rig.journal.shardCount) % 2
+    const press = [...'abcdefghijklmnop'].find((name) => workerOf(`press/${name}`) !== workerOf('cell/c')) as string
+    const id: EntityId = `press/${press}`
+    await cell.spawn(press)
+    await cell.send(id, 'later', { ms: 20_000 })
+    rig.killWorker(workerOf('cell/c'))
+    const send = async (command: string, data: Readonly<Record<string, unknown>>) => {
+      const { settlements } = client.send({ entity: id, command, data, at: undefined, answer: 'always' })
+      await rig.until(() => settlements.length > 0)
+      return settlements[0]
+    }
+
+    expect(await send('fail', { why: 'jam' })).toMatchObject({ message: 'DECIDE_FAILED: jam' })
+    rig.clock.advance(30_000)
+    expect(await send('work', { amount: 10 })).toMatchObject({ kind: 'failed', message: expect.stringMatching(/^SUSPENDED: /) })
+    for (let second = 0; second < 3; second++) {
+      rig.clock.advance(1000)
+      await send('work', { amount: 10 })
+    }
+    rig.startWorker(workerOf('cell/c'))
+    await cell.settle()
+    expect(await cell.totals(press)).toEqual([1])
+    rig.clock.advance(2000)
+    await cell.settle()
+
+    expect(await cell.totals(press)).toEqual([1001])
+    expect(await rig.liveHash()).toBe(await rig.replayedHash())
   })
 })
 
