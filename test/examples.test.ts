@@ -76,6 +76,24 @@ describe('the example press', () => {
   }, 60_000)
 })
 
+describe('the example press-line', () => {
+  const example = join(examples, 'press-line', 'main.js')
+
+  test('runs two hours of a cell, restarts what breaks, and ends with its OEE table', () => {
+    const lines = node(example).trim().split('\n')
+
+    expect(lines[0]).toBe('supervised: press/press-7: the die is broken')
+    expect(lines[1]).toMatch(/^alarms: press-1-jam \d+, .*press-10-jam \d+$/)
+    expect(lines[2]).toMatch(/^ +availability +performance +quality +OEE$/)
+    expect(lines).toHaveLength(13)
+    for (const line of lines.slice(3)) expect(line).toMatch(/^press-\d+( +(\d\d|100)\.\d %){4}$/)
+  }, 60_000)
+
+  test('is of less than 200 lines', () => {
+    expect(readFileSync(example, 'utf8').split('\n').length).toBeLessThan(200)
+  })
+})
+
 describe('the example bus', () => {
   test('adds up what came from another process', () => {
     expect(node(join(examples, 'bus', 'main.js'))).toBe('ten numbers came over shared memory; their sum is 55\n')
