@@ -20,7 +20,7 @@ export async function showTree(dataDirectory: string, output: Output): Promise<v
       return
     }
     if (roots.length === 0) output.line('No entity has spawned or watches another.')
-    for (const root of roots) printNode(root, '', '', output)
+    for (const line of treeLines(roots, (...toned) => output.tone(...toned))) if (!output.line(line)) await output.drained()
   } finally {
     await access.close()
   }
@@ -41,13 +41,18 @@ async function readTree(access: JournalAccess): Promise<KinTree> {
   return tree
 }
 
-function printNode(node: KinNode, first: string, others: string, output: Output): void {
+/** One line for each entity, children below their parents. */
+export function* treeLines(roots: readonly KinNode[], tone: Output['tone']): Generator<string> {
+  for (const root of roots) yield* nodeLines(root, '', '', tone)
+}
+
+function* nodeLines(node: KinNode, first: string, others: string, tone: Output['tone']): Generator<string> {
   const { entity, phase, children } = node
-  const tone = phase === 'running' ? 'green' : phase === 'stopped' || phase === 'failed' ? 'red' : 'yellow'
-  output.line(`${first}${entity}  ${output.tone(tone, phase)}${remarks(node)}`)
+  const color = phase === 'running' ? 'green' : phase === 'stopped' || phase === 'failed' ? 'red' : 'yellow'
+  yield `${first}${entity}  ${tone(color, phase)}${remarks(node)}`
   for (const [index, child] of children.entries()) {
     const isLast = index === children.length - 1
-    printNode(child, `${others}${isLast ? '└─ ' : '├─ '}`, `${others}${isLast ? '   ' : '│  '}`, output)
+    yield* nodeLines(child, `${others}${isLast ? '└─ ' : '├─ '}`, `${others}${isLast ? '   ' : '│  '}`, tone)
   }
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { compileEntity, encodeSnapshot, Outbox, outboxRowOf } from '#entity/index.js'
 import { KinTree } from '#reading/kin-tree.js'
 import { CellRig } from '../actors/cell-rig.js'
+import { cellType } from '../actors/press-cell.js'
 
 describe('a tree read from the log of cells and presses', () => {
   test('shows who has spawned whom, how they are, and what went wrong with them', async () => {
@@ -29,6 +31,35 @@ describe('a tree read from the log of cells and presses', () => {
       },
       { entity: 'cell/d', watches: ['press/a'], children: [] },
       { entity: 'press/c', phase: 'stopped' },
+    ])
+  })
+})
+
+describe('a tree read from a log whose beginning retention has dropped', () => {
+  test('goes on where the base snapshots end', async () => {
+    const cell = await CellRig.open()
+    for (const press of ['a', 'b', 'c']) await cell.spawn(press)
+    const base = { version: 0, outbox: new Outbox() }
+    for (const { entity, version, event, data, at } of await cell.rig.rows()) {
+      const row = entity === 'cell/c' ? outboxRowOf({ event, data }) : undefined
+      if (row !== undefined) base.outbox.take(row, at, '')
+      if (entity === 'cell/c') base.version = version
+    }
+    const model = compileEntity(cellType())
+    const bytes = encodeSnapshot(model, { state: model.initial(), outcomes: undefined, outbox: base.outbox, latestAt: 0 })
+    await cell.send('cell/c', 'stop', { press: 'b' })
+    await cell.spawn('d')
+    const rows = await cell.rig.rows()
+
+    const tree = new KinTree()
+    tree.takeBase('cell/c', base.version, bytes)
+    for (const row of rows) if (row.entity !== 'cell/c' || row.version > base.version - 2) tree.take(row)
+
+    const [root] = tree.roots()
+    expect(root?.children.map(({ entity, phase }) => `${entity} ${phase}`)).toEqual([
+      'press/a running',
+      'press/c running',
+      'press/d running',
     ])
   })
 })
