@@ -5,6 +5,7 @@ import { type EntityModel, type PlantModel } from '#entity/index.js'
 import type { Backlog } from './backlog.js'
 import { passOver } from './command-outcome.js'
 import type { Executor } from './executor.js'
+import type { IdScratch } from './id-scratch.js'
 import type { InFlight } from './in-flight.js'
 import type { Inbound } from './inbound.js'
 import type { Loader } from './loader.js'
@@ -217,11 +218,11 @@ export class Intake {
   }
 
   /** The slot of an entity, a live one where nobody knows it; undefined while its shard is loading and it may be in the log. */
-  slotFor(idBytes: Uint8Array, hash: number, type: string): Slot | undefined {
-    const found = this.#slots.find(hash, new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.length), 0, idBytes.length)
-    const shard = hash % this.#shardCount
+  slotFor(id: IdScratch, type: string): Slot | undefined {
+    const found = this.#slots.find(id.hash, id.view, 0, id.length)
+    const shard = id.hash % this.#shardCount
     if (found !== undefined || this.#options.backlog.isClosed(shard)) return found
-    return this.#born(idBytes, hash, shard, this.#options.worker.plant.model(type) as EntityModel)
+    return this.#born(id.copy(), id.hash, shard, this.#options.worker.plant.model(type) as EntityModel)
   }
 
   #lookForParked(entry: InFlight): void {

@@ -18,13 +18,14 @@ const WAS_USED = 1
 const IS_AWAITED = 2
 const IS_WATCHED = 4
 const ARE_TIMERS_KNOWN = 8
+const IS_LIVE = 16
+const IS_LOADING = 32
 
 /**
  * The runtime's place for one known entity. Everything but the identity is meaningful only while it is live. All numbers lie in SlotMemory, side by side: a million
  * entities fit, and with ten thousand that take turns a command costs as much as the cache lines that it touches.
  */
 export class Slot {
-  status: SlotStatus = 'passive'
   readonly #memory: memory.SlotMemory
   /** The number of its rows there. */
   readonly #row: number
@@ -53,6 +54,15 @@ export class Slot {
     words[at + memory.ID_AT] = idAt
     words[at + memory.ID_LENGTH] = idBytes.length
     this.waitPosition = Number.NEGATIVE_INFINITY
+  }
+
+  get status(): SlotStatus {
+    const flags = this.#memory.words[this.#words + memory.FLAGS] as number
+    return (flags & IS_LIVE) !== 0 ? 'live' : (flags & IS_LOADING) !== 0 ? 'loading' : 'passive'
+  }
+  set status(status: SlotStatus) {
+    this.#mark(IS_LIVE, status === 'live')
+    this.#mark(IS_LOADING, status === 'loading')
   }
 
   get hash(): number {

@@ -1,6 +1,5 @@
 import { type Clock, MonotoneMicros } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
-import { hash32 } from '#base/hash.js'
 import type { EntityId } from '#base/ids.js'
 import { ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS } from '#entity/command-frame.js'
@@ -19,6 +18,7 @@ import {
 } from '#entity/index.js'
 import { isToBeStored } from './command-outcome.js'
 import { Fifo } from './fifo.js'
+import { IdScratch } from './id-scratch.js'
 import { InFlight } from './in-flight.js'
 import { whyDown } from './lifecycle.js'
 import type { MessageLink } from './message-link.js'
@@ -43,7 +43,7 @@ export interface VolatileMailOptions {
   /** How many there may be at a time. */
   readonly messagesMax: number
   /** The entity's slot, made for one that is new; undefined while its shard is loading. */
-  readonly slotFor: (idBytes: Uint8Array, hash: number, type: string) => Slot | undefined
+  readonly slotFor: (id: IdScratch, type: string) => Slot | undefined
   /** Makes a passive entity live, now or later; false when its shard is loading. */
   readonly load: (slot: Slot) => boolean
   /** Its state is broken: it is dropped and loaded again. */
@@ -94,7 +94,6 @@ class VolatileEnvelope implements Envelope {
 
 /** Executed in one turn at most. */
 const PER_TURN = 1024
-const utf8 = new TextEncoder()
 
 /**
  * Carries volatile commands between the entities of a worker through memory, and to other workers by their channels, in order from one entity to another. Each is
@@ -118,6 +117,7 @@ export class VolatileMail {
   readonly #stored = new Fifo<StoredAppend>()
   readonly #envelope = new VolatileEnvelope()
   readonly #frame = new LooseFrame()
+  readonly #id = new IdScratch()
   readonly #accepted: MonotoneMicros
   #count = 0
   #released = 0
@@ -371,11 +371,11 @@ export class VolatileMail {
   /** Finds out where the entity is: its slot where it is one of this worker's. */
   #find(target: ToldTarget): Slot | undefined {
     const { shardCount, slotOf, own, slotFor } = this.#options
-    const idBytes = utf8.encode(target.id)
-    const hash = hash32(idBytes)
-    const worker = slotOf(hash % shardCount)
-    const slot = worker === own ? slotFor(idBytes, hash, target.model.name) : undefined
-    target.place = worker === own ? slot : new RemotePlace(idBytes, hash, worker)
+    const id = this.#id
+    id.take(target.id)
+    const worker = slotOf(id.hash % shardCount)
+    const slot = worker === own ? slotFor(id, target.model.name) : undefined
+    target.place = worker === own ? slot : new RemotePlace(id.copy(), id.hash, worker)
     target.placeOf = target.place === undefined ? undefined : this
     target.isElsewhere = worker !== own
     return slot
