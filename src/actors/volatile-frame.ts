@@ -1,4 +1,11 @@
-import { type CommandHeader, CommandReader, commandFrameBytes, VOLATILE_FLAG, writeCommandHeader } from '#entity/command-frame.js'
+import {
+  ANSWER_ALWAYS,
+  type CommandHeader,
+  CommandReader,
+  commandFrameBytes,
+  VOLATILE_FLAG,
+  writeCommandHeader,
+} from '#entity/command-frame.js'
 import type { EntityModel, PlantModel, VolatileMessage } from '#entity/index.js'
 import { sourceOf } from './message-sender.js'
 import type { Slot } from './slot.js'
@@ -8,20 +15,47 @@ const utf8 = new TextEncoder()
 /** Whoever copies whole words reads up to three bytes more than there are. */
 const SPARE_BYTES = 8
 
-/** The header of a volatile message, all but its request, answer and payload: no source, since it has no sequence; its sender is its causation. */
-export function volatileHeader(
-  message: VolatileMessage,
-  from: Slot,
-  to: { readonly idBytes: Uint8Array; readonly hash: number },
-  accepted: number,
-  plant: PlantModel,
-): CommandHeader {
-  const { target, commandIndex, cause } = message
-  return {
-    ...{ request: 0, doorTerm: 0, answer: VOLATILE_FLAG, sequence: 0, payloadBytes: 0 },
-    ...{ entity: to.idBytes, entityHash: to.hash, at: cause.at, accepted, source: NO_BYTES, causation: sourceOf(from) },
-    commandNumber: plant.commandNumber(plant.model(target.model.name) as EntityModel, target.model.commandNames[commandIndex] as string),
-    correlation: cause.correlation === '' ? NO_BYTES : utf8.encode(cause.correlation),
+/** Headers of volatile messages: one object for all, made once. */
+export class VolatileHeaders {
+  readonly #plant: PlantModel
+  readonly #header: CommandHeader = {
+    ...{
+      request: 0,
+      doorTerm: 0,
+      entityHash: 0,
+      commandNumber: 0,
+      answer: VOLATILE_FLAG,
+      at: 0,
+      accepted: 0,
+      sequence: 0,
+      payloadBytes: 0,
+    },
+    ...{ entity: NO_BYTES, source: NO_BYTES, correlation: NO_BYTES, causation: NO_BYTES },
+  }
+  /** Whose source the header has. */
+  #from: Slot | undefined
+
+  constructor(plant: PlantModel) {
+    this.#plant = plant
+  }
+
+  /** All but request and payload, valid until the next call: no source, since it has no sequence; its sender is its causation. */
+  of(message: VolatileMessage, to: { readonly idBytes: Uint8Array; readonly hash: number }, accepted: number): CommandHeader {
+    const { target, commandIndex, cause, ask } = message
+    const header = this.#header
+    if (message.from !== this.#from) {
+      this.#from = message.from as Slot
+      header.causation = sourceOf(this.#from)
+    }
+    const { name, commandNames } = target.model
+    header.answer = ask === undefined ? VOLATILE_FLAG : VOLATILE_FLAG | ANSWER_ALWAYS
+    header.entity = to.idBytes
+    header.entityHash = to.hash
+    header.at = cause.at
+    header.accepted = accepted
+    header.commandNumber = this.#plant.commandNumber(this.#plant.model(name) as EntityModel, commandNames[commandIndex] as string)
+    header.correlation = cause.correlation === '' ? NO_BYTES : utf8.encode(cause.correlation)
+    return header
   }
 }
 

@@ -2,7 +2,6 @@ import { type Clock, MonotoneMicros } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { ANSWER_REFUSED } from '#entity/answer-frame.js'
-import { ANSWER_ALWAYS } from '#entity/command-frame.js'
 import {
   answerData,
   type Decision,
@@ -26,7 +25,7 @@ import { endOf, type MessageEnd } from './message-sender.js'
 import type { Executor } from './executor.js'
 import type { Slot } from './slot.js'
 import { VolatileAsk, VolatileAsks } from './volatile-asks.js'
-import { LooseFrame, volatileHeader } from './volatile-frame.js'
+import { LooseFrame, VolatileHeaders } from './volatile-frame.js'
 import { VolatileRing } from './volatile-ring.js'
 import type { WorkerCounters } from './worker-counters.js'
 
@@ -117,6 +116,7 @@ export class VolatileMail {
   readonly #stored = new Fifo<StoredAppend>()
   readonly #envelope = new VolatileEnvelope()
   readonly #frame = new LooseFrame()
+  readonly #headers: VolatileHeaders
   readonly #id = new IdScratch()
   readonly #accepted: MonotoneMicros
   #count = 0
@@ -130,6 +130,7 @@ export class VolatileMail {
     this.#counters = options.counters
     this.#outgoing = options.links.map(() => new Fifo())
     this.#accepted = new MonotoneMicros(options.clock)
+    this.#headers = new VolatileHeaders(options.plant)
   }
 
   get isIdle(): boolean {
@@ -277,8 +278,7 @@ export class VolatileMail {
   #tryStore(slot: Slot, message: VolatileMessage): boolean {
     const entry = new InFlight()
     entry.link = NO_LINK
-    const header = volatileHeader(message, message.from as Slot, slot, this.#accepted.next(), this.#options.plant)
-    if (message.ask !== undefined) header.answer |= ANSWER_ALWAYS
+    const header = this.#headers.of(message, slot, this.#accepted.next())
     const executed = this.#options.executor.execute(slot, this.#frame.write(header, message), entry)
     if (executed === 'no-room') {
       this.#blockedAt = this.#released
@@ -389,13 +389,11 @@ export class VolatileMail {
 
   #send(worker: number): number {
     const outgoing = this.#outgoing[worker] as Fifo<VolatileMessage>
-    const { links, plant } = this.#options
-    const link = links[worker] as MessageLink
+    const link = this.#options.links[worker] as MessageLink
     let count = 0
     for (let message = outgoing.first; message !== undefined && link.hasRoom; message = outgoing.first) {
-      const { target, commandIndex, data, ask, from, pending } = message
-      const header = volatileHeader(message, from as Slot, target.place as RemotePlace, this.#accepted.next(), plant)
-      if (ask !== undefined) header.answer |= ANSWER_ALWAYS
+      const { target, commandIndex, data, ask, pending } = message
+      const header = this.#headers.of(message, target.place as RemotePlace, this.#accepted.next())
       const settle = (outcome: SettledAs, bytes: Uint8Array): void => {
         if (ask !== undefined) this.#settle(pending as VolatileAsk, endOf({ outcome, code: undefined, bytes }), undefined)
       }
