@@ -1,6 +1,7 @@
 import type { EntityId } from '#base/ids.js'
 import { unpack } from '#base/pack.js'
 import { OUTCOME_REFUSAL, type Row } from '#journal/index.js'
+import { EffectAudit, type Ping } from './effect-audit.js'
 import { KinAudit } from './kin-audit.js'
 import { MessageAudit, SENDER } from './message-audit.js'
 import type { TallyCommand } from './tally.js'
@@ -38,7 +39,7 @@ interface Found {
 }
 
 /** Commands that add their id, once. */
-const ADDING: ReadonlySet<TallyCommand> = new Set(['add', 'hand', 'adopt', 'hurt'])
+const ADDING: ReadonlySet<TallyCommand> = new Set(['add', 'hand', 'ring', 'adopt', 'hurt'])
 
 /** Of how many commands per source and entity the outcomes are remembered. */
 const REMEMBERED = 16
@@ -50,6 +51,7 @@ const REMEMBERED = 16
 export class Ledger {
   readonly sent: SentCommand[] = []
   readonly readings: Reading[] = []
+  readonly pings: Ping[] = []
 
   /** `isOver`: everything that devices sent with a number was answered by now. */
   check(rows: readonly Row[], isOver: boolean): string | undefined {
@@ -76,15 +78,18 @@ class Audit {
   readonly #lanes = new Map<string, number[]>()
   readonly #messages = new MessageAudit(must)
   readonly #kin = new KinAudit(must)
+  readonly #effects: EffectAudit
 
   constructor(ledger: Ledger, rows: readonly Row[]) {
     this.#ledger = ledger
     this.#rows = rows
+    this.#effects = new EffectAudit(ledger.pings, must)
   }
 
   run(isOver: boolean): void {
     this.#takeRows()
     this.#messages.finish(isOver)
+    this.#effects.finish(isOver)
     this.#kin.finish(isOver)
     for (const sent of this.#ledger.sent) {
       const found = this.#found.get(sent)
@@ -131,6 +136,7 @@ class Audit {
     }
     this.#messages.take(rows)
     this.#kin.take(rows)
+    this.#effects.take(rows)
     if (last.source.startsWith(SENDER)) return
     if (sent === undefined) return must(last.source === '', () => `the log has a command that nobody sent: ${last.source} ${last.sequence}`)
     must(!this.#found.has(sent), () => `${show(sent)} took effect twice, at version ${last.version} again`)

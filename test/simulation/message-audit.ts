@@ -70,6 +70,7 @@ export class MessageAudit {
     if (!isOver) return
     for (const { name, kind, isSettled, isDone } of this.#told.values()) {
       this.#must(isSettled, () => `${name} is not settled`)
+      if (kind === 'effect') continue
       this.#must(kind === 'timer' ? isDone : done.has(name), () => `${name} was never done`)
     }
   }

@@ -3,17 +3,30 @@ import { FakeClock } from '#base/clock.js'
 import { messageOf } from '#base/errors.js'
 import type { EntityId } from '#base/ids.js'
 import { channelBytes, Consumer, createChannel, type DutyCycle, NO_PEER, Producer } from '#bus/index.js'
+import { EffectRunner } from '#effects/effect-runner.js'
 import { type EntityModel, PlantHash } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { HttpCommands } from '#ingest/http-commands.js'
 import { HTTP_LIMITS } from '#ingest/http-limits.js'
 import { type Journal, readRows, type Row } from '#journal/index.js'
 import { TermCounter } from '#processes/term-counter.js'
-import { answersName, appendsName, bulkName, commandsName, messagesName, rejectionsName, repliesName } from '#runtime/channel-plan.js'
+import {
+  EFFECTS_GATEWAY,
+  answersName,
+  appendsName,
+  bulkName,
+  commandsName,
+  effectsName,
+  messagesName,
+  outcomesName,
+  rejectionsName,
+  repliesName,
+} from '#runtime/channel-plan.js'
 import { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
 import { shardsOfSlot, slotOfShard } from '#shards/placement.js'
-import type { Prng } from '#base/prng.js'
+import { Prng } from '#base/prng.js'
+import { joinDuties } from '#runtime/joined-duties.js'
 import type { SimulatedDisk } from './disk.js'
 import { ForeignWriter } from './foreign-writer.js'
 import { SimulatedProcess } from './process.js'
@@ -44,6 +57,8 @@ export interface Gateway {
   readonly process: SimulatedProcess
   readonly door: BusDoor
   readonly http: HttpCommands
+  /** Of the first one. */
+  readonly effects: EffectRunner | undefined
 }
 
 export type Role = 'journal' | 'worker' | 'gateway'
@@ -60,6 +75,8 @@ interface Taken<T> {
 }
 
 const HTTP_BODY_BYTES_MAX = 65_536
+/** Small, so that both are full at times. */
+const EFFECT_RING_BYTES = 512
 const LIVE_HASH_ROUNDS_MAX = 200
 
 /**
@@ -79,6 +96,7 @@ export class SimulatedPlant {
   #foreign: ForeignWriter | undefined
   #terms: TermCounter | undefined
   #failure: Violation | undefined
+  #logEnd = 0
   /** The journal whose disk has failed. */
   #failing: SimulatedProcess | undefined
 
@@ -96,6 +114,12 @@ export class SimulatedPlant {
     this.#meanwhile = meanwhile
     this.#workers = Array.from({ length: config.workers }, () => undefined)
     this.#gateways = Array.from({ length: config.gateways }, () => undefined)
+  }
+
+  /** Of what is durable, as far as a journal has said so. */
+  get logEnd(): number {
+    this.#logEnd = Math.max(this.#logEnd, this.#journal?.log.endPosition ?? 0)
+    return this.#logEnd
   }
 
   get log(): Journal {
@@ -153,6 +177,7 @@ export class SimulatedPlant {
     if (role === 'worker') this.#workers[slot] = undefined
     else if (role === 'gateway') this.#gateways[slot] = undefined
     else {
+      this.#logEnd = this.logEnd
       this.#journal = undefined
       killEnvironments()
     }
@@ -220,6 +245,8 @@ export class SimulatedPlant {
 
   get isIdle(): boolean {
     const doors = this.#gateways.every((gateway) => gateway !== undefined && gateway.door.inFlightCount === 0)
+    const effects = this.#gateways[0]?.effects
+    if (effects === undefined || !effects.isQuiet || effects.waitingCount > 0) return false
     return doors && this.#workers.every((seat) => seat?.it.isIdle === true) && this.#journal?.it.isIdle === true
   }
 
@@ -249,7 +276,9 @@ export class SimulatedPlant {
 
   #dutyOf(role: Role, slot: number): DutyCycle | undefined {
     if (role === 'worker') return this.#workers[slot]?.it
-    return role === 'gateway' ? this.#gateways[slot]?.door : this.#journal?.it
+    if (role === 'journal') return this.#journal?.it
+    const gateway = this.#gateways[slot]
+    return gateway?.effects === undefined ? gateway?.door : joinDuties(gateway.door, gateway.effects)
   }
 
   #process(name: string): SimulatedProcess {
@@ -305,6 +334,10 @@ export class SimulatedPlant {
       commands: process.producer(new Producer(this.#memory(messagesName(slot, other)), end)),
       answers: process.consumer(new Consumer(this.#memory(repliesName(other, slot)), end)),
     }))
+    const effects = {
+      effects: process.producer(new Producer(this.#memory(effectsName(slot)), end)),
+      outcomes: process.consumer(new Consumer(this.#memory(outcomesName(slot)), end)),
+    }
     const journal = new JournalClient({
       appends: process.producer(new Producer(this.#memory(appendsName(slot)), end)),
       answers: process.consumer(new Consumer(this.#memory(rejectionsName(slot)), end)),
@@ -316,7 +349,7 @@ export class SimulatedPlant {
       shardCount: SHARDS,
       term,
       inbound: [...inbound, ...told],
-      messages: { links, own: slot, slotOf: (shard) => slotOfShard(shard, workers), deviceLinks: gateways },
+      messages: { links, effects, own: slot, slotOf: (shard) => slotOfShard(shard, workers), deviceLinks: gateways },
       journal,
       clock: process.clock(this.clock),
       limits,
@@ -338,7 +371,28 @@ export class SimulatedPlant {
     const clock = process.clock(this.clock)
     const door = new BusDoor({ plant: MODEL, channels, shardCount: SHARDS, term, clock, wake: () => {} })
     const http = new HttpCommands({ door, clock, bodyBytesMax: HTTP_BODY_BYTES_MAX, ratePerSecond: 0, limits: HTTP_LIMITS })
-    this.#gateways[slot] = { process, door, http }
+    const effects = slot === EFFECTS_GATEWAY ? this.#effects(process, term) : undefined
+    this.#gateways[slot] = { process, door, http, effects }
+  }
+
+  #effects(process: SimulatedProcess, term: number): EffectRunner {
+    const end = this.#end(term)
+    return new EffectRunner({
+      channels: Array.from({ length: this.config.workers }, (_, worker) => ({
+        effects: process.consumer(new Consumer(this.#memory(effectsName(worker)), end)),
+        outcomes: process.producer(new Producer(this.#memory(outcomesName(worker)), end)),
+      })),
+      effects: MODEL.effects,
+      targets: new Map(),
+      limits: { timeoutMs: 1000, inFlightMax: 2, attemptsMax: 1000, retryMs: 10, retryMsMax: 40 },
+      clock: process.clock(this.clock),
+      random: new Prng(term),
+      wake: () => {},
+      park: () => {
+        throw new Violation('an effect was parked')
+      },
+      parkedAs: () => undefined,
+    })
   }
 
   #makeRings(): void {
@@ -352,6 +406,8 @@ export class SimulatedPlant {
         this.#makeRing(messagesName(slot, other), capacityBytes)
         this.#makeRing(repliesName(other, slot), answerBytes)
       }
+      this.#makeRing(effectsName(slot), EFFECT_RING_BYTES)
+      this.#makeRing(outcomesName(slot), EFFECT_RING_BYTES)
       this.#makeRing(appendsName(slot), capacityBytes)
       this.#makeRing(rejectionsName(slot), rejectionBytes)
       this.#makeRing(bulkName(slot), capacityBytes)

@@ -249,11 +249,30 @@ export const RULES: readonly Rule[] = [
     seed: 19,
     patches: [
       {
-        file: EXECUTOR,
-        find: 'this.#errorRows = errorRows(slot, code, message, this.#envelope)',
-        replace: 'void errorRows(slot, code, message, this.#envelope)',
+        file: MESSENGER,
+        find: "this.#told.push({ slot, outbox, number: data['number']",
+        replace:
+          "this.#told.push({ slot, outbox, ...(data.kind === 'effect' ? { early: this.#arm(slot, outbox, outbox.get(data.number)) } : {}), number: data['number']",
       },
     ],
+  },
+  {
+    id: '15d',
+    says: 'what came of an effect takes it out of the outbox, also after a recovery',
+    seed: 1,
+    patches: [
+      {
+        file: 'src/entity/outbox.ts',
+        find: 'const message = this.get(number)',
+        replace: "const message = this.get(number)?.kind === 'effect' ? undefined : this.get(number)",
+      },
+    ],
+  },
+  {
+    id: '15e',
+    says: 'a gateway that begins says so, and what the one before had taken is sent again',
+    seed: 1,
+    patches: [{ file: 'src/effects/effect-link.ts', find: '= [undefined]', replace: '= []' }],
   },
   {
     id: '16',

@@ -13,7 +13,7 @@ import { type Role, type Seat, SimulatedPlant, Violation } from './plant.js'
 import type { SimulatedProcess } from './process.js'
 import { DEVICE_KINDS, ENTITIES, type Meanwhile, type Schedule, type Step } from './schedule.js'
 import { MODEL } from './simulated-log.js'
-import type { TallyState } from './tally.js'
+import { OUTSIDE, type TallyState } from './tally.js'
 
 /** Rounds in which a plant without faults must have answered everything. */
 const ROUNDS_MAX = 600
@@ -69,6 +69,7 @@ class Run {
 
   async run(): Promise<void> {
     this.#openPlant = await SimulatedPlant.open(this.#schedule.config, (process) => this.#between(process))
+    OUTSIDE.ping = (entity, number, id) => this.#ledger.pings.push({ entity, number, id, logEnd: this.#plant.logEnd })
     const world: DeviceWorld = { plant: this.#plant, ledger: this.#ledger }
     DEVICE_KINDS.forEach((_, index) => this.#devices.push(this.#makeDevice(world, index)))
     for (const [index, step] of this.#schedule.steps.entries()) {

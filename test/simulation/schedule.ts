@@ -69,7 +69,21 @@ export function scheduleOf(seed: number): Schedule {
   const steps: Step[] = []
   const world: World = { config, mood, entityCount, devices }
   while (steps.length < length) steps.push(...(random.below(16) === 0 ? episodeOf(random, world) : [stepOf(random, world)]))
-  return withKin(new Prng(`kin of ${seed}`), withMessages(new Prng(`messages of ${seed}`), { config, steps }))
+  const told = withKin(new Prng(`kin of ${seed}`), withMessages(new Prng(`messages of ${seed}`), { config, steps }))
+  return withEffects(new Prng(`effects of ${seed}`), told)
+}
+
+/** In some schedules entities have something done outside where devices would add. What else happens is the same. */
+function withEffects(random: Prng, { config, steps }: Schedule): Schedule {
+  const often = random.pick([0, 0, 0, 30, 70])
+  if (often === 0) return { config, steps }
+  const commandOf = (command: TallyCommand): TallyCommand => (command === 'add' && random.below(100) < often ? 'ring' : command)
+  return {
+    config: { ...config, capacityBytes: Math.max(MESSAGES_CAPACITY_BYTES_MIN, config.capacityBytes) },
+    steps: steps.map((step) =>
+      step.do !== 'send' ? step : { ...step, drafts: step.drafts.map(({ entity, command }) => ({ entity, command: commandOf(command) })) },
+    ),
+  }
 }
 
 /** In some schedules entities tell each other something, and themselves for later, where devices would add. What else happens is the same. */

@@ -1,4 +1,18 @@
+import { defineEffect } from '#entity/effect.js'
 import { defineEntity, i64 } from '#entity/index.js'
+
+/** Who hears of each attempt at an effect: whoever runs the plant. */
+export const OUTSIDE = { ping: (_entity: string, _number: number, _id: number): void => {} }
+
+/** The first attempts of some fail. */
+const Ping = defineEffect({
+  name: 'ping',
+  fields: { id: i64() },
+  run({ id }, { key, entity, attempt }) {
+    OUTSIDE.ping(entity, Number(key.split(':')[1]), id)
+    if (id % 4 === 0 && attempt === 1) throw new Error('not now')
+  },
+})
 
 /**
  * The entity type of the simulated plant. `chain` depends on every event and on their order, so that one that is lost, doubled or out of place shows in
@@ -6,6 +20,7 @@ import { defineEntity, i64 } from '#entity/index.js'
  */
 export const Tally = defineEntity({
   name: 'tally',
+  effects: [Ping],
   events: { Added: { id: i64() } },
   commands: {
     add: { id: i64() },
@@ -15,6 +30,8 @@ export const Tally = defineEntity({
     /** Adds, and has the entity's partner do the same, which has this one do it, and so on. */
     hand: { id: i64() },
     pass: { id: i64(), hops: i64() },
+    /** Adds, and has something done outside. */
+    ring: { id: i64() },
     /** Adds after a while. */
     later: { id: i64() },
     /** Adds, and makes the partner a child of this one, which hears of its errors. */
@@ -44,6 +61,11 @@ export const Tally = defineEntity({
     pass(_, { id, hops }, { emit, tell, entity }) {
       emit.Added({ id })
       if (hops > 0) tell(Partners, partnerOf(entity)).pass({ id, hops: hops - 1 })
+    },
+    ring(state, { id }, { emit, effect }) {
+      emit.Added({ id })
+      effect(Ping, { id })
+      return { chain: state.chain }
     },
     adopt(state, { id }, { emit, spawn, entity }) {
       emit.Added({ id })
