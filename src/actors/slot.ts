@@ -196,6 +196,17 @@ export class Slot {
     return (this.#seldom ??= { foldFailure: undefined, stalled: undefined, waiters: undefined })
   }
 
+  /** Marks it as used now; false where it is not live, or its state means nothing. One look for what comes by ten million times a second. */
+  tryUse(nowMs: number): boolean {
+    const { words, numbers } = this.#memory
+    const at = this.#words
+    const flags = words[at + memory.FLAGS] as number
+    if ((flags & IS_LIVE) === 0 || (words[at + memory.LOST_VERSION] as number) > 0) return false
+    if ((flags & WAS_USED) === 0) words[at + memory.FLAGS] = flags | WAS_USED
+    numbers[this.#numbers + memory.USED_MS] = nowMs
+    return true
+  }
+
   #has(flag: number): boolean {
     return ((this.#memory.words[this.#words + memory.FLAGS] as number) & flag) !== 0
   }

@@ -243,6 +243,7 @@ export class VolatileMail {
       this.#closed.push(message)
       return true
     }
+    if (slot.outbox === undefined && slot.tryUse(this.#nowMs)) return this.#tryExecute(slot, message)
     if (slot.status !== 'live') {
       if (!this.#options.load(slot)) this.#closed.push(message)
       else this.#holdFor(slot, message)
