@@ -284,7 +284,9 @@ describe('a child whose supervisor cannot decide, since its process is gone', ()
     const cell = await CellRig.open({ onError: () => 'resume' }, { workers: 2 })
     const { rig, client } = cell
     const workerOf = (entity: string) => shardOfId(entity, rig.journal.shardCount) % 2
-    const press = [...'abcdefghijklmnop'].find((name) => workerOf(`press/${name}`) !== workerOf('cell/c')) as string
+    const press = Array.from({ length: 16 }, (_, index) => String(index)).find(
+      (name) => workerOf(`press/${name}`) !== workerOf('cell/c'),
+    ) as string
     const id: EntityId = `press/${press}`
     await cell.spawn(press)
     await cell.send(id, 'later', { ms: 20_000 })
