@@ -284,3 +284,13 @@ Feature: Claims that are not true
     Given a cell that has spawned the presses left and right, and restarts one that errs, twice an hour at most
     When press left is told to do 13 strokes
     Then the command fails, since it is parked
+
+  @inline
+  Scenario: A plant has returned from an upgrade that there was not
+    Given a plant that 12 machines report to
+    Then the operator is told that the plant has returned from it, and why
+
+  @processes
+  Scenario: A plant runs a version that it was not upgraded to
+    Given a plant of version 1.0.0 that 12 machines report to
+    Then all of its processes run version 1.1.0
