@@ -43,7 +43,7 @@ const SNAPSHOTS_BYTES = 64 * 1024
  */
 const AHEAD_BYTES = 256 * 1024
 /** A scan of fewer rows is done before the rows of some entities are found. */
-const SCAN_ROWS_MIN = 50_000
+const SCAN_ROWS_MIN = 100_000
 const utf8 = new TextEncoder()
 
 /**

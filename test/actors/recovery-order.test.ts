@@ -117,7 +117,7 @@ describe('a worker that starts', () => {
     for (const entity of ['tally/a', 'tally/b', 'tally/c'] as const) plant.add(entity, 1)
     await plant.settle()
     plant.rig.killWorker()
-    await fill(plant, 50_000)
+    await fill(plant, 100_000)
     const known = plant.add('tally/c', 2)
     const unknown = plant.add('tally/d', 2)
     plant.rig.stepDoor()
@@ -134,7 +134,7 @@ describe('a worker that starts', () => {
     plant.rig.journal.scansLeft = Number.POSITIVE_INFINITY
     await plant.settle()
     expect(answerOf(unknown)).toMatchObject({ kind: 'done', version: 1 })
-    expect(plant.rig.reloads.map(({ entities, events }) => ({ entities, events }))).toEqual([{ entities: 4, events: 50_003 }])
+    expect(plant.rig.reloads.map(({ entities, events }) => ({ entities, events }))).toEqual([{ entities: 4, events: 100_003 }])
     expect(await plant.rig.liveHash()).toBe(await plant.rig.replayedHash())
   })
 
