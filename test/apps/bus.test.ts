@@ -8,7 +8,10 @@ import { PlantFolder } from './plant-folder.js'
 import { ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
 
 /** Of a plant with one worker. */
-const CHANNELS = [...['answers-w0-g0', 'appends-w0', 'bulk-w0', 'commands-g0-w0'], ...['messages-w0-w0', 'rejections-w0', 'replies-w0-w0']]
+const CHANNELS = [
+  ...['answers-w0-g0', 'appends-w0', 'bulk-w0', 'commands-g0-w0', 'effects-w0-g0'],
+  ...['messages-w0-w0', 'outcomes-g0-w0', 'rejections-w0', 'replies-w0-w0'],
+]
 
 let folder: PlantFolder
 let programs: ProgramUnderTest[]
