@@ -16,20 +16,20 @@ interface Ran {
 /** Of sentences that a true scenario says of one thing and denies of another. */
 const DENIED_BESIDE = ['the captures together lead to the state of the plant', 'the first of them alone leads to another state']
 
-/** The last step of each scenario of a feature, by the scenario's name. */
+/** The last step of each scenario of a feature, by the name of the scenario; none of the background. */
 function lastSteps(feature: string): Map<string, string> {
   const steps = new Map<string, string>()
   let scenario = ''
   for (const line of feature.split('\n')) {
     scenario = /^ *Scenario: (.*)$/.exec(line)?.[1] ?? scenario
     const step = /^ *(?:Given|When|Then|And|But) (.*)$/.exec(line)?.[1]
-    if (step !== undefined) steps.set(scenario, step)
+    if (step !== undefined && scenario !== '') steps.set(scenario, step)
   }
   return steps
 }
 
 describe('scenarios that claim what is not true', () => {
-  const claims = lastSteps(readFileSync(`${FOLDER}/false-claims/claims.feature`, 'utf8'))
+  const claims = new Map(features().flatMap((text) => [...lastSteps(text)]))
   let ran: Ran
 
   beforeAll(async () => {
@@ -53,11 +53,17 @@ describe('scenarios that claim what is not true', () => {
   })
 })
 
+/** The texts of all features of such scenarios. */
+function features(): string[] {
+  const names = readdirSync(`${FOLDER}/false-claims`).filter((name) => name.endsWith('.feature'))
+  return names.map((name) => readFileSync(`${FOLDER}/false-claims/${name}`, 'utf8'))
+}
+
 /** Every sentence that is defined as a claim. */
 function claimable(): string[] {
   return readdirSync(`${FOLDER}/steps`).flatMap((name) => {
     const text = readFileSync(`${FOLDER}/steps/${name}`, 'utf8')
-    return [...text.matchAll(/^Then\(\s*'([^']+)'/gm)].map(([, sentence]) => sentence as string)
+    return [...text.matchAll(/^Then\(\s*(?:'([^']+)'|"([^"]+)")/gm)].map(([, plain, quoted]) => (plain ?? quoted) as string)
   })
 }
 

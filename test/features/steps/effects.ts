@@ -13,6 +13,9 @@ let pager: Promise<PostBox> | undefined
 
 let lit = 0
 
+/** How often the one lamp of a scenario has heard of its page already. */
+const HEARD = new WeakMap<OperatorWorld, number>()
+
 Given('a plant of lamps that page somebody when they are lit', async (world: OperatorWorld) => {
   pager ??= PostBox.open()
   const { url } = await pager
@@ -80,11 +83,17 @@ async function mend(answer: Answer = MENDED): Promise<void> {
   box.answer = answer
 }
 
-function hears({ running }: OperatorWorld, lamp: string, outcome: string): Promise<void> {
-  return until(`lamp ${lamp} hears ${outcome}`, async () => {
-    const { stdout } = await running.run('get', `lamp/${lamp}`, '--json')
-    return new RegExp(`"heard":\\[[^\\]]*"${outcome}"\\]`).test(stdout.replaceAll(/\s/g, ''))
+/** It is the next thing that the lamp hears, whatever it has heard before. */
+async function hears(world: OperatorWorld, lamp: string, outcome: string): Promise<void> {
+  const before = HEARD.get(world) ?? 0
+  let heard: readonly string[] = []
+  await until(`lamp ${lamp} hears of its page`, async () => {
+    const { json } = await world.running.run('get', `lamp/${lamp}`, '--json')
+    heard = (json['state'] as { heard: readonly string[] } | undefined)?.heard ?? []
+    return heard.length > before
   })
+  HEARD.set(world, heard.length)
+  expect(heard.slice(before)).toEqual([outcome])
 }
 
 async function parkedIn({ running }: OperatorWorld): Promise<readonly Record<string, unknown>[]> {
