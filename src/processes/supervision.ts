@@ -1,19 +1,19 @@
-import { join } from 'node:path'
 import { assert, unreachable } from '#base/assert.js'
 import type { Cancel } from '#base/clock.js'
-import { isMillraceError, MillraceError, messageOf } from '#base/errors.js'
-import { BackOff } from './back-off.js'
-import { type ChildHandlers, type Ending, spawnChild } from './child.js'
+import { isMillraceError, messageOf } from '#base/errors.js'
+import type { Ending } from './child.js'
 import { type ChildMessage, FAILED_EVENT, isPlainError, type PlainError, plainErrorOf, type SupervisorMessage } from './control-message.js'
 import { drain } from './drain.js'
-import { type FailureKind, failureKindOf, needsOperator } from './failure-kind.js'
-import { Member } from './member.js'
+import type { Member } from './member.js'
 import { changeStopped, type Edition, Editions, type LoadedDetails } from './editions.js'
 import type { HandedOver } from './hand-over.js'
 import { checkProcessCounts } from './process-counts.js'
-import type { SeatFacts } from './process-facts.js'
-import { CHILD_ROLES, type ChildRole, type Seat, seatName } from './process-role.js'
-import { SupervisedSeat } from './supervised-seat.js'
+import type { SeatAction } from './process-facts.js'
+import { CHILD_ROLES, type ChildRole, type Seat } from './process-role.js'
+import { seatFacts } from './seat-facts.js'
+import { Seats } from './seats.js'
+import { Starts } from './starts.js'
+import type { SupervisedSeat } from './supervised-seat.js'
 import type { BusyCommand, DeathCause, ProcessStatus, SupervisionFact } from './supervision-event.js'
 import { spareFact, sparesByRole, takeSpare } from './spares.js'
 import type { SupervisionOptions } from './supervision-options.js'
@@ -25,10 +25,8 @@ import type { SupervisionOptions } from './supervision-options.js'
  */
 export class Supervision {
   readonly #options: SupervisionOptions
-  readonly #seats: readonly SupervisedSeat[]
-  readonly #startBackOffs: Readonly<Record<ChildRole, BackOff>>
-  /** What the last process of a role said that ended before it was loaded. */
-  readonly #startFailures: Partial<Record<ChildRole, PlainError | undefined>> = {}
+  readonly #seats: Seats
+  readonly #starts: Starts
   readonly #members = new Set<Member>()
   readonly #editions: Editions
   #startedMs = 0
@@ -45,16 +43,10 @@ export class Supervision {
   /** Throws ERR_TOO_MANY_PROCESSES when the plant asks for more than the process table has room for. */
   constructor(options: SupervisionOptions) {
     checkProcessCounts(options.roles)
-    const backOff = () => new BackOff(options.limits.backOff, options.clock, options.prng)
     this.#options = options
     this.#editions = new Editions(options.roles)
-    this.#seats = CHILD_ROLES.flatMap((role) =>
-      Array.from(
-        { length: options.roles[role].count },
-        (_, slot) => new SupervisedSeat(role, slot, this.#editions.standing, backOff(), options.clock),
-      ),
-    )
-    this.#startBackOffs = { journal: backOff(), worker: backOff(), gateway: backOff() }
+    this.#seats = new Seats(options, this.#editions.standing)
+    this.#starts = new Starts(options)
   }
 
   /** Starts all processes and returns; `whenReady` tells when they work. */
@@ -67,7 +59,7 @@ export class Supervision {
 
   /** Every seat is held by a process that works. */
   get isReady(): boolean {
-    return !this.isStopping && this.#seats.every((seat) => seat.isReady)
+    return !this.isStopping && CHILD_ROLES.every((role) => this.#seats.areReady(role))
   }
 
   get isStopping(): boolean {
@@ -75,7 +67,7 @@ export class Supervision {
   }
 
   get failingSeatCount(): number {
-    return this.#seats.filter((seat) => seat.isFailing).length
+    return this.#seats.failingCount
   }
 
   /** Resolves at once or when the plant gets ready; never for one that stops before. */
@@ -98,7 +90,7 @@ export class Supervision {
 
   /** SIGKILLs the seat's holder, as a fault would, and returns its pid. Throws ERR_SEAT_EMPTY when nobody holds it. */
   kill(seat: Seat<ChildRole>): number {
-    const member = this.#holder(seat)
+    const member = this.#seats.holder(seat)
     member.killAskedMs = this.#options.clock.monotonicMs()
     member.child.kill()
     return member.pid
@@ -106,7 +98,7 @@ export class Supervision {
 
   /** Asks the seat's holder. Rejects with ERR_SEAT_EMPTY, with the holder's own error, ERR_CALL_TIMEOUT or ERR_PROCESS_GONE. */
   async call(seat: Seat<ChildRole>, name: string, args: unknown, timeoutMs: number): Promise<unknown> {
-    return this.#holder(seat).child.call(name, args, timeoutMs)
+    return this.#seats.holder(seat).child.call(name, args, timeoutMs)
   }
 
   /** What processes are born with, but for those of an edition that comes. */
@@ -132,7 +124,7 @@ export class Supervision {
    * rejects when it ends before, and with ERR_PLANT_STOPPING. Whoever takes the seat later is of that edition, too.
    */
   handOver(place: Seat<ChildRole>, edition: Edition, withinMs: number): Promise<HandedOver> {
-    const seat = this.#seats.find((one) => one.role === place.role && one.slot === place.slot)
+    const seat = this.#seats.at(place)
     assert(seat !== undefined, 'only a seat of the plant can be handed over')
     if (this.isStopping) return Promise.reject(changeStopped())
     const { promise } = seat.beginHandOver(edition)
@@ -161,7 +153,7 @@ export class Supervision {
   /** Seats in order, then spares. */
   processes(): ProcessStatus[] {
     const nowMs = this.#options.clock.monotonicMs()
-    const seats = this.#seats.map((seat) => seat.status(nowMs))
+    const seats = [...this.#seats].map((seat) => seat.status(nowMs))
     const spares = [...this.#members].filter((member) => member.slot === undefined).map((member) => member.status(nowMs))
     return [...seats, ...spares]
   }
@@ -174,7 +166,7 @@ export class Supervision {
     for (const seat of this.#seats) this.#act(seat, spares, now)
     for (const member of this.#members) {
       if (member.slot !== undefined) continue
-      const action = this.#options.decide(this.#factsOf(member, undefined, member.role, now))
+      const action = this.#decide(undefined, member, undefined, now)
       if (action === 'kill') this.#killHung(member, now)
       else if (action === 'name-turn') this.#nameTurn(member, now)
     }
@@ -198,7 +190,7 @@ export class Supervision {
   }
 
   #carryOut(seat: SupervisedSeat, spare: Member | undefined, now: number): void {
-    const action = this.#options.decide({ ...this.#factsOf(seat.holder, seat, seat.role, now), spare: spareFact(spare) })
+    const action = this.#decide(seat, seat.holder, spare, now)
     switch (action) {
       case 'none':
       case 'wait':
@@ -225,39 +217,17 @@ export class Supervision {
     }
   }
 
-  #factsOf(member: Member | undefined, seat: SupervisedSeat | undefined, role: ChildRole, now: number): SeatFacts {
-    const { limits, hasRoom, commands } = this.#options
-    const missing = member?.missingSign(now, limits)?.sign
-    const start = this.#startBackOffs[role]
-    const lastFailure = this.#lastFailure(seat, role)?.kind ?? 'none'
-    return {
-      role,
-      process: member === undefined ? 'exited' : member.state === 'killed' ? 'unknown' : 'alive',
-      pulse: missing === 'pulse' || missing === 'load' ? 'stale' : 'fresh',
-      turn: member?.turnFact(now, limits) ?? 'fresh',
-      isTermNewest: member === undefined || seat === undefined || member.knownTerm === seat.newestTerm,
+  #decide(seat: SupervisedSeat | undefined, member: Member | undefined, spare: Member | undefined, nowMs: number): SeatAction {
+    const role = seat?.role ?? member?.role
+    assert(role !== undefined, 'a decision is about somebody')
+    const plant = {
+      nowMs,
       isSupervisorPaused: this.#isPaused,
       isStopping: this.isStopping,
-      spare: 'none',
-      isJournalUp: this.#seats.every((other) => other.role !== 'journal' || other.isReady),
+      isJournalUp: this.#seats.areReady('journal'),
       haveWorkersBeenUp: this.#haveWorkersBeenUp,
-      seatBackOff: seat?.backOff.isActive === true ? 'active' : 'over',
-      startBackOff: start.isActive ? 'active' : 'over',
-      failures: start.hasManyFailures || seat?.backOff.hasManyFailures === true ? 'many' : 'few',
-      lastFailure,
-      hasRoom: lastFailure !== 'room' || hasRoom === undefined || hasRoom(),
-      isCommandFatal: role === 'worker' && seat !== undefined && commands?.isFatal(seat.slot) === true,
     }
-  }
-
-  /** Of whoever was to hold the seat: one that did not even load came last. */
-  #lastFailure(
-    seat: SupervisedSeat | undefined,
-    role: ChildRole,
-  ): { readonly kind: FailureKind; readonly message: string | undefined } | undefined {
-    const start = this.#startFailures[role]
-    if (start !== undefined) return { kind: failureKindOf(start), message: start.message }
-    return seat?.lastFailure === undefined ? undefined : { kind: seat.lastFailure, message: seat.needs }
+    return this.#options.decide(seatFacts({ role, seat, member, spare: spareFact(spare) }, plant, this.#starts, this.#options))
   }
 
   #nameTurn(member: Member, now: number): void {
@@ -278,7 +248,7 @@ export class Supervision {
     const command = missing.sign === 'turn' ? this.#busyCommand(member, now) : null
     member.hang = missing
     this.#tell({ kind: 'hung', role: member.role, slot: member.slot ?? null, pid: member.pid, ...missing, command })
-    this.#seatOf(member)?.hung(member, { kind: 'hang', ...missing })
+    this.#seats.heldBy(member)?.hung(member, { kind: 'hang', ...missing })
     member.kill()
   }
 
@@ -297,25 +267,19 @@ export class Supervision {
   }
 
   #start(role: ChildRole, edition: Edition): void {
-    const { table, tablePath, roles, clock, logDirectory, execArgv } = { ...this.#options, execArgv: this.#options.roles[role].execArgv }
-    const place = table.emptyProcess()
-    if (place === undefined) return
-    const birth = { role, tablePath, tableIndex: place.index, settings: edition.settings[role] }
-    const logPath = logDirectory === undefined ? undefined : join(logDirectory, `${role}.log`)
-    let member: Member | undefined
-    const handlers: ChildHandlers = {
-      onMessage: (message) => {
-        if (member !== undefined) this.#hear(member, message)
-      },
-      onEnd: (ending) => (member === undefined ? this.#neverStarted(role, edition, ending) : this.#ended(member, ending)),
-    }
-    const child = this.#try('ERR_SPAWN', () => spawnChild({ entry: roles[role].entry, birth, logPath, execArgv: execArgv ?? [] }, handlers))
-    if (child === undefined) this.#startBackOffs[role].failed(0)
-    if (child?.pid === undefined) return
-    member = new Member(role, edition, child, child.pid, this.#options.startTimeOf(child.pid) ?? 0, place, clock.monotonicMs())
+    const member = this.#try(
+      'ERR_SPAWN',
+      () =>
+        this.#starts.start(role, edition, {
+          onMessage: (started, message) => this.#hear(started, message),
+          onEnd: (started, ending) => (started === undefined ? this.#neverStarted(role, edition, ending) : this.#ended(started, ending)),
+        }),
+      () => this.#starts.backOff(role).failed(0),
+    )
+    if (member === undefined) return
     this.#members.add(member)
     this.#isRecordDue = true
-    this.#tell({ kind: 'started', role, pid: child.pid })
+    this.#tell({ kind: 'started', role, pid: member.pid })
   }
 
   #hear(member: Member, message: ChildMessage): void {
@@ -325,7 +289,7 @@ export class Supervision {
         if (member.state === 'starting') {
           member.loaded(now, message.details ?? {})
           this.#editions.loaded(member.role, member.edition, member.about)
-          this.#startFailures[member.role] = undefined
+          this.#starts.loaded(member.role)
         }
         return this.#step()
       case 'ready':
@@ -342,7 +306,7 @@ export class Supervision {
   }
 
   #becameReady(member: Member, details: { readonly [more: string]: unknown }): void {
-    const seat = this.#seatOf(member)
+    const seat = this.#seats.heldBy(member)
     const term = member.term
     assert(seat !== undefined && term !== undefined, 'who is ready holds a seat under a term')
     member.state = 'ready'
@@ -358,7 +322,7 @@ export class Supervision {
       this.#tell({ kind: 'replaced', replacement })
       this.#ringPeersOf(seat)
     }
-    if (this.#seats.every((other) => other.role !== 'worker' || other.isReady)) this.#haveWorkersBeenUp = true
+    if (this.#seats.areReady('worker')) this.#haveWorkersBeenUp = true
     if (this.isReady) this.#becamePlantReady()
   }
 
@@ -370,7 +334,7 @@ export class Supervision {
   }
 
   #neverStarted(role: ChildRole, edition: Edition, ending: Ending): void {
-    if (!this.#editions.failed(role, edition, undefined, ending)) this.#startBackOffs[role].failed(0)
+    if (!this.#editions.failed(role, edition, undefined, ending)) this.#starts.backOff(role).failed(0)
     this.#tell({ kind: 'died', role, slot: null, pid: 0, term: null, cause: ending, fatalCommand: null })
     this.#step()
   }
@@ -378,7 +342,7 @@ export class Supervision {
   #ended(member: Member, ending: Ending): void {
     const cause: DeathCause = member.hang === undefined ? ending : { kind: 'hang', ...member.hang }
     const wasLoaded = member.state !== 'starting'
-    const seat = this.#seatOf(member)
+    const seat = this.#seats.heldBy(member)
     const fatalCommand = member.fatalCommand ?? null
     member.leave()
     this.#members.delete(member)
@@ -392,22 +356,22 @@ export class Supervision {
       seat.died(member, cause)
       this.#ringPeersOf(seat)
     } else if (!member.isLeaving && !this.#editions.failed(role, member.edition, member.failure, ending)) {
-      if (!wasLoaded) this.#startFailures[role] = member.failure
-      const isHopeless = member.failure !== undefined && needsOperator(failureKindOf(member.failure))
-      this.#startBackOffs[role].failed(wasLoaded ? this.#options.clock.monotonicMs() - member.bornMs : 0, isHopeless)
+      this.#starts.failed(member, wasLoaded)
     }
     this.#step()
   }
 
   /** Spares wait until nobody is missing, but for seats that keep failing: starting one takes time from the recovery that goes on. */
   #refillSpares(): void {
-    const isQuiet = this.#seats.every((seat) => seat.isReady || seat.isFailing)
+    const isQuiet = [...this.#seats].every((seat) => seat.isReady || seat.isFailing)
     if (!isQuiet || this.isStopping) return
     const spares = sparesByRole(this.#members)
     for (const edition of this.#editions.wanted) {
       for (const role of CHILD_ROLES) {
-        if (this.#startBackOffs[role].isActive) continue
-        const emptyCount = this.#seats.filter((seat) => seat.role === role && seat.holder === undefined && seat.edition === edition).length
+        if (this.#starts.backOff(role).isActive) continue
+        const emptyCount = [...this.#seats].filter(
+          (seat) => seat.role === role && seat.holder === undefined && seat.edition === edition,
+        ).length
         const wanted = emptyCount + this.#editions.spares(edition, role, this.#options.roles[role].spares)
         const standing = spares[role].filter((spare) => spare.edition === edition).length
         for (let count = standing; count < wanted; count++) this.#start(role, edition)
@@ -417,11 +381,11 @@ export class Supervision {
 
   /** Once for each reason, until the seat works again. */
   #reportFailing(seat: SupervisedSeat, needsPerson: boolean): void {
-    const last = this.#lastFailure(seat, seat.role)
+    const last = this.#starts.lastFailure(seat.role, seat)
     const failure = last?.kind ?? 'other'
     const needs = needsPerson ? last?.message : undefined
     if (!seat.report(failure, needs)) return
-    const backOffs = [seat.backOff, this.#startBackOffs[seat.role]]
+    const backOffs = [seat.backOff, this.#starts.backOff(seat.role)]
     const failures = Math.max(...backOffs.map((backOff) => backOff.failureCount))
     const retryInMs = Math.max(...backOffs.map((backOff) => backOff.remainingMs))
     this.#tell({ kind: 'failing', role: seat.role, slot: seat.slot, failures, retryInMs, failure, needs: needs ?? null })
@@ -454,22 +418,6 @@ export class Supervision {
   #ringPeersOf(seat: SupervisedSeat): void {
     const ring: SupervisorMessage = { kind: 'ring', seat: { role: seat.role, slot: seat.slot } }
     for (const member of this.#members) if (member.slot !== undefined && member !== seat.holder) member.child.send(ring)
-  }
-
-  #seatOf(member: Member): SupervisedSeat | undefined {
-    return this.#seats.find((seat) => seat.holder === member)
-  }
-
-  #holder(wanted: Seat<ChildRole>): Member {
-    const seat = this.#seats.find((other) => other.role === wanted.role && other.slot === wanted.slot)
-    const holder = seat?.holder
-    if (holder !== undefined) return holder
-    throw new MillraceError('ERR_SEAT_EMPTY', {
-      fact: seat === undefined ? 'the plant has no such seat' : 'nobody holds the seat at the moment',
-      action: seat === undefined ? 'operator' : 'retry',
-      values: { seat: seatName(wanted) },
-      next: 'look at the seats with `millrace status`',
-    })
   }
 
   /** Once for all processes that a step starts, and before one of them is given a seat. */
