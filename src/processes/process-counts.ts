@@ -1,12 +1,19 @@
 import { MillraceError } from '#base/errors.js'
 import { CHILD_ROLES, type ChildRole } from './process-role.js'
 import { PROCESSES_MAX, seatsMax } from './process-table.js'
+import type { RoleOptions } from './supervision-options.js'
+
+type Counts = Pick<RoleOptions, 'count' | 'countMax' | 'spares'>
 
 /** Throws ERR_TOO_MANY_PROCESSES when the process table has no room for the seats of a role, or for all seats and spares beside the supervisor. */
-export function checkProcessCounts(roles: Readonly<Record<ChildRole, { readonly count: number; readonly spares: number }>>): void {
-  for (const role of CHILD_ROLES) if (roles[role].count > seatsMax(role)) throw tooMany(role, roles[role].count, seatsMax(role))
-  const total = 1 + CHILD_ROLES.reduce((sum, role) => sum + roles[role].count + roles[role].spares, 0)
+export function checkProcessCounts(roles: Readonly<Record<ChildRole, Counts>>): void {
+  for (const role of CHILD_ROLES) if (mostOf(roles[role]) > seatsMax(role)) throw tooMany(role, mostOf(roles[role]), seatsMax(role))
+  const total = 1 + CHILD_ROLES.reduce((sum, role) => sum + mostOf(roles[role]) + roles[role].spares, 0)
   if (total > PROCESSES_MAX) throw tooMany('process', total, PROCESSES_MAX)
+}
+
+function mostOf({ count, countMax = count }: Counts): number {
+  return Math.max(count, countMax)
 }
 
 function tooMany(what: string, wanted: number, max: number): MillraceError {

@@ -21,9 +21,9 @@ export class Seats implements Iterable<SupervisedSeat> {
     return this.#all[Symbol.iterator]()
   }
 
-  /** Whether all of a role are held by processes that work. */
+  /** Whether all of a role are held by processes that work, but for those that come or go. */
   areReady(role: ChildRole): boolean {
-    return this.#all.every((seat) => seat.role !== role || seat.isReady)
+    return this.#all.every((seat) => seat.role !== role || seat.isReady || seat.isComing || seat.isGoing)
   }
 
   get failingCount(): number {
@@ -57,5 +57,9 @@ export class Seats implements Iterable<SupervisedSeat> {
     const seat = new SupervisedSeat(role, slot, edition, new BackOff(limits.backOff, clock, prng), clock)
     this.#all = [...this.#all, seat].sort((a, b) => CHILD_ROLES.indexOf(a.role) - CHILD_ROLES.indexOf(b.role) || a.slot - b.slot)
     return seat
+  }
+
+  remove(gone: SupervisedSeat): void {
+    this.#all = this.#all.filter((seat) => seat !== gone)
   }
 }

@@ -4,6 +4,7 @@ import type { PlainError, ReadyDetails } from './control-message.js'
 import { type FailureKind, failureKindOf, needsOperator } from './failure-kind.js'
 import type { Edition } from './editions.js'
 import { HandOver } from './hand-over.js'
+import { SeatChange, seatRemoved } from './seat-change.js'
 import type { Member } from './member.js'
 import type { ChildRole, Seat } from './process-role.js'
 import type { DeathCause, ProcessStatus, Replacement } from './supervision-event.js'
@@ -36,6 +37,8 @@ export class SupervisedSeat implements Seat<ChildRole> {
   /** The term under which the seat was given away last. */
   newestTerm = 0
   #recovery: Recovery | undefined
+  #coming: SeatChange | undefined
+  #going: SeatChange | undefined
   readonly #clock: Clock
 
   constructor(role: ChildRole, slot: number, edition: Edition, backOff: BackOff, clock: Clock) {
@@ -48,6 +51,41 @@ export class SupervisedSeat implements Seat<ChildRole> {
 
   get isReady(): boolean {
     return this.holder?.state === 'ready'
+  }
+
+  /** It is new, and nobody has worked there yet: the plant does without it. */
+  get isComing(): boolean {
+    return this.#coming !== undefined
+  }
+
+  /** Nobody is to take it after its holder. */
+  get isGoing(): boolean {
+    return this.#going !== undefined
+  }
+
+  /** Of a new seat: resolves when it works for the first time. */
+  come(): Promise<void> {
+    this.#coming = new SeatChange()
+    return this.#coming.promise
+  }
+
+  /** Resolves when `gone` is told. */
+  go(): Promise<void> {
+    this.#coming?.fail(seatRemoved(this))
+    this.#coming = undefined
+    this.#going = new SeatChange()
+    return this.#going.promise
+  }
+
+  gone(): void {
+    this.#going?.done()
+  }
+
+  /** Whatever changes about the seat comes to nothing. */
+  stopChange(error: Error): void {
+    this.handOver?.fail(error)
+    this.#coming?.fail(error)
+    this.#going?.fail(error)
   }
 
   /** Of its holder, or of nobody. */
@@ -142,6 +180,8 @@ export class SupervisedSeat implements Seat<ChildRole> {
     this.isFailing = false
     this.lastFailure = undefined
     this.needs = undefined
+    this.#coming?.done()
+    this.#coming = undefined
     const recovery = this.#recovery
     this.#recovery = undefined
     if (recovery === undefined) return undefined

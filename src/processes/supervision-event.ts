@@ -90,6 +90,8 @@ export type SupervisionFact =
   | { readonly kind: 'replaced'; readonly replacement: Replacement }
   /** Without anybody having failed: for other code. */
   | { readonly kind: 'handed-over'; readonly over: HandedOver }
+  /** A seat is no more, since the plant is to have fewer. */
+  | { readonly kind: 'removed'; readonly role: ChildRole; readonly slot: number }
   | {
       readonly kind: 'failing'
       readonly role: ChildRole

@@ -15,6 +15,8 @@ export interface RoleOptions {
   readonly entry: string
   /** Seats: 1 journal, as many workers and gateways as configured. */
   readonly count: number
+  /** Seats that there may come to be while the plant runs; as many as `count` unless said. */
+  readonly countMax?: number
   /** Processes kept loaded beside the seats. */
   readonly spares: number
   readonly execArgv?: readonly string[]

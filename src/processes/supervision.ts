@@ -57,9 +57,14 @@ export class Supervision {
     this.#step()
   }
 
-  /** Every seat is held by a process that works. */
+  /** Every seat is held by a process that works, but for those that come or go. */
   get isReady(): boolean {
     return !this.isStopping && CHILD_ROLES.every((role) => this.#seats.areReady(role))
+  }
+
+  /** In the order in which they are filled, without those that go. */
+  get seats(): readonly Seat<ChildRole>[] {
+    return [...this.#seats].filter((seat) => !seat.isGoing).map(({ role, slot }) => ({ role, slot }))
   }
 
   get isStopping(): boolean {
@@ -128,13 +133,38 @@ export class Supervision {
     assert(seat !== undefined, 'only a seat of the plant can be handed over')
     if (this.isStopping) return Promise.reject(changeStopped())
     const { promise } = seat.beginHandOver(edition)
-    const { holder } = seat
-    if (holder !== undefined && holder.state !== 'killed') {
-      holder.leaveSeat(withinMs)
-      this.#options.clock.after(withinMs + LEAVING_GRACE_MS, () => holder.child.kill())
-    }
+    this.#letLeave(seat, withinMs)
     this.#step()
     return promise
+  }
+
+  /** From now on the plant has that seat, too. Resolves when a process works there; rejects with ERR_SEAT_REMOVED when it is removed before, and with ERR_PLANT_STOPPING. */
+  add(place: Seat<ChildRole>): Promise<void> {
+    if (this.isStopping) return Promise.reject(changeStopped())
+    const come = this.#seats.add(place, this.#editions.standing).come()
+    this.#step()
+    return come
+  }
+
+  /**
+   * Has the seat's holder, if there is one, finish what is in flight and leave, within so many milliseconds; nobody takes the seat after it. Resolves when it is
+   * gone; rejects with ERR_PLANT_STOPPING.
+   */
+  remove(place: Seat<ChildRole>, withinMs: number): Promise<void> {
+    const seat = this.#seats.at(place)
+    assert(seat !== undefined && !seat.isGoing, 'only a seat of the plant can be removed')
+    if (this.isStopping) return Promise.reject(changeStopped())
+    const gone = seat.go()
+    this.#letLeave(seat, withinMs)
+    if (seat.holder === undefined) this.#vacate(seat)
+    this.#step()
+    return gone
+  }
+
+  /** Has every process look at its channels, and at whatever else it shares with others. */
+  ringAll(): void {
+    for (const member of this.#members)
+      if (member.slot !== undefined) member.child.send({ kind: 'ring', seat: { role: member.role, slot: member.slot } })
   }
 
   /** From now on every process is born with this edition; those of another one, and more than are configured, that hold no seat are ended. */
@@ -182,6 +212,19 @@ export class Supervision {
     this.#isPaused = gapMs > tickMs + pulseLimitMs / 2
     for (const member of this.#members) member.observe(now, this.#isPaused)
     if (this.#isPaused) this.#tell({ kind: 'paused', ms: gapMs })
+  }
+
+  #letLeave({ holder }: SupervisedSeat, withinMs: number): void {
+    if (holder === undefined || holder.state === 'killed') return
+    holder.leaveSeat(withinMs)
+    this.#options.clock.after(withinMs + LEAVING_GRACE_MS, () => holder.child.kill())
+  }
+
+  #vacate(seat: SupervisedSeat): void {
+    this.#seats.remove(seat)
+    seat.gone()
+    this.#tell({ kind: 'removed', role: seat.role, slot: seat.slot })
+    if (this.isReady) this.#becamePlantReady()
   }
 
   #act(seat: SupervisedSeat, spares: Record<ChildRole, Member[]>, now: number): void {
@@ -349,7 +392,10 @@ export class Supervision {
     const { role, slot, pid, term } = member
     if (!member.wasAsked(ending)) this.#tell({ kind: 'died', role, slot: slot ?? null, pid, term: term ?? null, cause, fatalCommand })
     if (this.isStopping) return
-    if (seat !== undefined && member.isLeaving) {
+    if (seat?.isGoing === true) {
+      this.#vacate(seat)
+      this.#ringPeersOf(seat)
+    } else if (seat !== undefined && member.isLeaving) {
       seat.left()
       this.#ringPeersOf(seat)
     } else if (seat !== undefined) {
@@ -402,7 +448,7 @@ export class Supervision {
   async #drain(): Promise<void> {
     this.#cancelTick?.()
     this.#editions.settle(this.#editions.standing)
-    for (const seat of this.#seats) seat.handOver?.fail(changeStopped())
+    for (const seat of this.#seats) seat.stopChange(changeStopped())
     const { clock, limits } = this.#options
     const startedMs = clock.monotonicMs()
     this.#tell({ kind: 'stopping' })

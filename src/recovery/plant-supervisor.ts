@@ -221,8 +221,8 @@ export class PlantSupervisor {
   }
 
   #fencedCount(): number {
-    const slots = Array.from({ length: this.#options.roles.worker.count }, (_, slot) => slot)
-    return slots.reduce((sum, slot) => sum + this.#table.counters({ role: 'worker', slot }).get('fencedEntities'), 0)
+    const workers = this.#supervision.seats.filter(({ role }) => role === 'worker')
+    return workers.reduce((sum, { slot }) => sum + this.#table.counters({ role: 'worker', slot }).get('fencedEntities'), 0)
   }
 
   /** Events from now on, for any number of readers. */
