@@ -164,6 +164,27 @@ const ROWS = {
         `an empty Node program: ${empty} ms`,
       ])
   },
+  actors: ({ rivals, ...own }) => [
+    [
+      'Volatile commands a second between entities of one worker, told and asked',
+      `${millions(own.tellPerSecond)} and ${millions(own.askPerSecond)}`,
+      rivals.map(({ name, tellPerSecond, askPerSecond }) => `${name}: ${millions(tellPerSecond)} and ${millions(askPerSecond)}`).join('; '),
+    ],
+    [
+      'An ask to an entity of another process that spins, and its answer',
+      `p50 ${own.crossProcessAskP50Us} µs, p99 ${own.crossProcessAskP99Us} µs`,
+      `as a promise: p50 ${own.crossProcessPromiseP50Us} µs; from entity to entity: p50 ${own.crossWorkerAskP50Us} µs`,
+    ],
+    ['An idle live entity, beyond its state', `${own.bytesPerIdleEntity} bytes`, `a passivated one: ${own.bytesPerPassiveEntity} bytes`],
+    [`Longest pause of the collector under load, ${count(own.liveEntities)} live entities in one worker`, `${own.gcPauseMsMax} ms`, ''],
+  ],
+  passivation: ({ wakeMs, liveMs, eventsPerSecond }) => [
+    [
+      `A passivated entity's acknowledgement, at half load, ${count(eventsPerSecond)} events/s`,
+      `p50 ${wakeMs.p50} ms, p99 ${wakeMs.p99} ms`,
+      `a live one: p50 ${liveMs.p50} ms, p99 ${liveMs.p99} ms`,
+    ],
+  ],
   codec: ({ mixed, references, decideAndApplyNs }) => [
     [
       'An event of four fields through the codec',

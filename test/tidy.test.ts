@@ -24,10 +24,11 @@ const ROOMS: Rooms = {
     'journal/query': ['base', 'schema', 'journal', 'journal/columns', 'journal/segments'],
     'journal/in-memory': JOURNAL,
     'journal/lmdb': JOURNAL,
+    // Which worker has what: a table in shared memory that doors and workers look at for each command.
+    shards: ['base'],
     // A worker holds the near end of the journal's port; the far end it never sees.
-    actors: ['base', 'bus', 'schema', 'entity', 'journal', 'serving'],
+    actors: ['base', 'shards', 'bus', 'schema', 'entity', 'journal', 'serving'],
     serving: ['base', 'bus', 'schema', 'journal'],
-    shards: ['base', 'bus', 'journal'],
     reading: ['base', 'schema', 'entity', 'journal', 'journal/query'],
     export: ['base', 'schema', 'journal', 'journal/query'],
     backup: ['base', 'journal'],

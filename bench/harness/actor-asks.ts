@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { assert } from '#base/assert.js'
 import { type EntityId, entityId, SHARD_COUNT_DEFAULT, shardOfId } from '#base/ids.js'
 import { Mapping, pinThread } from '#shm/index.js'
-import { slotOfShard } from '#shards/placement.js'
+import { Placement } from '#shards/placement.js'
 import { answersName, commandsName, messagesName, repliesName } from '#runtime/channel-plan.js'
 import { ActorHost } from './actor-host.js'
 import { heard, Node } from './actor-types.js'
@@ -44,7 +44,8 @@ const TURNS_PER_LOOK = 1024
 const SILENCE_MS_MAX = 60_000
 
 function nameIn(slot: number): string {
-  for (let number = 0; ; number++) if (slotOfShard(shardOfId(`node/${number}`, SHARD_COUNT_DEFAULT), 2) === slot) return String(number)
+  const placement = Placement.even(SHARD_COUNT_DEFAULT, 2)
+  for (let number = 0; ; number++) if (placement.slotOf(shardOfId(`node/${number}`, SHARD_COUNT_DEFAULT)) === slot) return String(number)
 }
 
 async function openEnd({ folder, slot, core }: AskSetup): Promise<(order: AskOrder) => Promise<AskReport | null>> {

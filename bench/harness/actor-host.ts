@@ -11,7 +11,7 @@ import { registerSchemas } from '#journal/register-schemas.js'
 import { planChannels } from '#runtime/channel-plan.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from '#runtime/wiring.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { shardsOfSlot } from '#shards/placement.js'
+import { Placement } from '#shards/placement.js'
 
 export interface ActorHostOptions {
   readonly entities: readonly AnyEntity[]
@@ -50,11 +50,12 @@ export class ActorHost {
     const model = new PlantModel(options.entities)
     this.model = model
     const shape = { workers, gateways: 1 }
-    const access = accessOf(model.schemaHash, shape, options.memory)
-    const holder = (term: number) => ({ pid: process.pid, startTime: 0, term, schemaHash: model.schemaHash })
-    const onFatal = (error: unknown): void => void (this.#failure ??= error as Error)
     const journal = createInMemoryJournal()
     this.#journal = journal
+    const placement = Placement.even(journal.shardCount, workers)
+    const access = { ...accessOf(model.schemaHash, shape, options.memory), placement }
+    const holder = (term: number) => ({ pid: process.pid, startTime: 0, term, schemaHash: model.schemaHash })
+    const onFatal = (error: unknown): void => void (this.#failure ??= error as Error)
     // The first slot's journal: each worker has one of its own, and the log of the others is never asked for.
     const links = wireJournal(access, shape, holder(1))
     this.#server = new JournalServer({ journal, links, clock, framesMax: 16_384, bytesMax: 1 << 22, onFatal, wake: () => undefined })
@@ -62,7 +63,7 @@ export class ActorHost {
     this.#worker = new Worker({
       ...{
         plant: model,
-        shards: shardsOfSlot(slot, workers, journal.shardCount),
+        shards: access.placement.shardsOf(slot),
         shardCount: journal.shardCount,
         term: 2,
         clock,
@@ -82,7 +83,7 @@ export class ActorHost {
     // One door for all workers, beside the first.
     if (slot > 0) return
     const channels = wireGateway(access, 0, shape, holder(3))
-    this.#door = new BusDoor({ plant: model, channels, shardCount: journal.shardCount, term: 3, clock, wake: () => undefined })
+    this.#door = new BusDoor({ plant: model, channels, placement: access.placement, term: 3, clock, wake: () => undefined })
   }
 
   get worker(): Worker {
@@ -140,7 +141,7 @@ function accessOf(
   schemaHash: number,
   shape: { readonly workers: number; readonly gateways: number },
   elsewhere: ActorHostOptions['memory'],
-): BusAccess {
+): Omit<BusAccess, 'placement'> {
   const memories = new Map<string, ArrayBufferLike>()
   for (const { name, capacityBytes } of planChannels(shape, HOST_CHANNEL)) {
     const given = elsewhere?.(name)

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { entityId, type EntityId, SHARD_COUNT_DEFAULT, shardOf } from '#base/ids.js'
+import { entityId, type EntityId, SHARD_COUNT_DEFAULT, shardOfId } from '#base/ids.js'
 import { MillraceError } from '#base/errors.js'
 import { PlantHash, PlantModel } from '#entity/index.js'
 import type { StreamDoorClient } from '#ingest/stream-client.js'
@@ -10,7 +10,7 @@ import { openLog } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { PlantSession } from '#runtime/plant-session.js'
 import { replayHash } from '#runtime/replay-hash.js'
-import { slotOfShard } from '#shards/placement.js'
+import { Placement } from '#shards/placement.js'
 import { compiledPath } from './compiled.js'
 import { PRESS_SOURCE } from './press-log.js'
 import { Press } from './press-plant.js'
@@ -82,7 +82,8 @@ export class RecoveryPlant {
     this.#workers = workers
     this.#eventsBefore = eventsEach
     this.#ids = Array.from({ length: entities }, (_, index) => entityId('press', `press-${index + 1}`))
-    this.#lost = this.#ids.filter((id) => slotOfShard(shardOf(new TextEncoder().encode(id), SHARD_COUNT_DEFAULT), workers) === 0)
+    const placement = Placement.even(SHARD_COUNT_DEFAULT, workers)
+    this.#lost = this.#ids.filter((id) => placement.slotOf(shardOfId(id, SHARD_COUNT_DEFAULT)) === 0)
   }
 
   /** Entities of the worker that is killed. */

@@ -14,7 +14,7 @@ export function loadRival(name: string): unknown {
   const require = createRequire(join(folder, 'package.json'))
   if (!existsSync(join(folder, 'node_modules', name))) {
     process.stderr.write(`installing the packages that are measured against into ${folder}\n`)
-    const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    const { status } = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund'], {
       cwd: folder,
       stdio: ['ignore', process.stderr, process.stderr],
     })
@@ -23,7 +23,7 @@ export function loadRival(name: string): unknown {
         fact: 'npm could not install what a benchmark is measured against',
         action: 'operator',
         values: { folder, name },
-        next: 'run npm ci in that folder and look at what it says',
+        next: 'run npm install in that folder and look at what it says',
       })
     }
   }

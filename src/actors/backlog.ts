@@ -3,17 +3,20 @@ import type { InFlight } from './in-flight.js'
 import type { Slot } from './slot.js'
 
 /**
- * Commands that were read and cannot be executed yet, since their shard or their entity is loading, and those that can go on since. Within a
+ * Commands that were read and cannot be executed yet, since their shard or their entity is loading or the shard has left for another worker, and those that can go on since. Within a
  * gateway they go on in the order in which they were read, and before anything new.
  */
 export class Backlog {
   /** Per shard that is not loaded its commands. */
   readonly #closed = new Map<number, ClosedShard>()
+  /** Of the closed ones those that are not loading, since another worker has them. */
+  readonly #away = new Set<number>()
   #ready: InFlight[] = []
   #isSorted = true
 
-  get closedCount(): number {
-    return this.#closed.size
+  /** Shards that are loading. */
+  get loadingCount(): number {
+    return this.#closed.size - this.#away.size
   }
 
   get readyCount(): number {
@@ -34,11 +37,18 @@ export class Backlog {
   close(shard: number, position: number): void {
     const waiting = this.#closed.get(shard)?.waiting ?? []
     this.#closed.set(shard, { waiting, position })
+    this.#away.delete(shard)
     this.#ready = this.#ready.filter((entry) => {
       if (entry.shard !== shard) return true
       waiting.push(entry)
       return false
     })
+  }
+
+  /** As `close`, for a shard that nobody loads here before it comes back. */
+  leave(shard: number, position: number): void {
+    this.close(shard, position)
+    this.#away.add(shard)
   }
 
   /** False when the shard is open. */

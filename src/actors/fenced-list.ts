@@ -24,6 +24,11 @@ export class FencedList {
     else if (this.#fenced.size > 0) this.#fenced.delete(slot.id)
   }
 
+  /** It has left for another worker. */
+  left(slot: Slot): void {
+    this.#fenced.delete(slot.id)
+  }
+
   /** Those that were not taken before. */
   takeNew(): readonly FencedEntity[] {
     const entities = this.entities.filter(({ entity }) => !this.#told.has(entity))

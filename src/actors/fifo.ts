@@ -32,6 +32,14 @@ export class Fifo<T> {
     return item
   }
 
+  /** All of them, in order; none is left. */
+  takeAll(): T[] {
+    const items = this.#items.slice(this.#head) as T[]
+    this.#items = []
+    this.#head = 0
+    return items
+  }
+
   /** The one so many behind the first. */
   at(index: number): T | undefined {
     return this.#items[this.#head + index]

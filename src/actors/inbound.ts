@@ -35,7 +35,7 @@ export class Inbound {
     this.#commands = link.commands
     this.#answers = link.answers
     this.queue = new InFlightQueue(index, inFlightMax)
-    this.#formerEnd = link.commands.readPosition + link.commands.waitingBytes
+    this.#formerEnd = this.endPosition
     this.#reader = new CommandReader(link.commands.bytes, link.commands.view)
     this.#cursor = new FrameCursor(link.commands)
   }
@@ -43,6 +43,16 @@ export class Inbound {
   /** Nothing read is unreleased, and nothing is left to read. */
   get isIdle(): boolean {
     return this.queue.count === 0 && !this.#commands.hasFrames()
+  }
+
+  /** Everything that lies in the channel ends here. */
+  get endPosition(): number {
+    return this.#commands.readPosition + this.#commands.waitingBytes
+  }
+
+  /** Whether everything that ends at this position or before was released; asked of frames of this lap of the ring. */
+  hasReleased(position: number): boolean {
+    return distance(position, this.#commands.releasedPosition) >= 0
   }
 
   /** Whether the frame that begins at `position` was released; asked of frames of this lap of the ring. */

@@ -12,6 +12,7 @@ import type { Loader } from './loader.js'
 import type { Messenger } from './messenger.js'
 import type { Passivation } from './passivation.js'
 import type { Reads } from './reads.js'
+import type { ShardMoves } from './shard-moves.js'
 import type { Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
 import type { VolatileMail } from './volatile-mail.js'
@@ -29,6 +30,7 @@ export interface IntakeOptions {
   readonly reads: Reads
   readonly messenger: Messenger | undefined
   readonly mail: VolatileMail | undefined
+  readonly moves: ShardMoves
   readonly counters: WorkerCounters
 }
 
@@ -173,7 +175,7 @@ export class Intake {
       return true
     }
     const found = known ?? this.#find(command)
-    if ((found === undefined || found.status === 'passive') && backlog.tryWaitForShard(entry)) return true
+    if ((found === undefined || found.status === 'passive') && this.#tryWait(entry, command)) return true
     const slot = found ?? this.#create(command, entry.shard)
     slot.wasUsed = true
     if (slot.status !== 'live') {
@@ -199,6 +201,18 @@ export class Intake {
     backlog.waitForSlot(entry, slot)
     this.reload(slot)
     return true
+  }
+
+  /** False when its shard is open. What an entity that has left for another worker sent itself is sent there again, and what is volatile may be lost. */
+  #tryWait(entry: InFlight, command: CommandReader): boolean {
+    const { backlog, moves, worker } = this.#options
+    if (!backlog.isClosed(entry.shard)) return false
+    const isOwn = worker.messages !== undefined && entry.link === worker.messages.deviceLinks + worker.messages.own
+    if (!moves.owns(entry.shard) && (isOwn || command.isVolatile)) {
+      passOver(command, entry)
+      return true
+    }
+    return backlog.tryWaitForShard(entry)
   }
 
   /** Its state is broken: it is dropped and loaded again. */

@@ -40,7 +40,8 @@ export class MessageLane {
   readonly toHash: number
   /** What the sender calls itself. */
   readonly source: Uint8Array
-  readonly link: MessageWay
+  /** Another one when the target has moved. */
+  link: MessageWay
   /** Numbers that have not been sent, in order. */
   readonly waiting = new Fifo<number>()
   /** Sent, and the row that says what became of it is not durable yet. */

@@ -9,6 +9,7 @@ import { MessageLane, MessageLink, type MessageWay, type OutboundLink } from './
 import { canTakeAnswer, endOf, MessageSender, sourceOf } from './message-sender.js'
 import type { SettledAppend } from './outbox-rows.js'
 import { OwnAppends } from './own-appends.js'
+import type { Placement } from '#shards/placement.js'
 import type { Slot } from './slot.js'
 import { TimerHeap } from './timer-heap.js'
 import type { WorkerCounters } from './worker-counters.js'
@@ -21,8 +22,8 @@ export interface MessagesOptions {
   readonly effects?: EffectEnds | undefined
   /** The slot of the worker itself. */
   readonly own: number
-  /** The worker slot that has a shard. */
-  readonly slotOf: (shard: number) => number
+  /** Which worker has which shard. */
+  readonly placement: Placement
   /** Inbound links that are no workers': they come first. */
   readonly deviceLinks: number
   /** Commands from this number on are not known to workers with earlier code, until they are all said to know them. */
@@ -40,6 +41,8 @@ export interface MessengerOptions extends MessagesOptions {
   readonly settle: (slot: Slot, rows: readonly OutboxRow[], accepted: number) => SettledAppend | undefined
   /** Makes a passive entity live, now or later. */
   readonly load: (slot: Slot) => void
+  /** Whether another worker has the shard. */
+  readonly isAway: (shard: number) => boolean
   /** A command that was held back is to be looked at again, in its turn. */
   readonly goOn: (entry: InFlight) => void
 }
@@ -87,6 +90,8 @@ export class Messenger {
   readonly #timers = new TimerHeap()
   /** Timers that have gone off and were not sent for want of room. */
   readonly #due = new Fifo<{ readonly slot: Slot; readonly outbox: Outbox; readonly message: Message }>()
+  /** Those whose next message is for a shard that moves. */
+  readonly #heldLanes: MessageLane[] = []
   /** Passive entities with such timers, which are being loaded. */
   readonly #awaited = new Set<Slot>()
   readonly #settled = new Fifo<Settled>()
@@ -172,6 +177,20 @@ export class Messenger {
     })
   }
 
+  /** Shards may have moved, or move no more: messages go to where their targets are. */
+  placed(): void {
+    for (const lanes of this.#lanes.values()) {
+      for (const lane of lanes.values()) if (lane.link instanceof MessageLink) lane.link = this.#linkTo(lane.toHash)
+    }
+    for (const lane of this.#heldLanes.splice(0)) lane.link.lanes.push(lane)
+  }
+
+  /** The entity has left for another worker, which sends what its outbox holds. */
+  left(slot: Slot): void {
+    this.dropped(slot)
+    this.#awaited.delete(slot)
+  }
+
   /** The entity's state was dropped, and its outbox with it. */
   dropped(slot: Slot): void {
     slot.areTimersKnown = false
@@ -251,14 +270,25 @@ export class Messenger {
     if (lanes === undefined) this.#lanes.set(slot, (lanes = new Map()))
     const known = lanes.get(to)
     if (known !== undefined) return known
-    const { shardCount, slotOf } = this.#options
     const toBytes = utf8.encode(to)
     const toHash = hash32(toBytes)
-    const link: MessageWay = way ?? (this.#links[slotOf(toHash % shardCount)] as MessageWay)
-    const lane = new MessageLane({ slot, outbox, to, toBytes, toHash, source: sourceOf(slot), link })
+    const lane = new MessageLane({ slot, outbox, to, toBytes, toHash, source: sourceOf(slot), link: way ?? this.#linkTo(toHash) })
     lanes.set(to, lane)
     if (way === undefined) this.#laneCount++
     return lane
+  }
+
+  #linkTo(hash: number): MessageLink {
+    const { placement, shardCount } = this.#options
+    return this.#links[placement.slotOf(hash % shardCount)] as MessageLink
+  }
+
+  /** Whether it waits for the shard that it goes to. */
+  #tryHoldLane(lane: MessageLane): boolean {
+    const { placement, shardCount } = this.#options
+    if (!(lane.link instanceof MessageLink) || !placement.isHeld(lane.toHash % shardCount)) return false
+    this.#heldLanes.push(lane)
+    return true
   }
 
   #list(lane: MessageLane): void {
@@ -283,8 +313,13 @@ export class Messenger {
     let work = 0
     while (link.lanes.count > 0 && link.hasRoom) {
       const lane = link.lanes.shift() as MessageLane
-      lane.isListed = false
       work++
+      if (lane.link !== link) {
+        lane.link.lanes.push(lane)
+        continue
+      }
+      if (!lane.isDead && this.#tryHoldLane(lane)) continue
+      lane.isListed = false
       if (lane.isDead) continue
       const message = lane.outbox.get(lane.waiting.first as number)
       if (message !== undefined) {
@@ -343,6 +378,7 @@ export class Messenger {
   /** It has something under way, or timers: they are looked at when it is live. */
   await(slot: Slot): void {
     slot.areTimersKnown = false
+    if (this.#options.isAway(slot.shard)) return
     this.#awaited.add(slot)
     this.#options.load(slot)
   }

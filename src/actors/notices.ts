@@ -5,6 +5,7 @@ import type { EntityModel, PlantModel } from '#entity/index.js'
 import { fenceOf } from './fence.js'
 import { Fifo } from './fifo.js'
 import type { MessageLink } from './message-link.js'
+import type { Placement } from '#shards/placement.js'
 import type { Slot } from './slot.js'
 
 export interface NoticesOptions {
@@ -14,7 +15,7 @@ export interface NoticesOptions {
   readonly links: readonly MessageLink[]
   /** The slot of the worker itself. */
   readonly own: number
-  readonly slotOf: (shard: number) => number
+  readonly placement: Placement
   readonly shardCount: number
   readonly term: number
   /** What the supervisor process says of the death of the worker before this one, where it died. */
@@ -23,7 +24,6 @@ export interface NoticesOptions {
 
 /** A command that nobody's outbox holds. */
 interface Notice {
-  readonly link: MessageLink
   readonly model: EntityModel
   readonly entity: Uint8Array
   readonly hash: number
@@ -70,14 +70,16 @@ export class Notices {
   }
 
   hasWork(): boolean {
-    return this.#waiting.first?.link.hasRoom === true
+    const { first } = this.#waiting
+    return first !== undefined && this.#linkTo(first)?.hasRoom === true
   }
 
   /** In order; links are published by whoever sends messages. */
   doWork(): number {
     let work = 0
-    for (let first = this.#waiting.first; first?.link.hasRoom === true; first = this.#waiting.first) {
-      if (this.#send(first) === 'no-room') break
+    for (let { first } = this.#waiting; first !== undefined; first = this.#waiting.first) {
+      const link = this.#linkTo(first)
+      if (link?.hasRoom !== true || this.#send(first, link) === 'no-room') break
       this.#waiting.shift()
       work++
     }
@@ -85,16 +87,15 @@ export class Notices {
   }
 
   #tellLost({ model, idBytes, hash }: Slot): void {
-    const { own, links, term, predecessor } = this.#options
+    const { own, term, predecessor } = this.#options
     if (this.#isLoaded || predecessor === undefined) return
     const data = { incarnation: 0, code: predecessor }
-    const link = links[own] as MessageLink
     const entity = idBytes.slice()
-    this.#waiting.push({ link, model, entity, hash, command: '#lost', source: `worker:${own}`, sequence: term, data })
+    this.#waiting.push({ model, entity, hash, command: '#lost', source: `worker:${own}`, sequence: term, data })
   }
 
   #tellFenced(slot: Slot, listeners: ReadonlySet<string>): void {
-    const { plant, links, slotOf, shardCount } = this.#options
+    const { plant } = this.#options
     const message = fenceOf(slot)?.error.message.slice(0, MESSAGE_CHARACTERS_MAX)
     const data = { what: 'exited', incarnation: slot.outbox?.kin?.self?.incarnation ?? 0, code: 'FENCED', message }
     for (const listener of listeners) {
@@ -102,12 +103,18 @@ export class Notices {
       if (model === undefined) continue
       const entity = utf8.encode(listener)
       const hash = hash32(entity)
-      const link = links[slotOf(hash % shardCount)] as MessageLink
-      this.#waiting.push({ link, model, entity, hash, command: '#signal', source: `fence:${slot.id}`, sequence: slot.lostVersion, data })
+      this.#waiting.push({ model, entity, hash, command: '#signal', source: `fence:${slot.id}`, sequence: slot.lostVersion, data })
     }
   }
 
-  #send({ link, model, entity, hash, command, source, sequence, data }: Notice): string | undefined {
+  /** Undefined while the shard of the entity moves. */
+  #linkTo({ hash }: Notice): MessageLink | undefined {
+    const { placement, links, shardCount } = this.#options
+    const shard = hash % shardCount
+    return placement.isHeld(shard) ? undefined : links[placement.slotOf(shard)]
+  }
+
+  #send({ model, entity, hash, command, source, sequence, data }: Notice, link: MessageLink): string | undefined {
     const header = {
       ...{ request: 0, doorTerm: 0, entityHash: hash, commandNumber: this.#options.plant.commandNumber(model, command) },
       ...{ answer: ANSWER_REFUSALS, at: Number.NaN, accepted: this.#accepted.next(), sequence, entity, source: utf8.encode(source) },

@@ -1,4 +1,5 @@
-import type { Slot } from './slot.js'
+import { entityMoved } from './entity-moved.js'
+import type { Slot, SlotWaiter } from './slot.js'
 
 /** A value that was read from a live entity and waits for the rows that it derives from to be durable. */
 interface HeldRead {
@@ -6,6 +7,7 @@ interface HeldRead {
   readonly waitPosition: number
   readonly settle: () => void
   readonly again: () => void
+  readonly reject: (error: Error) => void
 }
 
 /** Reads of entity state: nothing is told before it is durable, and what was folded on a rejected append is read again. */
@@ -27,7 +29,7 @@ export class Reads {
   read<T>(slot: Slot, read: (slot: Slot) => T): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = () => {
-        if (slot.status !== 'live') return this.#wait(slot, look)
+        if (slot.status !== 'live') return this.#wait(slot, { look, reject })
         let value: T
         try {
           value = read(slot)
@@ -35,7 +37,7 @@ export class Reads {
           return reject(error)
         }
         if (this.#isDurable(slot.waitPosition)) resolve(value)
-        else this.#held.push({ slot, waitPosition: slot.waitPosition, settle: () => resolve(value), again: look })
+        else this.#held.push({ slot, waitPosition: slot.waitPosition, settle: () => resolve(value), again: look, reject })
       }
       look()
     })
@@ -45,7 +47,16 @@ export class Reads {
   wake(slot: Slot): void {
     const { waiters } = slot
     slot.waiters = undefined
-    if (waiters !== undefined) for (const look of waiters) look()
+    if (waiters !== undefined) for (const { look } of waiters) look()
+  }
+
+  /** The slot's shard has left this worker: whoever waits for it hears that. */
+  left(slot: Slot): void {
+    const { waiters } = slot
+    slot.waiters = undefined
+    if (waiters !== undefined) for (const waiter of waiters) waiter.reject(entityMoved(slot.id))
+    for (const held of this.#held) if (held.slot === slot) held.reject(entityMoved(slot.id))
+    if (this.#held.length > 0) this.#held = this.#held.filter((held) => held.slot !== slot)
   }
 
   /** The slot's state was dropped, with all that was folded on top of durable rows. */
@@ -70,9 +81,9 @@ export class Reads {
     return this.#held.some((held) => held.waitPosition <= released)
   }
 
-  #wait(slot: Slot, look: () => void): void {
-    if (slot.waiters === undefined) slot.waiters = [look]
-    else slot.waiters.push(look)
+  #wait(slot: Slot, waiter: SlotWaiter): void {
+    if (slot.waiters === undefined) slot.waiters = [waiter]
+    else slot.waiters.push(waiter)
     this.#load(slot)
   }
 }

@@ -7,11 +7,17 @@ import * as memory from './slot-memory.js'
 /** `live`: state in memory. `passive`: known, state in the log only. `loading`: asked for. */
 export type SlotStatus = 'live' | 'passive' | 'loading'
 
+/** A reader that waits for a slot to be live. */
+export interface SlotWaiter {
+  readonly look: () => void
+  readonly reject: (error: Error) => void
+}
+
 /** What few slots have, and those not for long. */
 interface Seldom {
   foldFailure: string | undefined
   stalled: InFlight[] | undefined
-  waiters: (() => void)[] | undefined
+  waiters: SlotWaiter[] | undefined
 }
 
 const WAS_USED = 1
@@ -177,10 +183,10 @@ export class Slot {
   }
 
   /** Readers that wait for it to be live. */
-  get waiters(): (() => void)[] | undefined {
+  get waiters(): SlotWaiter[] | undefined {
     return this.#seldom?.waiters
   }
-  set waiters(waiters: (() => void)[] | undefined) {
+  set waiters(waiters: SlotWaiter[] | undefined) {
     if (waiters !== this.waiters) this.#rare.waiters = waiters
   }
 

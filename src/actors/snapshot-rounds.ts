@@ -98,6 +98,7 @@ export class SnapshotRounds {
   }
 }
 
-function isBehind({ status, version, snapshotVersion, snapshotTriedVersion }: Slot): boolean {
+/** Whether its last snapshot is not of its newest row, and another one is worth a try. */
+export function isBehind({ status, version, snapshotVersion, snapshotTriedVersion }: Slot): boolean {
   return status === 'live' && version > snapshotVersion && version > snapshotTriedVersion
 }

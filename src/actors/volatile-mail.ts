@@ -23,6 +23,7 @@ import { whyDown } from './lifecycle.js'
 import type { MessageLink } from './message-link.js'
 import { endOf, type MessageEnd } from './message-sender.js'
 import type { Executor } from './executor.js'
+import type { Placement } from '#shards/placement.js'
 import type { Slot } from './slot.js'
 import { VolatileAsk, VolatileAsks } from './volatile-asks.js'
 import { LooseFrame, VolatileHeaders } from './volatile-frame.js'
@@ -37,7 +38,7 @@ export interface VolatileMailOptions {
   /** By worker slot; those of entities in other workers go there. */
   readonly links: readonly MessageLink[]
   readonly own: number
-  readonly slotOf: (shard: number) => number
+  readonly placement: Placement
   readonly executor: Pick<Executor, 'execute'>
   /** How many there may be at a time. */
   readonly messagesMax: number
@@ -47,6 +48,8 @@ export interface VolatileMailOptions {
   readonly load: (slot: Slot) => boolean
   /** Its state is broken: it is dropped and loaded again. */
   readonly reload: (slot: Slot) => void
+  /** Whether another worker has the shard. */
+  readonly isAway: (shard: number) => boolean
 }
 
 /** An append that a volatile command caused, and who waits for what came of that. */
@@ -118,6 +121,8 @@ export class VolatileMail {
   readonly #frame = new LooseFrame()
   readonly #headers: VolatileHeaders
   readonly #id = new IdScratch()
+  /** What was found out of where entities are, before shards have moved the last time, is of no use. */
+  #places: object = {}
   readonly #accepted: MonotoneMicros
   #count = 0
   #released = 0
@@ -162,7 +167,7 @@ export class VolatileMail {
     if (this.#waiting.first !== undefined && this.#waiting.first.position <= released) return true
     if (this.#blockedAt !== released && (this.#again.length > 0 || this.#ready.count > 0)) return true
     if (this.#asks.earliestMs <= this.#options.clock.monotonicMs()) return true
-    return this.#outgoing.some((outgoing, worker) => outgoing.count > 0 && (this.#options.links[worker] as MessageLink).hasRoom)
+    return this.#outgoing.some((_, worker) => this.#canSend(worker))
   }
 
   /** Whether the entity must stay live, since something that it told may leave only as long as it does. */
@@ -189,6 +194,20 @@ export class VolatileMail {
     if (held === undefined) return
     this.#loading.delete(slot)
     this.#again = [...held, ...this.#again]
+  }
+
+  /** Shards may have moved, or move no more: everything that is under way goes to where its target is, and in the order in which it was. */
+  placed(): void {
+    this.#places = {}
+    const messages = this.#again.splice(0)
+    for (const [slot, held] of this.#loading) {
+      if (!this.#options.isAway(slot.shard)) continue
+      this.#loading.delete(slot)
+      messages.push(...held)
+    }
+    messages.push(...this.#closed.splice(0), ...this.#ready.takeAll())
+    for (const outgoing of this.#outgoing) messages.push(...outgoing.takeAll())
+    for (const message of messages) this.#dispatch(message)
   }
 
   /** Something is known of a shard, or it is open: whoever waits for one is looked at again. */
@@ -238,9 +257,10 @@ export class VolatileMail {
   /** False when the appends channel has no room for what it caused: nothing happened then. */
   #tryRun(message: VolatileMessage): boolean {
     const { target } = message
-    const slot = target.placeOf === this ? (target.place as Slot) : this.#find(target)
+    const slot = target.placeOf === this.#places ? (target.place as Slot) : this.#find(target)
     if (slot === undefined) {
-      this.#closed.push(message)
+      if (target.isElsewhere) this.#dispatch(message)
+      else this.#closed.push(message)
       return true
     }
     if (slot.outbox === undefined && slot.tryUse(this.#nowMs)) return this.#tryExecute(slot, message)
@@ -322,7 +342,7 @@ export class VolatileMail {
 
   /** Tells who asked. `by`: whose state the answer derives from. */
   #settle(ask: VolatileAsk, end: MessageEnd, by: Slot | undefined): void {
-    if (!this.#asks.end(ask)) return
+    if (!this.#asks.end(ask) || this.#options.isAway(ask.from.shard)) return
     const answer = this.#answerTo(ask, end)
     if (by !== undefined) return this.#leave(by, answer)
     this.#count++
@@ -334,7 +354,7 @@ export class VolatileMail {
     const data = from.model.commandCodec(answerIndex).normalise(answerData(ask, end.outcome, end))
     const target = new ToldTarget(from.model, from.id as EntityId)
     target.place = from
-    target.placeOf = this
+    target.placeOf = this.#places
     const answer = new VolatileMessage(target, answerIndex, data, undefined)
     answer.from = from
     answer.cause = cause
@@ -364,20 +384,20 @@ export class VolatileMail {
 
   #dispatch(message: VolatileMessage): void {
     const { target } = message
-    if (target.placeOf !== this) this.#find(target)
+    if (target.placeOf !== this.#places) this.#find(target)
     if (target.isElsewhere) (this.#outgoing[(target.place as RemotePlace).worker] as Fifo<VolatileMessage>).push(message)
     else this.#ready.push(message)
   }
 
   /** Finds out where the entity is: its slot where it is one of this worker's. */
   #find(target: ToldTarget): Slot | undefined {
-    const { shardCount, slotOf, own, slotFor } = this.#options
+    const { shardCount, placement, own, slotFor } = this.#options
     const id = this.#id
     id.take(target.id)
-    const worker = slotOf(id.hash % shardCount)
+    const worker = placement.slotOf(id.hash % shardCount)
     const slot = worker === own ? slotFor(id, target.model.name) : undefined
     target.place = worker === own ? slot : new RemotePlace(id.copy(), id.hash, worker)
-    target.placeOf = target.place === undefined ? undefined : this
+    target.placeOf = target.place === undefined ? undefined : this.#places
     target.isElsewhere = worker !== own
     return slot
   }
@@ -388,11 +408,20 @@ export class VolatileMail {
     else held.push(message)
   }
 
+  /** There is something, with room for it, and the shard that it goes to does not move just now. */
+  #canSend(worker: number): boolean {
+    const { links, placement, shardCount } = this.#options
+    const first = this.#outgoing[worker]?.first
+    if (first === undefined || links[worker]?.hasRoom !== true) return false
+    return !placement.isHeld((first.target.place as RemotePlace).hash % shardCount)
+  }
+
   #send(worker: number): number {
     const outgoing = this.#outgoing[worker] as Fifo<VolatileMessage>
     const link = this.#options.links[worker] as MessageLink
     let count = 0
-    for (let message = outgoing.first; message !== undefined && link.hasRoom; message = outgoing.first) {
+    while (this.#canSend(worker)) {
+      const message = outgoing.first as VolatileMessage
       const { target, commandIndex, data, ask, pending } = message
       const header = this.#headers.of(message, target.place as RemotePlace, this.#accepted.next())
       const settle = (outcome: SettledAs, bytes: Uint8Array): void => {

@@ -25,6 +25,16 @@ export class VolatileRing {
     this.#places[this.#head++ & this.#mask] = undefined
   }
 
+  /** All of them, in order; none is left. */
+  takeAll(): VolatileMessage[] {
+    const messages: VolatileMessage[] = []
+    for (let { first } = this; first !== undefined; first = this.first) {
+      messages.push(first)
+      this.shift()
+    }
+    return messages
+  }
+
   #grow(): void {
     const former = this.#places
     const places = new Array<VolatileMessage | undefined>(former.length * 2).fill(undefined)

@@ -1,3 +1,4 @@
+import { isMillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
 import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import type { DutyCycle } from '#bus/index.js'
@@ -18,6 +19,7 @@ import { Messenger } from './messenger.js'
 import { Notices } from './notices.js'
 import { Passivation } from './passivation.js'
 import { Reads } from './reads.js'
+import { ShardMoves, type ShardRelease } from './shard-moves.js'
 import type { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
 import { VolatileMail } from './volatile-mail.js'
@@ -49,6 +51,9 @@ export class Worker implements DutyCycle {
   readonly #notices: Notices | undefined
   readonly #intake: Intake
   readonly #rounds: SnapshotRounds
+  readonly #moves: ShardMoves
+  /** Of the placement, as far as they have been looked at. */
+  #placedAt = 0
   /** As loaded in this turn, before the rejections: everything up to here is durable, or its rejection has been seen. */
   #released = 0
   readonly #fenced = new FencedList()
@@ -82,12 +87,14 @@ export class Worker implements DutyCycle {
         ...{ ...messages, plant, term, clock, counters: this.counters },
         ...{ shardCount: options.shardCount, outboxMax: limits.outboxMax ?? OUTBOX_MAX_DEFAULT },
         settle: (...rows) => this.#executor.trySettle(...rows),
-        load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#fail(error)),
+        load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#failUnlessMoved(error)),
+        isAway: (shard) => !this.#moves.owns(shard),
         goOn: (entry) => this.#backlog.goOn(entry),
       })
-      const { own, slotOf } = messages
+      const { own, placement } = messages
+      this.#placedAt = placement.changes
       const { predecessor, shardCount } = options
-      this.#notices = new Notices({ plant, clock, links: this.#messenger.links, own, slotOf, shardCount, term, predecessor })
+      this.#notices = new Notices({ plant, clock, links: this.#messenger.links, own, placement, shardCount, term, predecessor })
       this.#mail = new VolatileMail({
         ...{
           plant,
@@ -97,7 +104,7 @@ export class Worker implements DutyCycle {
           executor: this.#executor,
           links: this.#messenger.links,
         },
-        ...{ own: messages.own, slotOf: messages.slotOf, messagesMax: limits.volatileMax ?? VOLATILE_MAX_DEFAULT },
+        ...{ own, placement, isAway: (shard: number) => !this.#moves.owns(shard), messagesMax: limits.volatileMax ?? VOLATILE_MAX_DEFAULT },
         slotFor: (...entity) => this.#intake.slotFor(...entity),
         load: (slot) => this.#intake.tryLoad(slot),
         reload: (slot) => this.#intake.reload(slot),
@@ -134,10 +141,17 @@ export class Worker implements DutyCycle {
       ...{ slots: this.#slots, counters: this.counters, tailRowsMax: limits.tailRowsMax ?? 0, term },
       trySnapshot: (slot) => this.#executor.trySnapshot(slot),
     })
+    this.#moves = new ShardMoves({
+      ...{ shards: options.shards, shardCount: options.shardCount, slots: this.#slots, inbound: this.#inbound, backlog: this.#backlog },
+      ...{ loader: this.#loader, journal, counters: this.counters },
+      trySnapshot: (slot) => this.#executor.trySnapshot(slot),
+      forget: (slot) => this.#letGo(slot),
+      isLoaded: () => this.isLoaded,
+    })
     this.#intake = new Intake({
       ...{ worker: options, inbound: this.#inbound, slots: this.#slots, backlog: this.#backlog, executor: this.#executor },
       ...{ loader: this.#loader, passivation: this.#passivation, reads: this.#reads, messenger: this.#messenger, counters: this.counters },
-      mail: this.#mail,
+      ...{ mail: this.#mail, moves: this.#moves },
     })
     for (const shard of options.shards) this.#backlog.close(shard, Number.NEGATIVE_INFINITY)
   }
@@ -149,7 +163,7 @@ export class Worker implements DutyCycle {
   }
 
   get isLoaded(): boolean {
-    return this.#backlog.closedCount === 0
+    return this.#backlog.loadingCount === 0
   }
 
   /** Entities that the log has and that are not live yet, as far as they are known. */
@@ -176,6 +190,16 @@ export class Worker implements DutyCycle {
     for (const link of this.#messenger?.links ?? []) link.knowAll()
   }
 
+  /** Gives shards up that are held: see ShardMoves. */
+  release(shards: readonly number[]): ShardRelease {
+    return this.#moves.release(shards)
+  }
+
+  /** Takes shards that another worker has given up; resolves when they are loaded. Commands to each entity are executed as soon as it is. */
+  adopt(shards: readonly number[]): Promise<LoadReport> {
+    return this.#moves.adopt(shards)
+  }
+
   /** Reads no more commands: those that were read are finished, then `inFlightCount` is 0. */
   leave(): void {
     this.#intake.close()
@@ -190,6 +214,7 @@ export class Worker implements DutyCycle {
   doWork(): number {
     if (this.#hasFailed) return 0
     if (!this.#hasBegun) this.#begin()
+    this.#look()
     // Loads come before rejections: when the end of a load is seen, what was rejected before it is seen too, and nothing is executed in between.
     let work = this.#loader.doWork()
     work += this.#complete()
@@ -202,6 +227,7 @@ export class Worker implements DutyCycle {
     work += this.#mail?.doWork() ?? 0
     // What left no row waits for nothing in most cases.
     for (const link of this.#inbound) work += link.complete(this.#released)
+    work += this.#moves.doWork(this.#released)
     work += this.#passivation.sweep(nowMs, this.#released)
     this.#rounds.goOn(nowMs)
     this.#journal.appends.publish()
@@ -214,7 +240,8 @@ export class Worker implements DutyCycle {
     const released = this.#journal.releasedPosition()
     if (this.#inbound.some((link) => link.canComplete(released)) || this.#reads.canSettle(released)) return true
     if (this.#passivation.hasWork(released) || this.#messenger?.hasWork(released) === true) return true
-    if (this.#mail?.hasWork(released) === true || this.#notices?.hasWork() === true) return true
+    if (this.#mail?.hasWork(released) === true || this.#notices?.hasWork() === true || this.#moves.hasWork(released)) return true
+    if (this.#hasMoved()) return true
     return this.#intake.hasWork(released)
   }
 
@@ -225,7 +252,7 @@ export class Worker implements DutyCycle {
   read<T>(id: string, read: (slot: Slot) => T): Promise<T> | undefined {
     const bytes = new TextEncoder().encode(id)
     const slot = this.#slots.find(hash32(bytes), new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)
-    if (slot === undefined) return undefined
+    if (slot === undefined || !this.#moves.owns(slot.shard)) return undefined
     return this.#reads.read(slot, (live) => {
       const fence = fenceOf(live)
       if (fence !== undefined) throw fence.error
@@ -237,6 +264,7 @@ export class Worker implements DutyCycle {
   async stateHash(): Promise<PlantHash> {
     const hash = new PlantHash()
     for (const slot of [...this.#slots.values()]) {
+      if (!this.#moves.owns(slot.shard)) continue
       const one = await this.#reads.read(slot, ({ id, version, state, outbox, lostVersion }) => {
         const own = new PlantHash()
         if (version > 0 && lostVersion === 0) own.add(id, version, state, outbox)
@@ -310,7 +338,7 @@ export class Worker implements DutyCycle {
     for (const slot of this.#slots.values()) {
       if (slot.waiters !== undefined && slot.status === 'passive' && shards.has(slot.shard)) this.#loader.loadSlot(slot)
     }
-    this.#options.onLoaded(report)
+    if (!this.#moves.loaded(report)) this.#options.onLoaded(report)
   }
 
   /** While its shard is loading that load is waited for. */
@@ -390,14 +418,36 @@ export class Worker implements DutyCycle {
     const ids = this.#journal.wanted.splice(0)
     for (const id of ids) {
       const slot = this.#slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
-      if (slot === undefined) continue
+      if (slot === undefined || !this.#moves.owns(slot.shard)) continue
       this.#reads
         .read(slot, (live) => {
           if (live.version > 0) this.#executor.trySnapshot(live)
         })
-        .catch((error: unknown) => this.#fail(error))
+        .catch((error: unknown) => this.#failUnlessMoved(error))
     }
     return ids.length
+  }
+
+  #hasMoved(): boolean {
+    const placement = this.#options.messages?.placement
+    return placement !== undefined && placement.changes !== this.#placedAt
+  }
+
+  /** Shards may have moved, or move no more. */
+  #look(): void {
+    if (!this.#hasMoved()) return
+    this.#placedAt = this.#options.messages?.placement.changes ?? 0
+    this.#messenger?.placed()
+    this.#mail?.placed()
+  }
+
+  /** The entity has left for another worker. */
+  #letGo(slot: Slot): void {
+    this.#loader.forget(slot)
+    this.#messenger?.left(slot)
+    this.#backlog.leaveSlot(slot)
+    this.#reads.left(slot)
+    this.#fenced.left(slot)
   }
 
   #forEachWaiting(each: (entry: InFlight) => void): void {
@@ -406,6 +456,10 @@ export class Worker implements DutyCycle {
         if (entry.status === 'waiting') each(entry)
       })
     }
+  }
+
+  #failUnlessMoved(error: unknown): void {
+    if (!isMillraceError(error, 'ERR_ENTITY_MOVED')) this.#fail(error)
   }
 
   #fail(error: unknown): void {

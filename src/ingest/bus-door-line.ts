@@ -3,13 +3,12 @@ import { commandFrameBytes } from '#entity/command-frame.js'
 import type { Codec } from '#schema/index.js'
 import type { BusDoor } from './bus-door.js'
 import type { DoorLine, Offered, SettleLine } from './door.js'
-import type { DoorChannel } from './door-channel.js'
 import type { Lane } from './lanes.js'
 import type { LineTemplates } from './line-templates.js'
 
 /** A line of a BusDoor: small, as a gateway may have many thousands of them that take turns. */
 export class BusDoorLine implements DoorLine {
-  readonly channel: DoorChannel
+  readonly shard: number
   readonly lane: Lane
   readonly codec: Codec
   /** Place and length of its header. */
@@ -20,8 +19,8 @@ export class BusDoorLine implements DoorLine {
   #isClosed = false
 
   /** Made by the door; all that differs from command to command is overwritten in `header`. */
-  constructor(door: BusDoor, channel: DoorChannel, lane: Lane, codec: Codec, templates: LineTemplates, header: CommandHeader) {
-    this.channel = channel
+  constructor(door: BusDoor, shard: number, lane: Lane, codec: Codec, templates: LineTemplates, header: CommandHeader) {
+    this.shard = shard
     this.lane = lane
     this.codec = codec
     this.template = templates.add(header)

@@ -13,7 +13,7 @@ import {
 } from '#entity/command-frame.js'
 import type { EntityModel, PlantModel } from '#entity/index.js'
 import type { Codec } from '#schema/index.js'
-import { slotOfShard } from '#shards/placement.js'
+import type { Placement } from '#shards/placement.js'
 import type { EntityId } from '#base/ids.js'
 import {
   type AnswerWanted,
@@ -25,7 +25,7 @@ import {
   type SettleLine,
   type Settlement,
 } from './door.js'
-import { DOOR_SOURCE_PREFIX, encodeLabel, Lanes, SOURCE_BYTES_MAX } from './lanes.js'
+import { DOOR_SOURCE_PREFIX, encodeLabel, type Lane, Lanes, SOURCE_BYTES_MAX } from './lanes.js'
 import { BusDoorLine } from './bus-door-line.js'
 import { DoorChannel, type WorkerChannel } from './door-channel.js'
 import { LineTemplates } from './line-templates.js'
@@ -61,11 +61,13 @@ const CLOCK_LOOKS_MASK = 15
  * durable; answers that carry data come before that release. A successor of the gateway produces behind what this one published.
  *
  * Once an offer was answered `full`, no later one overtakes it: until `onRoom` calls back, commands to the same worker are answered `full` too if a
- * ring had no room, else those of the same source and entity. Callbacks come in the order in which they were asked for.
+ * ring had no room, else those of the same source and entity. Callbacks come in the order in which they were asked for. Commands to a shard that moves from one worker
+ * to another are answered `full` until it has.
  */
 export class BusDoor implements Door, DutyCycle {
   readonly counters: BusDoorCounters = { accepted: 0, settled: 0, refused: 0, full: 0, rejected: 0, unnumbered: 0 }
   readonly #channels: readonly DoorChannel[]
+  readonly #placement: Placement
   readonly #shardCount: number
   readonly #term: number
   readonly #clock: Clock
@@ -79,6 +81,8 @@ export class BusDoor implements Door, DutyCycle {
   /** Offers of lines since the clock was looked at. */
   #sinceClock = 0
   #onRoom: (() => void)[] = []
+  /** Of the placement, as far as those who wait have been told. */
+  #changesSeen: number
   /** How often there was room again. */
   #roomCount = 0
   #isClosed = false
@@ -87,7 +91,7 @@ export class BusDoor implements Door, DutyCycle {
     readonly plant: PlantModel
     /** By worker slot. */
     readonly channels: readonly WorkerChannel[]
-    readonly shardCount: number
+    readonly placement: Placement
     readonly term: number
     readonly clock: Clock
     readonly wake: () => void
@@ -95,7 +99,9 @@ export class BusDoor implements Door, DutyCycle {
     readonly onAck?: (ms: number) => void
   }) {
     this.#channels = options.channels.map((channel) => new DoorChannel(channel))
-    this.#shardCount = options.shardCount
+    this.#placement = options.placement
+    this.#shardCount = options.placement.shardCount
+    this.#changesSeen = options.placement.changes
     this.#term = options.term
     this.#clock = options.clock
     this.#onAck = options.onAck
@@ -134,11 +140,12 @@ export class BusDoor implements Door, DutyCycle {
     if (this.#isClosed) return this.#full()
     const route = this.#lanes.route(command.entity)
     if (typeof route === 'string') return this.#reject(route)
-    const channel = this.#channels[slotOfShard(route.hash % this.#shardCount, this.#channels.length)] as DoorChannel
+    const shard = route.hash % this.#shardCount
+    const channel = this.#channelOf(shard)
     if (channel.blockedBytes > 0) return this.#full()
     const lane = this.#lanes.lane(route, command.source)
     if (typeof lane === 'string') return this.#reject(lane)
-    if (lane.refusedAt === this.#roomCount) return this.#full()
+    if (lane.refusedAt === this.#roomCount || this.#isHeld(shard, lane)) return this.#full()
 
     const known = this.#commands.get(route.model)?.get(command.command)
     if (known === undefined) return this.#reject(noSuchCommand(route.model, command.command))
@@ -191,7 +198,6 @@ export class BusDoor implements Door, DutyCycle {
     if (typeof lane === 'string') return lane
     const known = this.#commands.get(route.model)?.get(command)
     if (known === undefined) return noSuchCommand(route.model, command)
-    const channel = this.#channels[slotOfShard(route.hash % this.#shardCount, this.#channels.length)] as DoorChannel
     const header = this.#header
     header.entityHash = route.hash
     header.commandNumber = known.number
@@ -199,7 +205,7 @@ export class BusDoor implements Door, DutyCycle {
     header.entity = route.bytes
     header.source = lane.sourceBytes
     header.correlation = NO_BYTES
-    return new BusDoorLine(this, channel, lane, known.codec, this.#templates, header)
+    return new BusDoorLine(this, route.hash % this.#shardCount, lane, known.codec, this.#templates, header)
   }
 
   /** For lines: as `offer`, of which all that is the same for each command of a line has been done. */
@@ -211,8 +217,10 @@ export class BusDoor implements Door, DutyCycle {
     settle: SettleLine,
     token: number,
   ): Offered {
-    const { channel, lane, codec, headerBytes } = line
+    const { shard, lane, codec, headerBytes } = line
+    const channel = this.#channelOf(shard)
     if (this.#isClosed || channel.blockedBytes > 0 || lane.refusedAt === this.#roomCount) return this.#full()
+    if (this.#isHeld(shard, lane)) return this.#full()
     const wrong = codec.check(data) ?? wrongNumbers(sequence, at)
     if (wrong !== undefined) return this.#reject(wrong)
     if (lane.inFlight >= IN_FLIGHT_PER_SOURCE_ENTITY_MAX) {
@@ -245,6 +253,11 @@ export class BusDoor implements Door, DutyCycle {
     this.#onRoom.push(callback)
   }
 
+  /** Whatever was taken can be seen by the workers. */
+  publish(): void {
+    for (const channel of this.#channels) channel.commands.publish()
+  }
+
   doWork(): number {
     let work = 0
     this.#sinceClock = 0
@@ -252,6 +265,9 @@ export class BusDoor implements Door, DutyCycle {
       channel.commands.publish()
       work += this.#settleChannel(channel) + channel.unblock()
     }
+    const { changes } = this.#placement
+    if (changes !== this.#changesSeen) work++
+    this.#changesSeen = changes
     if (work === 0) return 0
     this.#roomCount++
     if (this.#onRoom.length > 0) {
@@ -259,12 +275,23 @@ export class BusDoor implements Door, DutyCycle {
       this.#onRoom = []
       for (const callback of callbacks) callback()
     }
-    for (const channel of this.#channels) channel.commands.publish()
+    this.publish()
     return work
   }
 
   hasWork(): boolean {
-    return this.#channels.some((channel) => channel.hasWork())
+    return this.#placement.changes !== this.#changesSeen || this.#channels.some((channel) => channel.hasWork())
+  }
+
+  #channelOf(shard: number): DoorChannel {
+    return this.#channels[this.#placement.slotOf(shard)] as DoorChannel
+  }
+
+  /** Then no later command of the lane overtakes the one that is refused for it. */
+  #isHeld(shard: number, lane: Lane): boolean {
+    if (!this.#placement.isHeld(shard)) return false
+    lane.refusedAt = this.#roomCount
+    return true
   }
 
   /** The release word is loaded before the answers are read: whatever was released then has its answer among them. */

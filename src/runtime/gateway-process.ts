@@ -44,7 +44,7 @@ export function runGatewayProcess(): Promise<void> {
       const door = new BusDoor({
         plant,
         channels: wireGateway(context.access, slot, settings.shape, context.holder),
-        shardCount: context.assignment.shardCount as number,
+        placement: context.access.placement,
         term,
         clock,
         wake: () => cycle?.wake(),
@@ -52,6 +52,8 @@ export function runGatewayProcess(): Promise<void> {
       })
       const effects = gatewayEffects(context, plant, () => cycle?.wake())
       cycle = context.run(effects === undefined ? door : joinDuties(door, effects.runner))
+      // Offers look at the placement, so that nothing more goes to a shard that is held; what was taken before is to be seen by its worker.
+      context.lifeline.serveCalls({ hold: () => (door.publish(), {}) })
       const countDoor = countInto(table.counters({ role: 'gateway', slot }), door)
       const count = (): void => {
         countDoor()

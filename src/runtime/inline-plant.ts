@@ -22,8 +22,8 @@ import { registerSchemas } from '#journal/register-schemas.js'
 import type { InputOf } from '#schema/index.js'
 import { entityRowsOf, readEntityState, readEntityStateAt } from '#reading/entity-state.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { shardsOfSlot } from '#shards/placement.js'
-import { planChannels } from './channel-plan.js'
+import { Placement } from '#shards/placement.js'
+import { type PlantShape, planChannels } from './channel-plan.js'
 import type { EffectsConfig } from './effect-targets.js'
 import { inlineEffects } from './inline-effects.js'
 import { joinDuties } from './joined-duties.js'
@@ -152,7 +152,8 @@ export class InlinePlant {
     this.#schedule = options.schedule ?? setImmediate
     const shape = { workers: options.workers ?? 1, gateways: gateway === undefined ? 1 : 2 }
     const capacityBytes = options.capacityBytes ?? CAPACITY_BYTES
-    const access = inProcessBus(model.schemaHash, shape, capacityBytes, this.#schedule)
+    const placement = Placement.even(journal.shardCount, shape.workers)
+    const access = inProcessBus({ schemaHash: model.schemaHash, shape, capacityBytes, schedule: this.#schedule, placement })
     const holder = (term: number) => ({ pid: process.pid, startTime: 0, term, schemaHash: model.schemaHash })
     const onFatal = (error: unknown) => this.#fail(error)
     const cycles: RunningDutyCycle[] = []
@@ -179,7 +180,7 @@ export class InlinePlant {
         : startRetention({
             journal,
             server: this.#server,
-            workers: shape.workers,
+            placement,
             config: { ...KEEP_ALL, ...options.retention },
             dataDirectory: options.data,
             clock,
@@ -192,7 +193,7 @@ export class InlinePlant {
       let workerCycle: RunningDutyCycle | undefined
       const worker = new Worker({
         plant: model,
-        shards: shardsOfSlot(slot, shape.workers, journal.shardCount),
+        shards: placement.shardsOf(slot),
         shardCount: journal.shardCount,
         term,
         inbound: wired.inbound,
@@ -219,7 +220,7 @@ export class InlinePlant {
     this.#busDoor = new BusDoor({
       plant: model,
       channels: wireGateway(access, 0, shape, holder(doorTerm)),
-      shardCount: journal.shardCount,
+      placement,
       term: doorTerm,
       clock,
       wake: () => doorCycle?.wake(),
@@ -381,12 +382,19 @@ interface InProcessBus extends BusAccess {
   bell(role: string, slot: number): InProcessBell
 }
 
-function inProcessBus(
-  schemaHash: number,
-  shape: { workers: number; gateways: number },
-  capacityBytes: number,
-  schedule: Schedule,
-): InProcessBus {
+function inProcessBus({
+  schemaHash,
+  shape,
+  capacityBytes,
+  schedule,
+  placement,
+}: {
+  readonly schemaHash: number
+  readonly shape: PlantShape
+  readonly capacityBytes: number
+  readonly schedule: Schedule
+  readonly placement: Placement
+}): InProcessBus {
   const memories = new Map<string, ArrayBufferLike>()
   for (const channel of planChannels(shape, { capacityBytes, answerCapacityBytes: Math.max(4096, capacityBytes / 4) })) {
     const buffer = new SharedArrayBuffer(channelBytes(channel.capacityBytes))
@@ -400,7 +408,7 @@ function inProcessBus(
     bells.set(name, known)
     return known
   }
-  return { memory: (channel) => memories.get(channel) as ArrayBufferLike, peer: bell, bell }
+  return { memory: (channel) => memories.get(channel) as ArrayBufferLike, peer: bell, bell, placement }
 }
 
 function settle(

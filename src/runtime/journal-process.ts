@@ -70,7 +70,7 @@ export function runJournalProcess(): Promise<void> {
     const retention = startRetention({
       journal,
       server,
-      workers: settings.shape.workers,
+      placement: context.access.placement,
       config: settings.config.retention,
       dataDirectory: settings.dataDirectory,
       clock,

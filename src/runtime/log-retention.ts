@@ -5,7 +5,7 @@ import type { Journal } from '#journal/index.js'
 import { subscriptionsOf } from '#reading/subscription-registry.js'
 import type { JournalServer } from '#serving/journal-server.js'
 import { Retention, type RetentionStep } from '#serving/retention.js'
-import { slotOfShard } from '#shards/placement.js'
+import type { Placement } from '#shards/placement.js'
 import type { Config } from './config-schema.js'
 import { dataPaths } from './data-directory.js'
 import { archiveSegment } from './segment-archive.js'
@@ -13,7 +13,7 @@ import { archiveSegment } from './segment-archive.js'
 export interface LogRetentionOptions {
   readonly journal: Journal
   readonly server: JournalServer
-  readonly workers: number
+  readonly placement: Placement
   readonly config: Config['retention']
   /** Whose log it is. */
   readonly dataDirectory: string
@@ -35,7 +35,7 @@ const LOOK_EVERY_MS = 250
 
 /** Keeps the log within its policy for as long as the plant runs. Undefined without a limit: then there is nothing to do. */
 export function startRetention(options: LogRetentionOptions): RunningRetention | undefined {
-  const { journal, server, workers, config, dataDirectory, clock, log } = options
+  const { journal, server, placement, config, dataDirectory, clock, log } = options
   const { ageMs, bytesMax, heldBytesMax, archive } = config
   if (ageMs === null && bytesMax === null) return undefined
   const subscriptions = subscriptionsOf(journal, clock)
@@ -49,7 +49,7 @@ export function startRetention(options: LogRetentionOptions): RunningRetention |
     },
     readers: () => subscriptions.list().filter(({ isFenced }) => !isFenced),
     fence: (reader, reason) => subscriptions.fence(reader, reason),
-    want: (entity, shard) => server.want(slotOfShard(shard, workers), entity),
+    want: (entity, shard) => server.want(placement.slotOf(shard), entity),
     ...(archive === null
       ? {}
       : { archive: ({ name }) => archiveSegment(join(dataPaths(dataDirectory).journal, 'log', name), name, archive) }),

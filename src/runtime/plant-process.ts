@@ -7,7 +7,8 @@ import type { ChildRole, Seat } from '#processes/process-role.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { PlantSupervisor } from '#recovery/plant-supervisor.js'
 import { entitySchemaToJson } from '#schema/index.js'
-import { Bell } from '#shm/index.js'
+import { PLACEMENT_BYTES, Placement } from '#shards/placement.js'
+import { Bell, Mapping } from '#shm/index.js'
 import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
 import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
@@ -20,7 +21,7 @@ import { PlantChannels } from './plant-channels.js'
 import { Parking } from './parking.js'
 import { importPlant } from './plant-module.js'
 import type { PlantSettings } from './plant-settings.js'
-import { bellPath } from './role-process.js'
+import { bellPath, placementPath } from './role-process.js'
 import { RunningCode } from './running-code.js'
 
 export interface StartPlantOptions {
@@ -49,7 +50,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const sizes: ChannelSizes = { capacityBytes: config.bus.capacityBytes, answerCapacityBytes: Math.max(4096, config.bus.capacityBytes / 4) }
   const channels = new PlantChannels(planChannels(shape, sizes), plant.schemaHash)
   effectTargets(config.effects, plant.effects, process.env)
-  let shardCount = 0
+  let placement: Placement | undefined
 
   const parking = new Parking({
     plant,
@@ -63,7 +64,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const schemas = plant.schemas.map(entitySchemaToJson)
   const code = new RunningCode({
     ...{ plantFile, version, schemas, dataDirectory, shape, clock: systemClock },
-    shardCount: () => shardCount,
+    placement: () => placement as Placement,
     onChanged: (changed) => (parking.plant = changed),
   })
 
@@ -71,6 +72,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     parking.runtimeDirectory = runtimeDirectory
     channels.make(runtimeDirectory)
     makeBells(runtimeDirectory, shape)
+    placement = new Placement(Mapping.create(placementPath(runtimeDirectory), PLACEMENT_BYTES).buffer)
     const settings: PlantSettings = {
       plantFile,
       dataDirectory,
@@ -109,20 +111,20 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
       backOff: { ...SUPERVISION_LIMITS.backOff, firstMs: config.processes.backoffMs, delayMsMax: config.processes.backoffMsMax },
     },
     isNew: (directory) => !hasLog(directory),
-    neededBytes: channels.bytes,
+    neededBytes: channels.bytes + PLACEMENT_BYTES,
     beforeStart,
     // The journal is ready before any other seat is given away.
     code,
     assign: (seat, term, edition) => {
       mendChannels(channels, seat, term, options.onEvent)
       if (seat.role === 'journal') return {}
-      const given = { shardCount, ...code.assignment(edition) }
+      const given = code.assignment(edition)
       if (seat.role !== 'worker') return given
       return { ...given, parked: parking.of(seat.slot), predecessor: lost.causeOf(seat.slot) }
     },
     onEvent: (event) => {
       if (options.hasLogFiles) log(event)
-      if (event.kind === 'ready' && event.role === 'journal') shardCount = event.details.shardCount as number
+      if (event.kind === 'ready' && event.role === 'journal') placeShards(placement as Placement, event.details.shardCount as number, shape)
       options.onEvent?.(event)
       parking.take(event)
       lost.take(event)
@@ -132,6 +134,11 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     hasLogFiles: options.hasLogFiles,
     clock: systemClock,
   })
+}
+
+/** The first journal of the plant says how many there are. */
+function placeShards(placement: Placement, shardCount: number, { workers }: PlantShape): void {
+  if (placement.shardCount === 0) placement.spread(shardCount, workers)
 }
 
 /** Of the events those that somebody should look at. */

@@ -7,6 +7,7 @@ import { type Lifeline, openLifeline } from '#processes/lifeline.js'
 import type { ChildRole } from '#processes/process-role.js'
 import { startBeating } from '#processes/beat.js'
 import type { ProcessSlot, ProcessTable } from '#processes/process-table.js'
+import { Placement } from '#shards/placement.js'
 import { Bell, Mapping, ownProcess, RemoteBell } from '#shm/index.js'
 import { createLog, type Logger } from './log.js'
 import type { PlantSettings } from './plant-settings.js'
@@ -175,6 +176,10 @@ export function channelPath(runtimeDirectory: string, channel: string): string {
   return join(runtimeDirectory, `${channel}.ring`)
 }
 
+export function placementPath(runtimeDirectory: string): string {
+  return join(runtimeDirectory, 'placement')
+}
+
 /** Channels as mappings, peers as parked words in the process table and bells beside it. */
 function sharedBus(settings: PlantSettings, table: ProcessTable): BusAccess {
   return {
@@ -183,5 +188,6 @@ function sharedBus(settings: PlantSettings, table: ProcessTable): BusAccess {
       const bell = new RemoteBell(bellPath(settings, role, slot))
       return { ...table.parkedWord({ role, slot }), ring: () => void bell.ring() }
     },
+    placement: new Placement(Mapping.open(placementPath(settings.runtimeDirectory)).buffer),
   }
 }

@@ -11,7 +11,7 @@ import type { Supervision } from '#processes/supervision.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { type UpgradedPlant, type UpgradeStep, upgradeCode } from '#recovery/code-upgrade.js'
 import type { CodeStatus, PlantCode } from '#recovery/plant-code.js'
-import { shardsOfSlot } from '#shards/placement.js'
+import type { Placement } from '#shards/placement.js'
 import type { PlantShape } from './channel-plan.js'
 import { NewProcesses } from './new-processes.js'
 import { type CodeDetails, schemasOf } from './plant-code.js'
@@ -28,7 +28,7 @@ export interface RunningCodeOptions {
   readonly dataDirectory: string
   readonly shape: PlantShape
   readonly clock: Clock
-  readonly shardCount: () => number
+  readonly placement: () => Placement
   /** Told of the plant's model once it runs other code. */
   readonly onChanged: (plant: PlantModel) => void
 }
@@ -180,14 +180,14 @@ export class RunningCode implements PlantCode {
 
   #plantFor(coming: ComingCode): UpgradedPlant {
     const supervision = this.#supervision as Supervision
-    const { shape, shardCount } = this.#options
+    const { placement } = this.#options
     const standing = supervision.edition
     const processes = this.#newProcesses
     const call = (slot: number, name: string) => supervision.call({ role: 'worker', slot }, name, {}, CALL_WITHIN_MS)
     return {
       version: this.#current.version,
       seats: this.#seats,
-      shardCount: (slot) => shardsOfSlot(slot, shape.workers, shardCount()).length,
+      shardCount: (slot) => placement().shardsOf(slot).length,
       load: async (role) => {
         const { version, schemas, pid } = (await supervision.stage(role, coming.edition)) as unknown as CodeDetails
         coming.version = version

@@ -6,6 +6,7 @@ import { channelBytes, createChannel, NO_PEER } from '#bus/index.js'
 import { defineEntity, f64, i32, label, PlantModel } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import { JournalServer } from '#serving/journal-server.js'
+import { Placement } from '#shards/placement.js'
 import { planChannels } from './channel-plan.js'
 import { MADE_UP_SOURCE, type MadeUpEntity, makeUpData, makeUpLog, type MadeUpLog } from './made-up-log.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from './wiring.js'
@@ -118,7 +119,7 @@ class WarmUpRig {
   constructor(plant: PlantModel, log: MadeUpLog) {
     this.#plant = plant
     this.#log = log
-    this.#access = ownBus(plant.schemaHash)
+    this.#access = ownBus(plant.schemaHash, log.journal.shardCount)
     this.#server = new JournalServer({
       journal: log.journal,
       links: wireJournal(this.#access, SHAPE, this.#holder()),
@@ -131,7 +132,7 @@ class WarmUpRig {
     this.#door = new BusDoor({
       plant,
       channels: wireGateway(this.#access, 0, SHAPE, this.#holder()),
-      shardCount: log.journal.shardCount,
+      placement: this.#access.placement,
       term: this.#term,
       clock: systemClock,
       wake: () => {},
@@ -148,7 +149,7 @@ class WarmUpRig {
     const { inbound, journal } = wireWorker(this.#access, 0, SHAPE, holder)
     this.#worker = new Worker({
       plant: this.#plant,
-      shards: Array.from({ length: shardCount }, (_, shard) => shard),
+      shards: this.#access.placement.shardsOf(0),
       shardCount,
       term: holder.term,
       inbound,
@@ -198,12 +199,16 @@ class WarmUpRig {
 }
 
 /** Plain memory, as mappings give it. */
-function ownBus(schemaHash: number): BusAccess {
+function ownBus(schemaHash: number, shardCount: number): BusAccess {
   const memories = new Map<string, ArrayBuffer>()
   for (const { name, capacityBytes } of planChannels(SHAPE, SIZES)) {
     const buffer = new ArrayBuffer(channelBytes(capacityBytes))
     createChannel(buffer, { capacityBytes, schemaHash, name, hasChecksums: true })
     memories.set(name, buffer)
   }
-  return { memory: (channel) => memories.get(channel) as ArrayBuffer, peer: () => NO_PEER }
+  return {
+    memory: (channel) => memories.get(channel) as ArrayBuffer,
+    peer: () => NO_PEER,
+    placement: Placement.even(shardCount, SHAPE.workers),
+  }
 }

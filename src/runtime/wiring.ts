@@ -5,7 +5,7 @@ import type { EffectChannelEnds } from '#effects/effect-link.js'
 import type { WorkerChannel } from '#ingest/bus-door.js'
 import { JournalClient } from '#serving/journal-client.js'
 import type { WorkerLink } from '#serving/journal-server.js'
-import { slotOfShard } from '#shards/placement.js'
+import type { Placement } from '#shards/placement.js'
 import {
   answersName,
   appendsName,
@@ -24,6 +24,8 @@ import {
 export interface BusAccess {
   memory(channel: string): ArrayBufferLike
   peer(role: 'journal' | 'worker' | 'gateway', slot: number): Peer
+  /** Which worker has which shard. */
+  readonly placement: Placement
 }
 
 /** Who takes a seat: stands in the channels that it opens. */
@@ -58,13 +60,12 @@ export function wireWorker(
     commands: new Producer(access.memory(messagesName(slot, other)), end),
     answers: new Consumer(access.memory(repliesName(other, slot)), end),
   }))
-  const slotOf = (shard: number): number => slotOfShard(shard, shape.workers)
   const effectsEnd = { ...holder, peer: access.peer('gateway', EFFECTS_GATEWAY) }
   const effects = {
     effects: new Producer(access.memory(effectsName(slot)), effectsEnd),
     outcomes: new Consumer(access.memory(outcomesName(slot)), effectsEnd),
   }
-  const messages: MessagesOptions = { links, effects, own: slot, slotOf, deviceLinks: shape.gateways }
+  const messages: MessagesOptions = { links, effects, own: slot, placement: access.placement, deviceLinks: shape.gateways }
   const journal = new JournalClient({
     appends: new Producer(access.memory(appendsName(slot)), { ...holder, peer: journalPeer }),
     answers: new Consumer(access.memory(rejectionsName(slot)), { ...holder, peer: journalPeer }),

@@ -2,9 +2,9 @@ import type { LoadReport } from '#actors/loader.js'
 import { type ParkedPlace, Worker } from '#actors/worker.js'
 import type { RunningDutyCycle } from '#bus/index.js'
 import { PlantModel } from '#entity/index.js'
-import { shardsOfSlot } from '#shards/placement.js'
 import { aboutCode, numberCommands } from './plant-code.js'
 import { importPlant } from './plant-module.js'
+import { movingShards } from './moving-shards.js'
 import { Probation } from './probation.js'
 import { fencedMessage } from './fenced-entities.js'
 import { ENTITIES_FENCED_EVENT, runRole, settled } from './role-process.js'
@@ -31,7 +31,7 @@ export function runWorkerProcess(): Promise<void> {
       const { settings, slot, term, clock, lifeline, log } = context
       const { workers } = settings.config
       const startedMs = clock.monotonicMs()
-      const shardCount = context.assignment.shardCount as number
+      const { placement } = context.access
       numberCommands(plant, context.assignment)
       const probation = new Probation(context.assignment)
       const wired = wireWorker(context.access, slot, settings.shape, context.holder)
@@ -43,8 +43,8 @@ export function runWorkerProcess(): Promise<void> {
         parked: context.assignment['parked'] as readonly ParkedPlace[],
         predecessor: context.assignment['predecessor'] as string | undefined,
         plant,
-        shards: shardsOfSlot(slot, settings.shape.workers, shardCount),
-        shardCount,
+        shards: placement.shardsOf(slot),
+        shardCount: placement.shardCount,
         term,
         inbound: wired.inbound,
         messages: { ...wired.messages, commandsKnown: context.assignment['commandsKnown'] as number | undefined },
@@ -103,6 +103,7 @@ export function runWorkerProcess(): Promise<void> {
       count()
       setInterval(count, COUNTERS_EVERY_MS).unref()
       lifeline.serveCalls({
+        ...movingShards(worker, { clock, wake: () => cycle?.wake() }),
         stateHash: async () => ({ hash: (await worker.stateHash()).hex(), entities: worker.counters.knownEntities }),
         counters: () => ({ ...worker.counters }),
         idle: () => worker.isIdle,

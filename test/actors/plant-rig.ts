@@ -13,7 +13,7 @@ import { replayHash } from '#runtime/replay-hash.js'
 import { type BusAccess, wireGateway, wireJournal, wireWorker } from '#runtime/wiring.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { shardsOfSlot } from '#shards/placement.js'
+import { Placement } from '#shards/placement.js'
 
 export interface RigOptions {
   readonly entities: readonly AnyEntity[]
@@ -87,6 +87,8 @@ class Disagreement extends Error {}
 export class PlantRig {
   readonly model: PlantModel
   readonly clock = new FakeClock()
+  readonly placement: Placement
+  readonly isBetweenTurns = true
   /** What made a role give up. */
   readonly failures: unknown[] = []
   readonly reloads: LoadReport[] = []
@@ -124,8 +126,9 @@ export class PlantRig {
       createChannel(memory, { capacityBytes: capacity, schemaHash: this.model.schemaHash, name, producerPosition: firstPosition })
       this.#memories.set(name, memory)
     }
-    this.#access = { memory: (channel) => this.memory(channel), peer: () => NO_PEER }
     this.#stored = options.stored ?? new InMemoryJournal({ shardCount: options.shardCount ?? 8, recentAppends: 16 }).stored
+    this.placement = Placement.even(this.#stored.shardCount, this.#shape.workers)
+    this.#access = { memory: (channel) => this.memory(channel), peer: () => NO_PEER, placement: this.placement }
     this.#term = highestTerm(this.#stored)
   }
 
@@ -201,7 +204,7 @@ export class PlantRig {
     this.#workers[slot] = new Worker({
       ...more,
       plant: this.model,
-      shards: shardsOfSlot(slot, this.#shape.workers, shardCount),
+      shards: this.placement.shardsOf(slot),
       shardCount,
       term,
       inbound: wired.inbound,
@@ -224,6 +227,11 @@ export class PlantRig {
     })
   }
 
+  /** What the doors have taken can be seen. */
+  publish(): void {
+    for (const door of this.#doors) door?.publish()
+  }
+
   killGateway(slot = 0): void {
     this.#doors[slot] = undefined
   }
@@ -234,7 +242,7 @@ export class PlantRig {
     this.#doors[slot] = new BusDoor({
       plant: this.model,
       channels: wireGateway(this.#access, slot, this.#shape, this.#holder(term)),
-      shardCount: this.#stored.shardCount,
+      placement: this.placement,
       term,
       clock: this.clock,
       wake: () => {},

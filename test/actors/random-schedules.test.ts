@@ -7,6 +7,7 @@ import { ForeignWriter } from './foreign-writer.js'
 import { LogCheck, type Told } from './log-check.js'
 import { PlantRig } from './plant-rig.js'
 import { type CommandDraft, RigClient, type SentCommand } from './rig-client.js'
+import { StepMover } from './step-mover.js'
 import { Tally, type TallyState } from './tally.js'
 
 const SCHEDULES = soakTimes({ smoke: 60, full: 20_000 })
@@ -21,6 +22,7 @@ class Schedule {
   readonly #sent: SentCommand[] = []
   readonly #told: Told[] = []
   #foreign: ForeignWriter | undefined
+  #mover: StepMover | undefined
 
   constructor(seed: number) {
     this.#random = new Prng(seed)
@@ -59,6 +61,7 @@ class Schedule {
     const random = this.#random
     const worker = random.below(rig.workerCount)
     const gateway = random.below(rig.gatewayCount)
+    if (rig.workerCount > 1 && random.below(16) === 0) this.#move(rig)
     const die = random.below(1000)
     if (die < 250) this.#send()
     else if (die < 300) this.#sendAgain()
@@ -81,8 +84,17 @@ class Schedule {
     else for (const client of this.#clients) client.pump()
   }
 
+  /** Shards move between the workers, whoever dies meanwhile; now and then a move is given up. */
+  #move(rig: PlantRig): void {
+    const random = this.#random
+    this.#mover ??= new StepMover(rig)
+    if (random.below(16) === 0) this.#mover.giveUp()
+    else this.#mover.step(random.below(rig.placement.shardCount), random.below(rig.workerCount))
+  }
+
   /** Faults stop; then everything must settle, and be right. */
   async #finish(rig: PlantRig): Promise<void> {
+    this.#mover?.finish()
     rig.startJournal()
     this.#setFull(rig, false)
     for (let worker = 0; worker < rig.workerCount; worker++) rig.startWorker(worker)

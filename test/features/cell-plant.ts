@@ -3,7 +3,7 @@ import { type EntityId, SHARD_COUNT_DEFAULT, shardOfId } from '#base/ids.js'
 import { type KinNode, KinTree } from '#reading/kin-tree.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { importPlant } from '#runtime/plant-module.js'
-import { slotOfShard } from '#shards/placement.js'
+import { Placement } from '#shards/placement.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { CellRig } from '../actors/cell-rig.js'
 import { PlantRig } from '../actors/plant-rig.js'
@@ -136,5 +136,5 @@ export function cellsOfProcesses(plant: PlantOfProcesses): CellPlant {
 }
 
 function workerOf(entity: EntityId, shardCount: number): number {
-  return slotOfShard(shardOfId(entity, shardCount), CELL_WORKERS)
+  return Placement.even(shardCount, CELL_WORKERS).slotOf(shardOfId(entity, shardCount))
 }

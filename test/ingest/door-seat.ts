@@ -6,6 +6,7 @@ import { CommandReader } from '#entity/command-frame.js'
 import { defineEntity, f64, PlantModel, text } from '#entity/index.js'
 import { BusDoor } from '#ingest/bus-door.js'
 import type { AnswerWanted, IngestCommand, Settlement } from '#ingest/door.js'
+import { Placement } from '#shards/placement.js'
 
 const Press = defineEntity({
   name: 'press',
@@ -34,6 +35,7 @@ export interface ReadFrame {
 /** The worker's side of a door, played by the test. */
 export class Seat {
   readonly door: BusDoor
+  readonly placement: Placement
   readonly settled: { readonly sequence: number; readonly settlement: Settlement }[] = []
   wakes = 0
   /** Runs once, right after the door has found no more answers: what a worker may do between two steps of the door. */
@@ -46,6 +48,7 @@ export class Seat {
   constructor(options: { capacityBytes?: number; workers?: number; term?: number; of?: Seat } = {}) {
     const { capacityBytes = 4096, workers = 1, term = 1, of } = options
     this.#term = term
+    this.placement = of?.placement ?? Placement.even(8, workers)
     const holder = { pid: 1, startTime: 0, term, schemaHash: 0, peer: NO_PEER }
     if (of === undefined) {
       this.#memories = Array.from({ length: workers }, () => memories(capacityBytes))
@@ -62,7 +65,7 @@ export class Seat {
         commands: new Producer(commands, holder),
         answers: this.#interleaved(new Consumer(answers, holder)),
       })),
-      shardCount: 8,
+      placement: this.placement,
       term,
       clock: new FakeClock(),
       wake: () => this.wakes++,

@@ -38,6 +38,10 @@ export function describeStep(step: Step): string {
       return `everybody has ${step.count === 1 ? 'a turn' : `${step.count} turns`}, and the disk finishes what it has`
     case 'replace all':
       return 'every process is killed, and the plant is started again'
+    case 'move':
+      return `a move goes on, or that of the shard of ${step.entity} to worker ${step.to} begins`
+    case 'give the move up':
+      return 'the move is given up'
     case 'lose power':
       return 'the power is lost, and the plant is started again'
   }

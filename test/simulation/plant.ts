@@ -24,7 +24,7 @@ import {
 } from '#runtime/channel-plan.js'
 import { JournalClient } from '#serving/journal-client.js'
 import { JournalServer } from '#serving/journal-server.js'
-import { shardsOfSlot, slotOfShard } from '#shards/placement.js'
+import { Placement } from '#shards/placement.js'
 import { Prng } from '#base/prng.js'
 import { joinDuties } from '#runtime/joined-duties.js'
 import type { SimulatedDisk } from './disk.js'
@@ -88,6 +88,7 @@ export class SimulatedPlant {
   readonly clock = new FakeClock()
   readonly config: PlantConfig
   readonly #disk: SimulatedDisk
+  readonly placement: Placement
   readonly #meanwhile: (process: SimulatedProcess) => void
   readonly #memories = new Map<string, ArrayBuffer>()
   readonly #workers: (Taken<Worker> | undefined)[]
@@ -111,6 +112,7 @@ export class SimulatedPlant {
   private constructor(config: PlantConfig, disk: SimulatedDisk, meanwhile: (process: SimulatedProcess) => void) {
     this.config = config
     this.#disk = disk
+    this.placement = Placement.even(SHARDS, config.workers)
     this.#meanwhile = meanwhile
     this.#workers = Array.from({ length: config.workers }, () => undefined)
     this.#gateways = Array.from({ length: config.gateways }, () => undefined)
@@ -138,6 +140,7 @@ export class SimulatedPlant {
   async up(): Promise<void> {
     this.#terms = TermCounter.openSync(DATA, false)
     this.#makeRings()
+    this.placement.spread(SHARDS, this.config.workers)
     const term = this.#terms.next()
     await this.start('journal')
     const slot = this.config.workers
@@ -190,6 +193,20 @@ export class SimulatedPlant {
     else if (role === 'gateway') this.#startGateway(slot)
     else await this.#startJournal()
     return true
+  }
+
+  get isBetweenTurns(): boolean {
+    const processes = [
+      this.#journal?.process,
+      ...this.#workers.map((seat) => seat?.process),
+      ...this.#gateways.map((seat) => seat?.process),
+    ]
+    return processes.every((process) => process?.isRunning !== true)
+  }
+
+  /** What the doors have taken can be seen. */
+  publish(): void {
+    for (const gateway of this.#gateways) gateway?.door.publish()
   }
 
   /** One duty cycle, unless there is nobody to have it or it is having one. */
@@ -345,11 +362,11 @@ export class SimulatedPlant {
     })
     const it = new Worker({
       plant: MODEL,
-      shards: shardsOfSlot(slot, workers, SHARDS),
+      shards: this.placement.shardsOf(slot),
       shardCount: SHARDS,
       term,
       inbound: [...inbound, ...told],
-      messages: { links, effects, own: slot, slotOf: (shard) => slotOfShard(shard, workers), deviceLinks: gateways },
+      messages: { links, effects, own: slot, placement: this.placement, deviceLinks: gateways },
       journal,
       clock: process.clock(this.clock),
       limits,
@@ -369,7 +386,7 @@ export class SimulatedPlant {
       answers: process.consumer(new Consumer(this.#memory(answersName(worker, slot)), end)),
     }))
     const clock = process.clock(this.clock)
-    const door = new BusDoor({ plant: MODEL, channels, shardCount: SHARDS, term, clock, wake: () => {} })
+    const door = new BusDoor({ plant: MODEL, channels, placement: this.placement, term, clock, wake: () => {} })
     const http = new HttpCommands({ door, clock, bodyBytesMax: HTTP_BODY_BYTES_MAX, ratePerSecond: 0, limits: HTTP_LIMITS })
     const effects = slot === EFFECTS_GATEWAY ? this.#effects(process, term) : undefined
     this.#gateways[slot] = { process, door, http, effects }

@@ -26,8 +26,9 @@ const APPEND_PATH = 'src/journal/append-path.ts'
 const ENTITIES = 'src/journal/entity-table.ts'
 const DOOR = 'src/ingest/bus-door.ts'
 const MESSENGER = 'src/actors/messenger.ts'
+const MOVES = 'src/actors/shard-moves.ts'
 
-/** The rules of the path from a door to the disk without which something is lost, doubled or stuck. */
+/** The rules of the path from a door to the disk without which something is lost, doubled or stuck; from 22 on those of shards that move. */
 export const RULES: readonly Rule[] = [
   {
     id: '1',
@@ -174,7 +175,7 @@ export const RULES: readonly Rule[] = [
     seed: 435,
     patches: [
       { file: DOOR, find: 'if (channel.blockedBytes > 0)', replace: 'if (channel.blockedBytes < 0)' },
-      { file: DOOR, find: 'if (lane.refusedAt === this.#roomCount)', replace: 'if (lane.refusedAt === -2)' },
+      { file: DOOR, find: 'if (lane.refusedAt === this.#roomCount ||', replace: 'if (lane.refusedAt === -2 ||' },
     ],
   },
   {
@@ -288,6 +289,30 @@ export const RULES: readonly Rule[] = [
       { file: WORKER, find: 'if (!dropped.has(slot.shard))', replace: 'if (dropped.size > 0)' },
       { file: WORKER, find: 'this.#loader.loadShards([...dropped])', replace: 'for (const shard of dropped) this.#backlog.open(shard)' },
     ],
+  },
+  {
+    id: '22',
+    says: 'nothing new goes from a door to a shard that moves',
+    seed: 6,
+    patches: [{ file: DOOR, find: 'if (!this.#placement.isHeld(shard))', replace: 'if (lane !== undefined)' }],
+  },
+  {
+    id: '22b',
+    says: 'no message goes to a shard that moves',
+    seed: 86,
+    patches: [{ file: MESSENGER, find: '!placement.isHeld(lane.toHash % shardCount)', replace: 'shardCount > 0' }],
+  },
+  {
+    id: '22c',
+    says: 'a worker gives a shard up when everything that was sent to it is finished',
+    seed: 243,
+    patches: [{ file: MOVES, find: 'inbound.every((link, index)', replace: '[].every((link, index)' }],
+  },
+  {
+    id: '22d',
+    says: 'messages to an entity that has moved go where it is',
+    seed: 86,
+    patches: [{ file: MESSENGER, find: 'lane.link = this.#linkTo(lane.toHash)', replace: 'void this.#linkTo(lane.toHash)' }],
   },
 ]
 

@@ -1,6 +1,8 @@
 import { messageOf } from '#base/errors.js'
+import { shardOfId } from '#base/ids.js'
 import { Prng } from '#base/prng.js'
 import { StateFold } from '#runtime/replay-hash.js'
+import { StepMover } from '../actors/step-mover.js'
 import { CsvDevice } from './csv-device.js'
 import type { Device, DeviceWorld } from './device.js'
 import { describeStep } from './describe-step.js'
@@ -12,7 +14,7 @@ import { PlainDevice } from './plain-device.js'
 import { type Role, type Seat, SimulatedPlant, Violation } from './plant.js'
 import type { SimulatedProcess } from './process.js'
 import { DEVICE_KINDS, ENTITIES, type Meanwhile, type Schedule, type Step } from './schedule.js'
-import { MODEL } from './simulated-log.js'
+import { MODEL, SHARDS } from './simulated-log.js'
 import { OUTSIDE, type TallyState } from './tally.js'
 
 /** Rounds in which a plant without faults must have answered everything. */
@@ -51,6 +53,7 @@ class Run {
   readonly #devices: Device[] = []
   readonly #seats: readonly Seat[]
   #openPlant: SimulatedPlant | undefined
+  #openMover: StepMover | undefined
   #isInterfered = false
   #stateHash = ''
   /** Of the turns on the stack: how often each has looked at shared memory, and what comes in between. */
@@ -65,6 +68,10 @@ class Run {
 
   get #plant(): SimulatedPlant {
     return this.#openPlant as SimulatedPlant
+  }
+
+  get #mover(): StepMover {
+    return (this.#openMover ??= new StepMover(this.#plant))
   }
 
   async run(): Promise<void> {
@@ -165,7 +172,9 @@ class Run {
       } finally {
         this.#turns.pop()
       }
-    } else if (step.do === 'disk') {
+    } else if (step.do === 'move') this.#mover.step(shardOfId(step.entity, SHARDS), step.to)
+    else if (step.do === 'give the move up') this.#mover.giveUp()
+    else if (step.do === 'disk') {
       for (let count = step.count; count > 0; count--) if (plant.stepDisk(step.environment) === undefined) break
     } else if (step.do === 'disk fails') plant.failDisk(step.environment)
     else if (step.do === 'kill') plant.kill(step.role, step.slot)
@@ -192,6 +201,8 @@ class Run {
   }
 
   async #up(): Promise<void> {
+    // Whoever moves shards is gone with the supervisor.
+    this.#openMover = undefined
     await this.#plant.up()
     for (const device of this.#devices) device.connect(device.gateway)
   }
@@ -239,6 +250,7 @@ class Run {
 
   async #settle(): Promise<void> {
     const plant = this.#plant
+    this.#mover.finish()
     plant.setRoom(true)
     for (let round = 0; round < ROUNDS_MAX; round++) {
       for (const { role, slot } of this.#seats) await this.#start(role, slot)

@@ -24,6 +24,9 @@ export type Step =
   | { readonly do: 'time'; readonly ms: number }
   | { readonly do: 'round'; readonly count: number }
   | { readonly do: 'replace all' }
+  /** The next step of a move of the entity's shard to another worker, or of the one that is under way. */
+  | { readonly do: 'move'; readonly entity: EntityId; readonly to: number }
+  | { readonly do: 'give the move up' }
   | { readonly do: 'lose power'; readonly seed: number }
 
 /** What others do right before a process, in its turn, looks at shared memory for the `at`-th time. */
@@ -70,7 +73,24 @@ export function scheduleOf(seed: number): Schedule {
   const world: World = { config, mood, entityCount, devices }
   while (steps.length < length) steps.push(...(random.below(16) === 0 ? episodeOf(random, world) : [stepOf(random, world)]))
   const told = withKin(new Prng(`kin of ${seed}`), withMessages(new Prng(`messages of ${seed}`), { config, steps }))
-  return withEffects(new Prng(`effects of ${seed}`), told)
+  return withMoves(new Prng(`moves of ${seed}`), withEffects(new Prng(`effects of ${seed}`), told))
+}
+
+/** In some schedules shards move between the workers, a step of a move between others or in the middle of somebody's turn. What else happens is the same. */
+function withMoves(random: Prng, { config, steps }: Schedule): Schedule {
+  const often = random.pick([0, 20, 50, 90])
+  if (config.workers === 1 || often === 0) return { config, steps }
+  const move = (): Step => {
+    if (random.below(24) === 0) return { do: 'give the move up' }
+    return { do: 'move', entity: random.pick(ENTITIES), to: random.below(config.workers) }
+  }
+  const moved = steps.flatMap((step): Step[] => {
+    if (random.below(100) >= often) return [step]
+    if (step.do !== 'turn' || random.below(3) > 0) return [move(), step]
+    const meanwhile = [...(step.meanwhile ?? []), { at: random.below(16), step: move() }]
+    return [{ ...step, meanwhile: meanwhile.sort((a, b) => a.at - b.at) }]
+  })
+  return { config, steps: moved }
 }
 
 /** In some schedules entities have something done outside where devices would add. What else happens is the same. */
