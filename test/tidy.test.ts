@@ -189,6 +189,7 @@ describe('a source that is untidy', () => {
     ['src/bus/ring.ts', `const at = '${home}'`, "names a path of somebody's machine"],
     ['test/bus/ring.test.ts', `${focused}('a ring')`, 'runs only some of its tests'],
     ['test/bus/ring.test.ts', `${skipped}('turns')`, 'runs only some of its tests'],
+    ['test/bus/ring-of.ts', "import { afterEach } from 'vitest'\nafterEach(() => undefined)\n", 'hooks into tests when it is imported'],
   ])('is found: %s', (path, text, what) => {
     expect(checkFiles([{ path, text }])).toEqual([`${path}: ${what}`])
   })

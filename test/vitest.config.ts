@@ -7,6 +7,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Tests of whole processes, which wait for what these do. On a busy machine that takes long: what they say must come about, not be soon. */
 const WHOLE = ['apps', 'bench', 'faults', 'features', 'packaging', 'processes'].map((folder) => `test/${folder}/**/*.test.ts`)
 
+/** Rooms whose tests look at what a process has loaded, and so need one of their own. */
+const ALONE = ['test/shm/native.test.ts']
+
 /** A soak takes as long as it takes. */
 const patienceMs = process.env['MILLRACE_SOAK'] === '1' ? 0 : 600_000
 
@@ -23,7 +26,9 @@ export default defineConfig({
     env: { MILLRACE_PROCESSES__WARM_UP_CPU_MS: '0' },
     reporters: ['default', './.ci/reporter.mjs'],
     projects: [
-      { extends: true, test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: WHOLE } },
+      // One process runs many files, and loads what they test once: a module that helps tests keeps no state between files, and calls no hook by itself.
+      { extends: true, test: { name: 'rooms', isolate: false, include: ['test/**/*.test.ts'], exclude: [...WHOLE, ...ALONE] } },
+      { extends: true, test: { name: 'alone', include: ALONE } },
       {
         extends: true,
         test: {

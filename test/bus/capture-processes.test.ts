@@ -3,11 +3,13 @@ import { existsSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { openChannel } from '#bus/index.js'
-import { directory, file, kill, killedAfterTest, opened, read, start, until } from './captured-channel.js'
+import { directory, eachHasADirectory, file, kill, killedAfterTest, opened, read, start, until } from './captured-channel.js'
 import { readNumbered } from './numbered.mjs'
 
 const channelEnd = fileURLToPath(new URL('children/channel-end.mjs', import.meta.url))
 const capturing = fileURLToPath(new URL('children/capturing.mjs', import.meta.url))
+
+eachHasADirectory()
 
 describe('a capture beside processes at full speed', () => {
   const count = 200_000

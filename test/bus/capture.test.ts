@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { CaptureReader, capture, openChannel, openedChannel } from '#bus/index.js'
-import { bothEnds, closeEnds, directory, file, opened, read, send, startCapture, until } from './captured-channel.js'
+import { bothEnds, closeEnds, directory, eachHasADirectory, file, opened, read, send, startCapture, until } from './captured-channel.js'
+
+eachHasADirectory()
 
 describe('a capture of a channel', () => {
   test('holds its frames, with its header and its end', async () => {

@@ -18,17 +18,20 @@ export let directory: string
 let children: ChildProcess[]
 let open: (ProducerChannel | ConsumerChannel)[]
 
-beforeEach(() => {
-  directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-test-'))
-  children = []
-  open = []
-})
+/** For every test of the file that calls this. */
+export function eachHasADirectory(): void {
+  beforeEach(() => {
+    directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'millrace-test-'))
+    children = []
+    open = []
+  })
 
-afterEach(async () => {
-  closeEnds()
-  for (const child of children) if (child.exitCode === null && child.signalCode === null) await kill(child)
-  rmSync(directory, { recursive: true, force: true })
-})
+  afterEach(async () => {
+    closeEnds()
+    for (const child of children) if (child.exitCode === null && child.signalCode === null) await kill(child)
+    rmSync(directory, { recursive: true, force: true })
+  })
+}
 
 /** A path in the directory. */
 export const file = (name = 'capture') => join(directory, name)

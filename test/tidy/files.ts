@@ -47,6 +47,8 @@ function textFindings({ path, text }: Source): TidyFinding[] {
   if (/\b(?:TO[D]O|FIXM[E]|XX[X])\b/.test(text)) findings.push('has something left to do')
   if (/(?:^|[\s'"`(])\/(?:wor[k]|hom[e]|roo[t])\//m.test(text)) findings.push("names a path of somebody's machine")
   if (/\b(?:test|it|describe|suite)\.(?:onl[y]|ski[p]|tod[o]|fail[s])\b(?!If)/.test(text)) findings.push('runs only some of its tests')
+  // Files share what they import, so that only the first of them would have the hook.
+  if (!path.endsWith('.test.ts') && /^(?:before|after)(?:Each|All)\(/m.test(text)) findings.push('hooks into tests when it is imported')
   if (basename(path) === 'index.ts' && !onlyReExports(text)) findings.push('does more than re-export')
   return findings
 }
