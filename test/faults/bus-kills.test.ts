@@ -3,7 +3,7 @@ import { BUS_FAULTS_FULL, measureBusFaults } from '../../bench/bus-faults.js'
 import { soakSeed, soakTimes } from '../soak.js'
 
 const seed = soakSeed(20_261)
-const kills = soakTimes({ smoke: 1000, full: 10_000 })
+const kills = soakTimes({ smoke: 250, full: 10_000 })
 
 describe('channels whose producers and consumers are killed at any moment', () => {
   test(`deliver what was published, in order, whole and once after its release: ${kills} kills, seed ${seed}`, async () => {
