@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { MillraceError, messageOf } from '#base/errors.js'
+import { endWithParent } from '#processes/end-with-parent.js'
 import { compiledPath } from './compiled.js'
 
 const ORDER_MS_MAX = 60_000
@@ -71,6 +72,8 @@ export function serveOrders<Setup, Order, Report>(
   const answer = (said: Answer<Report>) => process.send?.(said)
   const carryOut = start(JSON.parse(setup) as Setup)
   process.on('disconnect', () => process.exit(0))
+  // An order may keep it from ever seeing that.
+  endWithParent()
   const carryOutLater = async (order: Order) => answer({ report: await carryOut(order) })
   process.on('message', (order: Order) => {
     carryOutLater(order).catch((error: unknown) => answer({ failed: messageOf(error) }))

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { shardOfId } from '#base/ids.js'
 import { ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_REFUSALS } from '#entity/command-frame.js'
 import { type ReadFrame, Seat } from './door-seat.js'
@@ -34,6 +35,24 @@ describe('a line of a door', () => {
     expect(frames.map(({ request }) => (request - frames[0].request) >>> 0)).toEqual([0, 1, 2])
     expect(frames[1].accepted).toBeGreaterThan(frames[0].accepted)
     expect(frames[2]?.accepted).toBeGreaterThan(frames[1].accepted)
+  })
+
+  test('leads to the worker that has the shard, once it has moved', () => {
+    const seat = new Seat({ workers: 2 })
+    const line = lineOf(seat)
+    const shard = shardOfId('press/1', seat.placement.shardCount)
+    const from = seat.placement.slotOf(shard)
+    const offer = (sequence: number) => line.offer(sequence, { text: '' }, Number.NaN, () => {}, 0)
+    const before = offer(1)
+    seat.placement.hold([shard])
+    const held = offer(2)
+    seat.placement.move([shard], 1 - from)
+    seat.placement.free([shard])
+    seat.door.doWork()
+
+    expect([before, held, offer(2)]).toEqual(['accepted', 'full', 'accepted'])
+    seat.door.doWork()
+    expect([from, 1 - from].map((slot) => seat.read(slot).map(({ sequence }) => sequence))).toEqual([[1], [2]])
   })
 
   test('is told with its own token what each command came to', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { shardOfId } from '#base/ids.js'
 import { ANSWER_DONE, ANSWER_FORGOTTEN, ANSWER_REFUSED } from '#entity/answer-frame.js'
 import { ANSWER_ALWAYS, ANSWER_REFUSALS } from '#entity/command-frame.js'
 import { Seat } from './door-seat.js'
@@ -291,5 +292,41 @@ describe('a door that is closed', () => {
 
     expect(seat.settled.length).toBe(1)
     expect(seat.door.inFlightCount).toBe(0)
+  })
+})
+
+describe('a door whose shards move', () => {
+  const shardOf = (name: string) => shardOfId(`press/${name}`, 8)
+
+  test('takes nothing for one that is held, keeps the order, and says when it goes on', () => {
+    const seat = new Seat({ workers: 2 })
+    const shard = shardOf('1')
+    const from = seat.placement.slotOf(shard)
+    seat.offer({ sequence: 1 })
+    seat.placement.hold([shard])
+    seat.door.publish()
+    let rooms = 0
+    const held = seat.offer({ sequence: 2 })
+    seat.door.onRoom(() => rooms++)
+    seat.placement.move([shard], 1 - from)
+    seat.placement.free([shard])
+    // What was refused is to come first, and nobody has been told yet.
+    const overtaking = seat.offer({ sequence: 3 })
+    expect(seat.door.hasWork()).toBe(true)
+    seat.door.doWork()
+
+    expect([held, overtaking, rooms]).toEqual(['full', 'full', 1])
+    expect(seat.offer({ sequence: 2 })).toBe('accepted')
+    seat.door.doWork()
+    expect(seat.read(from).map(({ sequence }) => sequence)).toEqual([1])
+    expect(seat.read(1 - from).map(({ sequence }) => sequence)).toEqual([2])
+  })
+
+  test('takes on for all others', () => {
+    const seat = new Seat({ workers: 2 })
+    seat.placement.hold([shardOf('1')])
+    const other = Array.from({ length: 100 }, (_, index) => `${index}`).find((name) => shardOf(name) !== shardOf('1'))
+
+    expect(seat.offer({ entity: `press/${other}` })).toBe('accepted')
   })
 })
