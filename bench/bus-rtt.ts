@@ -167,4 +167,11 @@ function ns(value: number): string {
   return `${Math.round(value)} ns`
 }
 
-benchMain(import.meta.url, { name: 'bus-rtt', full: BUS_RTT_FULL, smoke: BUS_RTT_SMOKE, measure: measureBusRtt, describe: describeBusRtt })
+benchMain(import.meta.url, {
+  name: 'bus-rtt',
+  full: BUS_RTT_FULL,
+  smoke: BUS_RTT_SMOKE,
+  measure: measureBusRtt,
+  describe: describeBusRtt,
+  flags: { '--alone': { help: 'without the C ping-pong', apply: (options) => ({ ...options, withReference: false }) } },
+})

@@ -53,7 +53,7 @@ export const runDemo: Run = async (_args, options, output) => {
 
 /** In processes of its own; undefined where it cannot be measured. */
 function measureBusRtt(): Promise<number | undefined> {
-  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'bench', 'bus-rtt.js'), '--smoke', '--json'], {
+  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'bench', 'bus-rtt.js'), '--smoke', '--alone', '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   let text = ''

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { type RanDrill, ranDrill } from './ran-drill.js'
 
 const clean = { ackedMissing: 0, duplicated: 0, outOfOrder: 0, torn: 0 }
@@ -65,7 +66,8 @@ describe('millrace demo with a sabotage', () => {
     ['reorder', { ...clean, outOfOrder: 1 }],
     ['tear', { ...clean, torn: 1 }],
   ])('to %s finds exactly that one and fails', async (sabotage, faults) => {
-    const { code, report, left } = await ranDrill(['demo', '--machines', '200', '--seconds', '1', '--sabotage', sabotage, '--json'])
+    const words = ['demo', '--machines', '200', '--seconds', '1', '--sabotage', sabotage, '--json']
+    const { code, report, left } = await ranDrill(words, WITHOUT_SPARES)
 
     expect(report).toMatchObject(faults)
     expect(code).toBe(1)
@@ -73,7 +75,7 @@ describe('millrace demo with a sabotage', () => {
   })
 
   test('that never came to it fails, and says what would help', async () => {
-    const { code, stderr, left } = await ranDrill(['demo', '--machines', '5', '--seconds', '1', '--sabotage', 'lose'])
+    const { code, stderr, left } = await ranDrill(['demo', '--machines', '5', '--seconds', '1', '--sabotage', 'lose'], WITHOUT_SPARES)
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/the run was too short for its sabotage.* sabotage=lose .*--machines, --seconds/)

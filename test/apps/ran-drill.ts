@@ -13,10 +13,10 @@ export interface RanDrill extends CliResult {
 }
 
 /** A demo or drill in a folder for temporary files of its own, by which its processes are known. Its report is held against the schema. */
-export async function ranDrill(words: readonly string[]): Promise<RanDrill> {
+export async function ranDrill(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RanDrill> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-drilled-'))
   try {
-    const result = await runCli(words, { env: { TMPDIR: folder } })
+    const result = await runCli(words, { env: { ...env, TMPDIR: folder } })
     const isReport = words.includes('--json') && !result.stdout.includes('"error"')
     return { ...result, report: isReport ? parseReport(JSON.parse(result.stdout)) : ({} as PlantReport), left: livingProcesses(folder) }
   } finally {

@@ -11,6 +11,7 @@ import { dataPaths } from '#runtime/data-directory.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { packageRoot } from '#runtime/package-root.js'
+import { WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { type Exposition, parseExposition } from '../runtime/exposition.js'
 
 const MAIN = join(packageRoot(), 'dist', 'apps', 'cli', 'main.js')
@@ -54,7 +55,7 @@ export interface UpOptions {
   readonly isJson?: boolean
 }
 
-/** A plant that \`millrace up\` runs in a directory of its own, HTTP on a free port unless told otherwise. */
+/** A plant that `millrace up` runs in a directory of its own, without spares and HTTP on a free port unless told otherwise. */
 export class UpPlant {
   readonly directory: string
   readonly data: string
@@ -69,7 +70,7 @@ export class UpPlant {
     const plantFile = options.plantFile ?? writePlant(this.directory)
     const { NO_COLOR: _color, DEBUG: _debug, ...inherited } = process.env
     const args = [MAIN, 'up', plantFile, '--data', this.data, ...(options.isJson === true ? ['--json'] : [])]
-    this.#child = spawn(process.execPath, args, { env: { ...inherited, MILLRACE_HTTP__PORT: '0', ...options.env } })
+    this.#child = spawn(process.execPath, args, { env: { ...inherited, ...WITHOUT_SPARES, MILLRACE_HTTP__PORT: '0', ...options.env } })
     this.#child.stdout?.on('data', (piece: Buffer) => (this.stdout += piece.toString()))
     this.#child.stderr?.on('data', (piece: Buffer) => (this.stderr += piece.toString()))
     this.ended = new Promise((resolve) => this.#child.once('close', (code, signal) => resolve(signal ?? code ?? 1)))
