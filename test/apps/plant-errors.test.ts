@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { runCliHere } from './cli/run-cli.js'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type CliResult, runCliHere } from './cli/run-cli.js'
 import { COUNTER, PlantFolder } from './plant-folder.js'
 import { run, startPlant, until } from './program-under-test.js'
 
@@ -17,14 +17,17 @@ afterEach(async () => {
   expect(folder.remove()).toEqual([])
 })
 
+/** As `run`, in this process: for what is said before anything else is started. */
+async function runHere(words: readonly string[]): Promise<CliResult> {
+  return runCliHere([...words, '--data', folder.data])
+}
+
 const canLoadTypeScript = 'typescript' in process.features && process.features.typescript !== false
 
 describe('a plant module that is none', () => {
   test.each<[string, string, string, RegExp]>([
     ['is not there', 'other.js', '', /there is no plant module file=\S+other\.js/],
-    ['does not parse', 'plant.js', 'export default {{', /the plant module could not be loaded: .*--debug/s],
     ['throws', 'plant.js', 'throw new Error("no licence")', /the plant module could not be loaded: no licence/],
-    ['imports what is not there', 'plant.js', "import 'no-such-package'", /could not be loaded: Cannot find package 'no-such-package'/],
     [
       'exports no plant',
       'plant.js',
@@ -44,14 +47,23 @@ describe('a plant module that is none', () => {
   ])('that %s keeps the plant from starting', async (_what, file, text, said) => {
     const path = file === 'plant.js' ? folder.write(file, text) : join(folder.path, file)
 
-    const { code, stderr } = await run(folder, ['up', path])
+    expectRefused(await runHere(['up', path]), said)
+  })
 
+  test.each<[string, string, RegExp]>([
+    ['does not parse', 'export default {{', /the plant module could not be loaded: .*--debug/s],
+    ['imports what is not there', "import 'no-such-package'", /could not be loaded: Cannot find package 'no-such-package'/],
+  ])('that %s keeps the plant from starting', async (_what, text, said) => {
+    expectRefused(await run(folder, ['up', folder.write('plant.js', text)]), said)
+  })
+
+  function expectRefused({ code, stderr }: { readonly code: number | string; readonly stderr: string }, said: RegExp): void {
     expect(stderr).toMatch(/^millrace: /)
     expect(stderr).toMatch(said)
     expect(stderr).not.toMatch(/fault in Millrace/)
     expect(code).toBe(1)
     expect(folder.processes()).toEqual([])
-  })
+  }
 
   test.skipIf(canLoadTypeScript)('in TypeScript is refused by a Node that cannot load it, with the ways out', async () => {
     const path = folder.write('plant.ts', 'export default 1')
@@ -60,17 +72,6 @@ describe('a plant module that is none', () => {
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/does not load TypeScript .*compile it with tsc and name the \.js file, or run Node 24/)
-  })
-
-  test('keeps a stopped plant from being asked for a state, and leaves nobody behind', async () => {
-    await run(folder, ['send', 'counter/a', 'count', '{"n":1}', '--plant', folder.plantFile])
-    folder.write('plant.js', 'throw new Error("no licence")')
-
-    const { code, stderr } = await run(folder, ['get', 'counter/a'])
-
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/could not be loaded: no licence/)
-    await until('the reader of the log is gone', () => folder.processes().length === 0, 2000)
   })
 
   test('can be mended: the same directory takes the right one', async () => {
@@ -85,7 +86,28 @@ describe('a plant module that is none', () => {
   })
 })
 
-describe('an entity type that changed', () => {
+describe('a module that changed since its plant ran', () => {
+  let ran: PlantFolder
+
+  beforeAll(async () => {
+    ran = new PlantFolder()
+    await run(ran, ['send', 'counter/a', 'count', '{"n":1}', '--plant', ran.plantFile])
+  })
+
+  afterAll(() => {
+    expect(ran.remove()).toEqual([])
+  })
+
+  test('to one that throws keeps a stopped plant from being asked for a state, and leaves nobody behind', async () => {
+    ran.write('plant.js', 'throw new Error("no licence")')
+
+    const { code, stderr } = await run(ran, ['get', 'counter/a'])
+
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/could not be loaded: no licence/)
+    await until('the reader of the log is gone', () => ran.processes().length === 0, 2000)
+  })
+
   test.each<[string, (plant: string) => string, RegExp]>([
     ['lost a field', (plant) => plant.replace('Counted: { n: i32() }', 'Counted: {}'), /counter.*Counted.*\bn\b/s],
     [
@@ -94,19 +116,17 @@ describe('an entity type that changed', () => {
       /counter.*Counted.*\bn\b/s,
     ],
   ])('and %s is refused while the log has events of it', async (_what, change, said) => {
-    await run(folder, ['send', 'counter/a', 'count', '{"n":1}', '--plant', folder.plantFile])
-    folder.write('plant.js', change(COUNTER))
+    ran.write('plant.js', change(COUNTER))
 
-    const up = await run(folder, ['up', folder.plantFile])
+    const up = await run(ran, ['up', ran.plantFile])
 
     expect(up.stderr).toMatch(said)
     expect(up.code).toBe(1)
-    expect(folder.processes()).toEqual([])
+    expect(ran.processes()).toEqual([])
   })
 
   test('and gained a field with a default goes on', async () => {
-    await run(folder, ['send', 'counter/a', 'count', '{"n":1}', '--plant', folder.plantFile])
-    folder.write(
+    ran.write(
       'plant.js',
       COUNTER.replace('Counted: { n: i32() }', 'Counted: { n: i32(), by: i32({ default: 1 }) }').replace(
         'state.count++',
@@ -114,10 +134,10 @@ describe('an entity type that changed', () => {
       ),
     )
 
-    const sent = await run(folder, ['send', 'counter/a', 'count', '{"n":2}', '--json'])
+    const sent = await run(ran, ['send', 'counter/a', 'count', '{"n":2}', '--json'])
 
     expect(sent.json).toEqual({ ok: true, version: 2, reply: { count: 2 } })
-    expect((await run(folder, ['get', 'counter/a', '--json'])).json).toMatchObject({ state: { count: 2, last: 2 } })
+    expect((await run(ran, ['get', 'counter/a', '--json'])).json).toMatchObject({ state: { count: 2, last: 2 } })
   })
 })
 
@@ -125,7 +145,7 @@ describe('a data directory without a plant', () => {
   test.each([['get', 'counter/a'], ['query', '--json'], ['tail'], ['log', 'verify']])('has no log for %s %s', async (...words) => {
     mkdirSync(folder.data)
 
-    const { code, stderr } = await run(folder, words)
+    const { code, stderr } = await runHere(words)
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/^millrace: there is no log in this data directory data=\S+data: name the directory that/)
@@ -133,7 +153,7 @@ describe('a data directory without a plant', () => {
   })
 
   test.each([['status'], ['down']])('has nobody to ask for its %s', async (word) => {
-    const { code, stderr } = await run(folder, [word])
+    const { code, stderr } = await runHere([word])
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/^millrace: .*millrace up/)
@@ -149,7 +169,7 @@ describe('a data directory without a plant', () => {
   })
 
   test('asks which plant a command is for', async () => {
-    const { code, stderr } = await run(folder, ['send', 'counter/a', 'count', '{"n":1}'])
+    const { code, stderr } = await runHere(['send', 'counter/a', 'count', '{"n":1}'])
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/no plant has run on this data directory yet .*--plant/)
@@ -158,7 +178,7 @@ describe('a data directory without a plant', () => {
   test('that is a file is refused', async () => {
     writeFileSync(folder.data, 'x')
 
-    const { code, stderr } = await run(folder, ['up', folder.plantFile])
+    const { code, stderr } = await runHere(['up', folder.plantFile])
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/^millrace: .*data/)
@@ -174,7 +194,7 @@ describe('a configuration that is wrong', () => {
   ])('by %s keeps the plant from starting and names the line', async (_what, files, said) => {
     for (const [name, text] of Object.entries(files)) folder.write(name, text)
 
-    const { code, stderr } = await run(folder, ['up', folder.plantFile])
+    const { code, stderr } = await runHere(['up', folder.plantFile])
 
     expect(code).toBe(1)
     expect(stderr).toMatch(said)
