@@ -9,7 +9,7 @@ describe('millrace demo', () => {
   let demo: RanDrill
 
   beforeAll(async () => {
-    demo = await ranDrill(['demo', '--machines', '200', '--seconds', '5', '--json'])
+    demo = await ranDrill(['demo', '--machines', '200', '--seconds', '3', '--json'])
   })
 
   test('ends well, and its report keeps to its schema', () => {
@@ -59,15 +59,19 @@ describe('millrace demo', () => {
   })
 })
 
-describe('millrace demo with a sabotage', () => {
-  // A lost one is found on a log that has been drilled before: drill.test.ts.
+describe('a sabotage', () => {
+  // A lost one is found on a log that has been drilled before: the feature about drills. Who starts a demo and who starts a drill find the same.
   test.each([
-    ['duplicate', { ...clean, duplicated: 1 }],
-    ['reorder', { ...clean, outOfOrder: 1 }],
-    ['tear', { ...clean, torn: 1 }],
-  ])('to %s finds exactly that one and fails', async (sabotage, faults) => {
-    const words = ['demo', '--machines', '200', '--seconds', '1', '--sabotage', sabotage, '--json']
-    const { code, report, left } = await ranDrill(words, WITHOUT_SPARES)
+    ['demo', 'duplicate', { ...clean, duplicated: 1 }],
+    ['drill', 'reorder', { ...clean, outOfOrder: 1 }],
+    ['drill', 'tear', { ...clean, torn: 1 }],
+  ])('of a %s to %s finds exactly that one and fails', async (command, sabotage, faults) => {
+    const length = command === 'demo' ? ['--seconds', '1'] : ['--times', '1']
+
+    const { code, report, left } = await ranDrill(
+      [command, ...length, '--machines', '200', '--sabotage', sabotage, '--json'],
+      WITHOUT_SPARES,
+    )
 
     expect(report).toMatchObject(faults)
     expect(code).toBe(1)
@@ -75,7 +79,7 @@ describe('millrace demo with a sabotage', () => {
   })
 
   test('that never came to it fails, and says what would help', async () => {
-    const { code, stderr, left } = await ranDrill(['demo', '--machines', '5', '--seconds', '1', '--sabotage', 'lose'], WITHOUT_SPARES)
+    const { code, stderr, left } = await ranDrill(['drill', '--times', '1', '--machines', '5', '--sabotage', 'lose'], WITHOUT_SPARES)
 
     expect(code).toBe(1)
     expect(stderr).toMatch(/the run was too short for its sabotage.* sabotage=lose .*--machines, --seconds/)
