@@ -10,7 +10,7 @@ import { type CommandDraft, RigClient, type SentCommand } from './rig-client.js'
 import { StepMover } from './step-mover.js'
 import { Tally, type TallyState } from './tally.js'
 
-const SCHEDULES = soakTimes({ smoke: 60, full: 20_000 })
+const SCHEDULES = soakTimes({ smoke: 30, full: 20_000 })
 const FIRST_SEED = soakSeed(1)
 
 /** One random plant, its clients, and what goes wrong with it; all from one seed. */

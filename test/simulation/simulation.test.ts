@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { RULES } from './rules.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const SCHEDULES = 500
+const SCHEDULES = 250
 const TIMEOUT_MS = 300_000
 
 interface Ended {
