@@ -13,6 +13,7 @@ import type { Sabotage } from '#drills/sabotage.js'
 import { PlantModel } from '#entity/index.js'
 import { PlantSimulator } from '#plant/simulator.js'
 import { Machine } from '#plant/machine.js'
+import { Trap } from '#plant/trap.js'
 import { isClean } from '#recovery/report.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
@@ -36,6 +37,8 @@ export interface DrillPlantOptions {
 
 /** Of the plant that demo and drill start. */
 export const DRILL_WORKERS = 2
+const PLANT_FILE = fileURLToPath(new URL('./drilled-plant.js', import.meta.url))
+const MODEL = new PlantModel([Machine, Trap])
 
 /** Runs simulated machines against a plant of its own, breaks it as planned, and checks it from outside. */
 export async function drillPlant(options: DrillPlantOptions): Promise<DrillResult> {
@@ -69,12 +72,12 @@ async function drillOn(
 ): Promise<DrillResult> {
   const session = await PlantSession.start({
     dataDirectory,
-    plantFile: fileURLToPath(new URL('./demo-plant.js', import.meta.url)),
+    plantFile: PLANT_FILE,
     env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: String(DRILL_WORKERS), ...reserveOf(disk) },
   })
   try {
     await onReady?.(session)
-    const plant = await SessionUnderTest.open({ session, plant: new PlantModel([Machine]), workers: DRILL_WORKERS, disk })
+    const plant = await SessionUnderTest.open({ session, plant: MODEL, plantFile: PLANT_FILE, workers: DRILL_WORKERS, disk })
     const door = await connectDoor(session.dataDirectory)
     try {
       const ledger = new Ledger()

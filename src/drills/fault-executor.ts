@@ -155,6 +155,18 @@ export class FaultExecutor {
       this.#recoveries.push(await this.#plant.crash('supervisor'))
       return undefined
     },
+    'fatal-command': async () => {
+      if (!(await this.#plant.sendFatal())) throw notRecovered('a command that ends workers is parked')
+      return undefined
+    },
+    upgrade: async () => {
+      if (!(await this.#plant.upgrade(false))) throw notRecovered('the plant runs the code that it was upgraded to')
+      return undefined
+    },
+    'broken-upgrade': async () => {
+      if (await this.#plant.upgrade(true)) throw notRecovered('the plant has returned from code that fails')
+      return undefined
+    },
   }
 
   /**

@@ -65,8 +65,12 @@ function faultOf(kind: FaultKind, prng: Prng, shape: PlanShape): Fault {
       return { kind, seat: { role: 'gateway', slot: 0 }, forMs: 300 + prng.below(700) }
     case 'journal-in-recovery':
       return { kind, seat: { role: 'worker', slot: prng.below(shape.workers) }, forMs: 0 }
+    case 'fatal-command':
+      return { kind, seat: { role: 'gateway', slot: 0 }, forMs: 0 }
     case 'all-at-once':
     case 'supervisor':
+    case 'upgrade':
+    case 'broken-upgrade':
       return { kind, seat: SUPERVISOR, forMs: 0 }
   }
 }

@@ -11,6 +11,10 @@ export interface PlantUnderTest {
   stop(seat: Seat): Promise<StoppedProcess>
   /** SIGKILLs the supervisor, or every process at the same time, and starts the plant again as a service manager would; resolves when all of it works. */
   crash(what: 'supervisor' | 'everything'): Promise<Recovery>
+  /** Sends a command that ends each worker that executes it; resolves with whether it is parked, once it is answered. */
+  sendFatal(): Promise<boolean>
+  /** Changes the code of the plant for a later version of the same, or for one that fails; resolves with whether the plant runs it. */
+  upgrade(isBroken: boolean): Promise<boolean>
   /** Takes the room on the disk and resolves when the plant says that it has none; says why it cannot be done here, and has done nothing then. */
   fillDisk(): Promise<string | undefined>
   /** Gives the room back. Safe to call again. */

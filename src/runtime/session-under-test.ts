@@ -1,14 +1,24 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { entityId } from '#base/ids.js'
 import type { DiskPressure } from '#drills/disk-pressure.js'
 import type { LoggedCommand } from '#drills/ledger.js'
 import type { PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
 import { notRecovered } from '#drills/supervision-watch.js'
 import { PlantHash, type PlantModel } from '#entity/index.js'
+import type { Settlement } from '#ingest/index.js'
 import { OUTCOME_NONE } from '#journal/append-frame.js'
+import { Trap } from '#plant/trap.js'
+import { streamControl } from '#processes/control-client.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
+import type { UpgradeStep } from '#recovery/code-upgrade.js'
 import { WHOLE_PLANT } from '#recovery/health.js'
 import type { Recovery, StateHashes } from '#recovery/report.js'
+import { dataPaths } from './data-directory.js'
+import { connectDoor } from './door-access.js'
+import { writeDrillRelease } from './drill-release.js'
 import { JournalAccess } from './journal-access.js'
 import type { PlantSession } from './plant-session.js'
 import { replayHashOf } from './replay-hash.js'
@@ -20,10 +30,17 @@ const FULL_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 2
 const IDLE_WITHIN_MS = 30_000
 const TEND_EVERY_MS = 100
+const FIRST_VERSION = '0.0.0'
+/** Of a new version, in which a fleet sends hundreds of commands. */
+const PROBATION_MS = 500
+/** A process may take over cold, which takes longer and shows the worst. */
+const WARM_UP_MS = 500
 
 export interface SessionUnderTestOptions {
   readonly session: PlantSession
   readonly plant: PlantModel
+  /** Of the plant that the session was started with: later versions are made from it. */
+  readonly plantFile: string
   readonly workers: number
   /** What fills the disk, or why it cannot be filled. */
   readonly disk: DiskPressure | string
@@ -33,6 +50,7 @@ export interface SessionUnderTestOptions {
 export class SessionUnderTest implements PlantUnderTest {
   readonly #session: PlantSession
   readonly #plant: PlantModel
+  readonly #plantFile: string
   readonly #workers: number
   readonly #disk: DiskPressure | string
   readonly #firstPosition: number
@@ -47,9 +65,10 @@ export class SessionUnderTest implements PlantUnderTest {
     return new SessionUnderTest(options, await withLog(options.session, (access) => access.endPosition()))
   }
 
-  private constructor({ session, plant, workers, disk }: SessionUnderTestOptions, firstPosition: number) {
+  private constructor({ session, plant, plantFile, workers, disk }: SessionUnderTestOptions, firstPosition: number) {
     this.#session = session
     this.#plant = plant
+    this.#plantFile = plantFile
     this.#workers = workers
     this.#disk = disk
     this.#firstPosition = firstPosition
@@ -77,6 +96,35 @@ export class SessionUnderTest implements PlantUnderTest {
     const phases = { noticed: 0, reaped: reapedMs - startedMs, started: 0, ready: readyMs - reapedMs }
     const process = what === 'everything' ? WHOLE_PLANT : 'supervisor/0'
     return { process, cause: 'SIGKILL', rtoMs: readyMs - startedMs, entities: 0, events: 0, phases }
+  }
+
+  async sendFatal(): Promise<boolean> {
+    const door = await connectDoor(this.#session.dataDirectory)
+    try {
+      const source = `drill ${randomUUID()}`
+      const fatal = { source, sequence: 1, entity: entityId(Trap.name, 'drill'), command: 'spring', data: {}, at: undefined }
+      const settlement = await new Promise<Settlement>((resolve) => {
+        const offer = () => {
+          if (door.offer(fatal, 'always', resolve) === 'full') door.onRoom(offer)
+        }
+        offer()
+      })
+      return settlement.kind === 'failed' && settlement.message.includes('it is parked as')
+    } finally {
+      await door.close()
+    }
+  }
+
+  async upgrade(isBroken: boolean): Promise<boolean> {
+    const { dataDirectory } = this.#session
+    const version = (await this.#session.status()).code?.version ?? FIRST_VERSION
+    const folder = join(dataPaths(dataDirectory).drills, 'releases')
+    const plantFile = writeDrillRelease({ plantFile: this.#plantFile, folder, version, isBroken })
+    const asked = { plantFile, probationMs: PROBATION_MS, warmUpMs: WARM_UP_MS }
+    let isDone = false
+    for await (const step of streamControl(dataPaths(dataDirectory).supervisorSocket, 'upgrade', asked))
+      if ((step as UpgradeStep).kind === 'ended') isDone = (step as UpgradeStep & { kind: 'ended' }).report.ok
+    return isDone
   }
 
   async fillDisk(): Promise<string | undefined> {
@@ -116,6 +164,7 @@ export class SessionUnderTest implements PlantUnderTest {
       /** Of commands whose last row has not come. */
       const begun = new Map<string, Readonly<Record<string, unknown>>[]>()
       for await (const { entity, version, at, event, data, outcomeKind } of access.query({ receipts: true, from: this.#firstPosition })) {
+        if (entity.startsWith(`${Trap.name}/`)) continue
         const events = begun.get(entity) ?? []
         if (event !== undefined) events.push(data)
         if (outcomeKind === OUTCOME_NONE) {

@@ -24,6 +24,8 @@ export interface DoorPlantOptions {
   readonly isInstant?: boolean
   /** At the first kill others take the room on its disk, so that it takes nothing until it is started again. */
   readonly isRobbedByKill?: boolean
+  /** It takes whatever ends its workers again and again, and runs whatever code it is given. */
+  readonly isCareless?: boolean
 }
 
 interface Holder {
@@ -102,6 +104,16 @@ export class DoorPlant implements PlantUnderTest {
     await new Promise<void>((resolve) => this.#clock.after(200, resolve))
     const process = what === 'everything' ? 'plant' : 'supervisor/0'
     return { process, cause: 'SIGKILL', rtoMs: 200, entities: 0, events: 0, phases: { ready: 200 } }
+  }
+
+  async sendFatal(): Promise<boolean> {
+    this.#note('fatal')
+    return this.#options.isCareless !== true
+  }
+
+  async upgrade(isBroken: boolean): Promise<boolean> {
+    this.#note(isBroken ? 'broken upgrade' : 'upgrade')
+    return !isBroken || this.#options.isCareless === true
   }
 
   async fillDisk(): Promise<string | undefined> {

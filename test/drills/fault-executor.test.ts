@@ -79,6 +79,22 @@ describe('a fault that is carried out', () => {
     expect(replaced).toEqual([['plant', 200]])
   })
 
+  test.each([
+    ['fatal-command', 'fatal', 'a command that ends workers is parked'],
+    ['broken-upgrade', 'broken upgrade', 'the plant has returned from code that fails'],
+  ] as const)('%s: the plant gets over it, or the drill fails', async (kind, done, claim) => {
+    const { plant } = await carriedOut({ ...RUN, faults: [faultOf(kind, 'gateway')] })
+
+    expect(plant.done).toEqual([done])
+    await expect(drill({ ...RUN, isCareless: true, faults: [faultOf(kind, 'gateway')] })).rejects.toThrow(claim)
+  })
+
+  test('upgrade: the plant runs what it was given', async () => {
+    const { plant } = await carriedOut({ ...RUN, faults: [faultOf('upgrade', 'gateway')] })
+
+    expect(plant.done).toEqual(['upgrade'])
+  })
+
   test('one that lasts, with a kill in its middle: both count', async () => {
     const full = { ...faultOf('full-disk', 'journal', 0, 400), during: kill('journal', 0) }
 

@@ -68,6 +68,14 @@ export class RiggedPlant implements PlantUnderTest {
     throw new Error('the plant whose processes are objects has no supervisor that could die')
   }
 
+  async sendFatal(): Promise<boolean> {
+    throw new Error('the plant whose processes are objects ends with what ends one of them')
+  }
+
+  async upgrade(): Promise<boolean> {
+    throw new Error('the plant whose processes are objects has the code of whoever runs it')
+  }
+
   async fillDisk(): Promise<string | undefined> {
     this.#rig.journal.isFull = true
     return undefined
