@@ -203,12 +203,19 @@ export class Intake {
     return true
   }
 
-  /** False when its shard is open. What an entity that has left for another worker sent itself is sent there again, and what is volatile may be lost. */
+  /**
+   * False when its shard is open. What an entity that has left for another worker sent itself is sent there again, and what is volatile may be lost. A shard that
+   * is placed here and free has not been called for yet, and comes at once.
+   */
   #tryWait(entry: InFlight, command: CommandReader): boolean {
     const { backlog, moves, worker } = this.#options
     if (!backlog.isClosed(entry.shard)) return false
-    const isOwn = worker.messages !== undefined && entry.link === worker.messages.deviceLinks + worker.messages.own
-    if (!moves.owns(entry.shard) && (isOwn || command.isVolatile)) {
+    const { messages } = worker
+    const isOwn = messages !== undefined && entry.link === messages.deviceLinks + messages.own
+    const isAway =
+      !moves.owns(entry.shard) &&
+      (messages?.placement.isHeld(entry.shard) === true || messages?.placement.slotOf(entry.shard) !== messages?.own)
+    if (isAway && (isOwn || command.isVolatile)) {
       passOver(command, entry)
       return true
     }

@@ -291,6 +291,15 @@ export class Messenger {
     return true
   }
 
+  /** Looked at behind whether it is held: a shard that is free again by then has moved already, and what is sent to where it was is never read. */
+  #hasMoved(lane: MessageLane): boolean {
+    const link = lane.link instanceof MessageLink ? this.#linkTo(lane.toHash) : lane.link
+    if (link === lane.link) return false
+    lane.link = link
+    link.lanes.push(lane)
+    return true
+  }
+
   #list(lane: MessageLane): void {
     if (lane.isListed || lane.waiting.count === 0 || lane.underWay >= lane.link.underWayPerLaneMax) return
     lane.isListed = true
@@ -318,7 +327,7 @@ export class Messenger {
         lane.link.lanes.push(lane)
         continue
       }
-      if (!lane.isDead && this.#tryHoldLane(lane)) continue
+      if (!lane.isDead && (this.#tryHoldLane(lane) || this.#hasMoved(lane))) continue
       lane.isListed = false
       if (lane.isDead) continue
       const message = lane.outbox.get(lane.waiting.first as number)

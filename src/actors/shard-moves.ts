@@ -67,10 +67,11 @@ export class ShardMoves {
     return this.#release
   }
 
-  /** Loads shards that the worker has from now on; resolves when they are loaded. */
+  /** Loads shards that the worker has from now on; resolves when they are loaded, at once when it has them since it took its seat. */
   adopt(shards: readonly number[]): Promise<LoadReport> {
     const { slots, backlog, journal, counters, loader } = this.#options
     const come = shards.filter((shard) => !this.owns(shard))
+    if (come.length === 0) return Promise.resolve({ shards, entities: 0, snapshots: 0, events: 0, waitMs: 0, snapshotMs: 0, replayMs: 0 })
     for (const shard of come) {
       this.#owned.add(shard)
       backlog.close(shard, journal.sentPosition)

@@ -141,11 +141,12 @@ export class BusDoor implements Door, DutyCycle {
     const route = this.#lanes.route(command.entity)
     if (typeof route === 'string') return this.#reject(route)
     const shard = route.hash % this.#shardCount
+    const isHeld = this.#isHeld(shard)
     const channel = this.#channelOf(shard)
     if (channel.blockedBytes > 0) return this.#full()
     const lane = this.#lanes.lane(route, command.source)
     if (typeof lane === 'string') return this.#reject(lane)
-    if (lane.refusedAt === this.#roomCount || this.#isHeld(shard, lane)) return this.#full()
+    if (lane.refusedAt === this.#roomCount || isHeld) return this.#held(lane)
 
     const known = this.#commands.get(route.model)?.get(command.command)
     if (known === undefined) return this.#reject(noSuchCommand(route.model, command.command))
@@ -218,9 +219,10 @@ export class BusDoor implements Door, DutyCycle {
     token: number,
   ): Offered {
     const { shard, lane, codec, headerBytes } = line
+    const isHeld = this.#isHeld(shard)
     const channel = this.#channelOf(shard)
     if (this.#isClosed || channel.blockedBytes > 0 || lane.refusedAt === this.#roomCount) return this.#full()
-    if (this.#isHeld(shard, lane)) return this.#full()
+    if (isHeld) return this.#held(lane)
     const wrong = codec.check(data) ?? wrongNumbers(sequence, at)
     if (wrong !== undefined) return this.#reject(wrong)
     if (lane.inFlight >= IN_FLIGHT_PER_SOURCE_ENTITY_MAX) {
@@ -287,11 +289,15 @@ export class BusDoor implements Door, DutyCycle {
     return this.#channels[this.#placement.slotOf(shard)] as DoorChannel
   }
 
-  /** Then no later command of the lane overtakes the one that is refused for it. */
-  #isHeld(shard: number, lane: Lane): boolean {
-    if (!this.#placement.isHeld(shard)) return false
+  /** To be asked before the channel: a shard that is free by then has moved already. */
+  #isHeld(shard: number): boolean {
+    return this.#placement.isHeld(shard)
+  }
+
+  /** No later command of the lane overtakes the one that is refused. */
+  #held(lane: Lane): Offered {
     lane.refusedAt = this.#roomCount
-    return true
+    return this.#full()
   }
 
   /** The release word is loaded before the answers are read: whatever was released then has its answer among them. */

@@ -294,7 +294,7 @@ export const RULES: readonly Rule[] = [
     id: '22',
     says: 'nothing new goes from a door to a shard that moves',
     seed: 6,
-    patches: [{ file: DOOR, find: 'if (!this.#placement.isHeld(shard))', replace: 'if (lane !== undefined)' }],
+    patches: [{ file: DOOR, find: 'return this.#placement.isHeld(shard)', replace: 'return shard < 0' }],
   },
   {
     id: '22b',
@@ -312,7 +312,10 @@ export const RULES: readonly Rule[] = [
     id: '22d',
     says: 'messages to an entity that has moved go where it is',
     seed: 86,
-    patches: [{ file: MESSENGER, find: 'lane.link = this.#linkTo(lane.toHash)', replace: 'void this.#linkTo(lane.toHash)' }],
+    patches: [
+      { file: MESSENGER, find: 'lane.link = this.#linkTo(lane.toHash)', replace: 'void this.#linkTo(lane.toHash)' },
+      { file: MESSENGER, find: 'lane.link instanceof MessageLink ? this.#linkTo(lane.toHash) : lane.link', replace: 'lane.link' },
+    ],
   },
 ]
 
