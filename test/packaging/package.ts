@@ -54,14 +54,23 @@ export class PackedPackage {
     this.#tarball = join(this.folder, name)
   }
 
-  /** An empty project with the tarball and the given packages installed; answers its folder. */
-  async install(project: string, packages: readonly string[], flags: readonly string[] = []): Promise<string> {
+  /**
+   * An empty project with the tarball and the given packages installed; answers its folder. What npm decided for a project `like` it holds here too, so that it
+   * need not decide again.
+   */
+  async install(project: string, packages: readonly string[], flags: readonly string[] = [], like?: string): Promise<string> {
     const folder = join(this.folder, project)
     mkdirSync(folder)
     writeFileSync(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }\n')
-    const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
-    await succeed('npm', ['install', ...quiet, ...flags, this.tarball, ...packages], folder)
+    if (like !== undefined) cpSync(join(this.folder, like, 'package-lock.json'), join(folder, 'package-lock.json'))
+    await this.add(folder, [this.tarball, ...packages], flags)
     return folder
+  }
+
+  /** Installs packages into a project, beside what it has. */
+  async add(folder: string, packages: readonly string[], flags: readonly string[] = []): Promise<void> {
+    const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
+    await succeed('npm', ['install', ...quiet, ...flags, ...packages], folder)
   }
 
   /** A second project like one that was installed, at the price of copying it. */
