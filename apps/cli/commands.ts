@@ -28,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
       CONFIG_OPTION,
       ['--log', 'print what the processes log instead of keeping it in the data directory'],
       ['--as-named', 'run this very module, also when the plant has been upgraded to a later one since'],
+      ['--workers <n>', 'start with so many, whatever the configuration says and millrace workers changed'],
     ],
     examples: [
       ['up plant.js', 'run the plant of this folder with its data in ./data'],
@@ -63,6 +64,18 @@ export const COMMANDS: readonly Command[] = [
     ],
     hasJson: true,
     load: async () => (await import('./status.js')).runStatus,
+  },
+  {
+    name: 'workers',
+    summary: 'Show the workers of a running plant, or change how many there are',
+    options: [DATA_OPTION, ['--count <n>', 'so many there are to be: shards move to new ones, and away from those that end']],
+    examples: [
+      ['workers', 'what each worker of the plant on ./data has and has done'],
+      ['workers --count 3', 'add workers to a plant of fewer, or remove the last ones of more, while it goes on'],
+      ['workers --count 3 --json', 'each step as a line of JSON, a report as the last one'],
+    ],
+    hasJson: true,
+    load: async () => (await import('./workers.js')).runWorkers,
   },
   {
     name: 'demo',

@@ -77,7 +77,7 @@ async function drillOn(
   })
   try {
     await onReady?.(session)
-    const plant = await SessionUnderTest.open({ session, plant: MODEL, plantFile: PLANT_FILE, workers: DRILL_WORKERS, disk })
+    const plant = await SessionUnderTest.open({ session, plant: MODEL, plantFile: PLANT_FILE, disk })
     const door = await connectDoor(session.dataDirectory)
     try {
       const ledger = new Ledger()

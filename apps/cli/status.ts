@@ -59,6 +59,7 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
   )
   if (http !== undefined) output.line(`HTTP: ${http}`)
   if (status.code !== null) output.line(codeLine(status.code))
+  if (status.workers?.change) output.line(workersLine(status.workers.count, status.workers.change))
   output.line()
   output.table(
     [
@@ -96,6 +97,10 @@ function show(status: PlantStatus, http: string | undefined, output: Output): vo
 function codeLine({ version, plantFile, upgrade }: NonNullable<PlantStatus['code']>): string {
   const change = upgrade === null ? '' : `, changing to ${upgrade.to}: ${upgrade.changed} of ${upgrade.seats} processes have`
   return `Code: ${version} from ${plantFile}${change}`
+}
+
+function workersLine(count: number, { to, moved, moves }: NonNullable<NonNullable<PlantStatus['workers']>['change']>): string {
+  return `Workers: ${count}, changing to ${to}: ${moved} of ${moves} shards have moved`
 }
 
 function showLoading(loading: readonly LoadingProgress[], output: Output): void {

@@ -6,7 +6,7 @@ import { readPlantRecord } from '#runtime/plant-record.js'
 import { failureIn, noticeIn } from '#runtime/notice.js'
 import { supervise } from '#runtime/supervise.js'
 import type { Run } from './command.js'
-import { usageError } from './number-option.js'
+import { numberOption, usageError } from './number-option.js'
 import type { Output } from './output.js'
 import { dataDirectoryOf, textOption } from './place.js'
 
@@ -23,11 +23,14 @@ export const runUp: Run = async ([named], options, output) => {
     supervisor,
     started,
     plantFile: running,
+    workers,
+    configuredWorkers,
   } = await supervise({
     plantFile,
     dataDirectory,
     ...(configFile === undefined ? {} : { configFile }),
     isAsNamed: options['asNamed'] === true,
+    workers: numberOption(options, 'workers', 1),
     env: process.env,
     hasLogFiles: options['log'] !== true,
     onEvent: (event) => {
@@ -38,6 +41,10 @@ export const runUp: Run = async ([named], options, output) => {
   })
   if (running !== resolve(plantFile) && !output.isJson)
     output.note(`the plant was upgraded since it ran ${plantFile}, and goes on with ${running}; --as-named runs ${plantFile} all the same`)
+  if (workers !== configuredWorkers && !output.isJson)
+    output.note(
+      `the plant was changed to ${workers} workers while it ran, and has as many again; --workers ${configuredWorkers} starts it with those of the configuration`,
+    )
   const stopped = new Promise<void>((done) => {
     let signals = 0
     const stop = () => {

@@ -77,6 +77,8 @@ export interface DutyCycleStats {
 export interface RunningDutyCycle {
   /** Says that something other than a peer made work: a promise, a timer, a socket. Cheap; may be called from `doWork` too. */
   wake(): void
+  /** From now on `adaptive` spins for so long: the number of processes that do has changed. */
+  limitSpin(micros: number): void
   /** No further `doWork` begins. May be called from `doWork`. */
   stop(): void
   readonly isParked: boolean
@@ -130,7 +132,7 @@ class Runner implements RunningDutyCycle {
   readonly #counters: WaitCounters
   readonly #clock: Clock
   readonly #schedule: Schedule
-  readonly #spinMicros: number
+  #spinMicros: number
   readonly #lookAgainMs: number
   readonly #turnMillisMax: number
   readonly #runTurn = () => this.#turn(this.#clock.monotonicMs())
@@ -170,6 +172,10 @@ class Runner implements RunningDutyCycle {
     this.stats.wokenByWake++
     this.#unpark()
     this.#scheduleTurn()
+  }
+
+  limitSpin(micros: number): void {
+    this.#spinMicros = spinMicrosOf({ ...this.#options, spinMicros: micros }, this.#turnMillisMax * 1000)
   }
 
   stop(): void {

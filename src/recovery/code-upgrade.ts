@@ -1,9 +1,10 @@
 import type { Clock } from '#base/clock.js'
-import { type ErrorAction, MillraceError, messageOf } from '#base/errors.js'
+import { MillraceError, messageOf } from '#base/errors.js'
 import { compareVersions } from '#base/version.js'
 import type { HandedOver } from '#processes/hand-over.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
-import { percentile } from './report.js'
+import { type ChangeFailure, changeFailure } from './change-failure.js'
+import { type Distribution, distribution } from './report.js'
 
 /** The plant as an upgrade sees it. */
 export interface UpgradedPlant {
@@ -62,12 +63,12 @@ export interface UpgradeReport {
   readonly runs: string
   readonly ms: number
   /** How long commands to a shard were held up by a hand-over, over all shards and hand-overs, those back to the old code too. */
-  readonly shardPauseMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly shardPauseMs: Distribution
   /** How long the doors took nothing in; 0 where they did not change. */
   readonly doorPauseMs: number
   readonly seats: readonly UpgradedSeat[]
   /** Why the plant runs the old code. */
-  readonly failure: { readonly code: string; readonly message: string; readonly action: ErrorAction } | null
+  readonly failure: ChangeFailure | null
 }
 
 export interface UpgradedSeat {
@@ -112,7 +113,7 @@ export async function upgradeCode(options: UpgradeOptions): Promise<UpgradeRepor
   }
   onStep({ kind: 'loaded', from, to, seats: plant.seats.length })
   const end = (error: unknown): UpgradeReport => {
-    const failure = error === undefined ? null : failureOf(error)
+    const failure = error === undefined ? null : changeFailure(error)
     const ms = clock.monotonicMs() - startedMs
     const report = { ok: failure === null, from, to, runs: failure === null ? to : from, ms, ...pausesOf(seats), seats, failure }
     onStep({ kind: 'ended', report })
@@ -200,15 +201,7 @@ function upgradedSeat(plant: UpgradedPlant, over: HandedOver, code: 'new' | 'old
 }
 
 function pausesOf(seats: readonly UpgradedSeat[]): Pick<UpgradeReport, 'shardPauseMs' | 'doorPauseMs'> {
-  const ofShards = seats.flatMap(({ shards, pauseMs }) => Array.from({ length: shards }, () => pauseMs)).sort((a, b) => a - b)
-  const at = (p: number): number => percentile(ofShards, p)
+  const ofShards = seats.flatMap(({ shards, pauseMs }) => Array.from({ length: shards }, () => pauseMs))
   const doorPauseMs = Math.max(0, ...seats.filter(({ shards }) => shards === 0).map(({ pauseMs }) => pauseMs))
-  return { shardPauseMs: { p50: at(0.5), p99: at(0.99), max: at(1) }, doorPauseMs }
-}
-
-function failureOf(error: unknown): NonNullable<UpgradeReport['failure']> {
-  const message = messageOf(error)
-  return error instanceof MillraceError
-    ? { code: error.code, message, action: error.action }
-    : { code: 'ERR_INTERNAL', message, action: 'operator' }
+  return { shardPauseMs: distribution(ofShards), doorPauseMs }
 }

@@ -14,6 +14,7 @@ const CALL_TIMEOUT_MS = 10_000
  *   kill {role, slot?}                          {pid}; SIGKILL, for drills
  *   call {role, slot?, name, args?, timeoutMs?} whatever the seat's holder answers
  *   upgrade {plantFile, probationMs?, warmUpMs?, allowFaults?}   a stream of UpgradeStep; goes on when nobody reads it
+ *   workers {count}                             a stream of CountStep; goes on when nobody reads it
  *   stop {force?}                               {ms} once the plant has stopped and the data directory is free
  */
 export function controlMethods(supervisor: PlantSupervisor): Readonly<Record<string, ControlMethod>> {
@@ -35,6 +36,10 @@ export function controlMethods(supervisor: PlantSupervisor): Readonly<Record<str
     upgrade: (args) => {
       if (supervisor.code === undefined) throw badArgs('a plant whose code can change', 'plant', 'this one')
       return supervisor.code.upgrade(args)
+    },
+    workers: (args) => {
+      if (supervisor.workers === undefined) throw badArgs('a plant whose workers can change', 'plant', 'this one')
+      return supervisor.workers.change(args)
     },
     stop: async (args) => {
       const startedMs = performance.now()

@@ -21,6 +21,7 @@ import { controlMethods } from './control-methods.js'
 import { decide } from './decision.js'
 import { EventFeed } from './event-feed.js'
 import type { CodeStatus, PlantCode } from './plant-code.js'
+import type { PlantWorkers, WorkersStatus } from './plant-workers.js'
 import { type LoggedRecovery, RecoveryLog } from './recovery-log.js'
 
 export const PROCESS_TABLE_NAME = 'processes.table'
@@ -49,6 +50,8 @@ export interface PlantSupervisorOptions {
   readonly assign: (seat: Seat<ChildRole>, term: number, edition: Edition) => Assignment
   /** Undefined for a plant whose code does not change. */
   readonly code?: PlantCode
+  /** Undefined for a plant whose number of workers does not change. */
+  readonly workers?: PlantWorkers
   readonly onEvent?: (event: SupervisionEvent) => void
   readonly commands?: PlantCommands
   /** Children write to files in `<data>/logs` instead of to this process's output. */
@@ -67,6 +70,8 @@ export interface PlantStatus {
   readonly uptimeMs: number
   /** Which code the plant runs; null where that does not change. */
   readonly code: CodeStatus | null
+  /** How many workers the plant has; null where that does not change. */
+  readonly workers: WorkersStatus | null
   /** The supervisor, the seats, the spares. */
   readonly processes: readonly ProcessStatus[]
   /** Entities that take no commands since damage hit them, as far as workers have loaded them. */
@@ -146,6 +151,7 @@ export class PlantSupervisor {
       prng: new Prng(`${self.pid}-${self.startTime}`),
     })
     options.code?.bind(this.#supervision, table)
+    options.workers?.bind(this.#supervision, table)
   }
 
   /**
@@ -198,6 +204,7 @@ export class PlantSupervisor {
       runtimeDirectory: this.#runtimeDirectory,
       uptimeMs,
       code: this.#options.code?.status ?? null,
+      workers: this.#options.workers?.status ?? null,
       processes: [
         {
           role: 'supervisor',
@@ -240,6 +247,11 @@ export class PlantSupervisor {
   /** Undefined where the plant's code does not change. */
   get code(): PlantCode | undefined {
     return this.#options.code
+  }
+
+  /** Undefined where the number of the plant's workers does not change. */
+  get workers(): PlantWorkers | undefined {
+    return this.#options.workers
   }
 
   call(seat: Seat<ChildRole>, name: string, args: unknown, timeoutMs: number): Promise<unknown> {

@@ -23,7 +23,7 @@ export interface PlantReport {
   readonly invented?: number
   readonly stateHash: StateHashes
   readonly recoveries: readonly Recovery[]
-  readonly rtoMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly rtoMs: Distribution
   readonly ackMs: { readonly p50: number; readonly p99: number }
   readonly eventsPerSecond: number
   /** Median round trip of a frame over the bus, nanoseconds, where it was measured. */
@@ -35,6 +35,13 @@ export interface PlantReport {
   /** Each time that it was done, in order. */
   readonly incidents?: readonly Incident[]
   readonly health?: Health
+}
+
+/** Of some values. */
+export interface Distribution {
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
 }
 
 /** Of one kind of fault. */
@@ -115,7 +122,12 @@ export function whatIsWrong(report: PlantReport): string[] {
 
 /** Percentiles of the recoveries' times, as the report has them. */
 export function rtoOf(recoveries: readonly Recovery[]): PlantReport['rtoMs'] {
-  const sorted = recoveries.map((recovery) => recovery.rtoMs).sort((a, b) => a - b)
+  return distribution(recoveries.map((recovery) => recovery.rtoMs))
+}
+
+/** All 0 of none. */
+export function distribution(values: readonly number[]): Distribution {
+  const sorted = [...values].sort((a, b) => a - b)
   return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), max: sorted.at(-1) ?? 0 }
 }
 

@@ -33,6 +33,7 @@ export const configSchema = z.strictObject({
   }),
   workers: z.strictObject({
     count: whole(1, 64),
+    max: whole(1, 64).nullable(),
     liveEntitiesMax: whole(1, 100_000_000),
     passivateAfterMs: duration('ms', 1, 2 ** 31 - 1),
     snapshotEvery: whole(1, 1_000_000_000),
@@ -102,7 +103,7 @@ export const KNOBS: ReadonlyMap<string, Knob> = new Map(knobsOf(configSchema, ''
 
 /** What two values together must not be: the knob to name, and what is wrong. */
 export function contradictions(config: Config): { readonly path: string; readonly wrong: string }[] {
-  const { http, processes } = config
+  const { http, processes, workers } = config
   const found: { path: string; wrong: string }[] = []
   const isTls = http.tls.cert !== null && http.tls.key !== null
   if ((http.tls.cert === null) !== (http.tls.key === null)) {
@@ -110,6 +111,9 @@ export function contradictions(config: Config): { readonly path: string; readonl
   }
   const wrongBind = whyNotBind({ host: http.host, hasToken: http.token !== null, hasTls: isTls })
   if (wrongBind !== undefined) found.push({ path: 'http.host', wrong: wrongBind })
+  if (workers.max !== null && workers.max < workers.count) {
+    found.push({ path: 'workers.max', wrong: 'must not be below workers.count' })
+  }
   if (processes.pulseLimitMs < 2 * processes.pulseMs) {
     found.push({ path: 'processes.pulseLimitMs', wrong: 'must be at least twice processes.pulseMs, or healthy processes are replaced' })
   }

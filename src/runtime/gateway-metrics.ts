@@ -4,10 +4,10 @@ import type { HttpStats } from '#ingest/http-door.js'
 import type { Door } from '#ingest/index.js'
 import { COUNTER_NAMES, LEVELS } from '#processes/process-counters.js'
 import type { Role, Seat } from '#processes/process-role.js'
-import type { ProcessTable } from '#processes/process-table.js'
+import type { ProcessRow, ProcessTable } from '#processes/process-table.js'
+import type { Placement } from '#shards/placement.js'
 import type { RunningTarget } from '#targets/target.js'
 import type { PlantShape } from './channel-plan.js'
-import { seatsOf } from './gateway-readiness.js'
 import { TargetMetrics } from './target-metrics.js'
 
 /** Of every so many commands one is timed: the histogram is a sample, the counters are not. */
@@ -17,6 +17,7 @@ const ACK_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.
 export interface GatewayMetricsOptions {
   readonly table: ProcessTable
   readonly shape: PlantShape
+  readonly placement: Placement
   readonly clock: Clock
 }
 
@@ -28,7 +29,6 @@ export interface GatewayMetricsOptions {
 export class GatewayMetrics {
   readonly #registry = new Registry()
   readonly #options: GatewayMetricsOptions
-  readonly #seats: readonly Seat<Role>[]
   readonly #ack: Histogram
   readonly #metrics = new Map<string, Counter | Gauge>()
   readonly #up: Gauge
@@ -41,7 +41,6 @@ export class GatewayMetrics {
 
   constructor(options: GatewayMetricsOptions) {
     this.#options = options
-    this.#seats = seatsOf(options.shape)
     const registers = [this.#registry]
     this.#ack = new Histogram({
       name: 'millrace_ack_seconds',
@@ -114,6 +113,23 @@ export class GatewayMetrics {
     }
   }
 
+  /** The supervisor's first. Of the workers those that there are: they have shards, or a process. */
+  #seats(rows: readonly ProcessRow[], more: readonly number[] = []): Seat<Role>[] {
+    const { shape, placement } = this.#options
+    const held = rows.flatMap(({ role, slot }) => (role === 'worker' && slot !== undefined ? [slot] : []))
+    const workers = new Set([...placement.slots(), ...held, ...more].sort((a, b) => a - b))
+    const seats = (role: Role, slots: Iterable<number>) => [...slots].map((slot) => ({ role, slot }))
+    const gateways = Array.from({ length: shape.gateways }, (_, slot) => slot)
+    return [...seats('supervisor', [0]), ...seats('journal', [0]), ...seats('worker', workers), ...seats('gateway', gateways)]
+  }
+
+  /** Those of workers that are no more go on being shown: a sum over all workers does not become less. */
+  #countedSlots(): number[] {
+    const { table, shape } = this.#options
+    const slots = Array.from({ length: shape.workers }, (_, slot) => slot)
+    return slots.filter((slot) => Object.values(table.counters({ role: 'worker', slot }).read()).some((value) => value !== 0))
+  }
+
   /** For doors that time a sample by themselves. */
   observeAck(ms: number): void {
     this.#ack.observe(ms / 1000)
@@ -122,10 +138,14 @@ export class GatewayMetrics {
   #collectSeats(): void {
     const { table } = this.#options
     const rows = table.snapshot()
-    for (const seat of this.#seats) {
+    this.#up.reset()
+    for (const seat of this.#seats(rows)) {
       const slot = String(seat.slot)
       const isUp = rows.some((row) => row.role === seat.role && row.slot === seat.slot && row.state === 'ready')
       this.#up.set({ role: seat.role, slot }, isUp ? 1 : 0)
+    }
+    for (const seat of this.#seats(rows, this.#countedSlots())) {
+      const slot = String(seat.slot)
       for (const [name, value] of Object.entries(table.counters(seat).read())) {
         const metric = this.#metrics.get(`${seat.role}.${name}`)
         if (metric instanceof Gauge) metric.set({ slot }, value)

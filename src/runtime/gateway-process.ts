@@ -9,7 +9,7 @@ import type { Door, SourceLog } from '#ingest/index.js'
 import { NumberWords } from '#ingest/number-words.js'
 import { serveStreamDoor } from '#ingest/stream-server.js'
 import { serveConnections } from '#processes/control-socket.js'
-import type { PlantShape } from './channel-plan.js'
+import type { Placement } from '#shards/placement.js'
 import { ControlFeed } from './control-feed.js'
 import { dataPaths } from './data-directory.js'
 import { predecessorPort, writeGatewayDoors } from './gateway-doors.js'
@@ -40,7 +40,7 @@ export function runGatewayProcess(): Promise<void> {
       const { settings, slot, term, clock, log, table } = context
       numberCommands(plant, context.assignment)
       let cycle: ReturnType<typeof context.run> | undefined
-      const metrics = new GatewayMetrics({ table, shape: settings.shape, clock })
+      const metrics = new GatewayMetrics({ table, shape: settings.shape, placement: context.access.placement, clock })
       const door = new BusDoor({
         plant,
         channels: wireGateway(context.access, slot, settings.shape, context.holder),
@@ -142,7 +142,7 @@ async function openHttp(
   const whyNotNow = () => (journalCounters.get('waitsForRoom') > 0 ? DISK_FULL : undefined)
   const pages: Record<string, Page> = {
     '/healthz': { isOpen: true, read: () => text(200, 'alive\n') },
-    '/readyz': { isOpen: true, read: () => readiness(table, settings.shape, whyNotNow()) },
+    '/readyz': { isOpen: true, read: () => readiness(table, context.access.placement, whyNotNow()) },
   }
   if (settings.config.metrics.enabled) {
     pages['/metrics'] = {
@@ -189,8 +189,8 @@ function countInto(counters: ProcessCounters<'gateway'>, door: BusDoor): () => v
 
 const DISK_FULL = 'the disk of the plant is full: nothing is taken until some room is made, nothing is lost, and reads go on'
 
-function readiness(table: ProcessTable, shape: PlantShape, whyNotNow: string | undefined): PageAnswer {
-  const missing = missingSeats(table, shape)
+function readiness(table: ProcessTable, placement: Placement, whyNotNow: string | undefined): PageAnswer {
+  const missing = missingSeats(table, placement)
   if (missing.length === 0 && whyNotNow !== undefined) return text(503, `not ready: ${whyNotNow}\n`)
   return missing.length === 0 ? text(200, 'ready\n') : text(503, `not ready: ${missing.join(', ')}\n`)
 }

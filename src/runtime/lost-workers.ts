@@ -8,7 +8,7 @@ export class LostWorkers {
   take(event: SupervisionEvent): void {
     if (event.kind === 'died' && event.role === 'worker' && event.slot !== null && !this.#causes.has(event.slot))
       this.#causes.set(event.slot, describeCause(event.cause))
-    else if (event.kind === 'ready' && event.role === 'worker') this.#causes.delete(event.slot)
+    else if ((event.kind === 'ready' || event.kind === 'removed') && event.role === 'worker') this.#causes.delete(event.slot)
   }
 
   /** Of the one in a slot that the next one there comes after; undefined where that one did not die. */

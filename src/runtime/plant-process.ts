@@ -23,6 +23,8 @@ import { importPlant } from './plant-module.js'
 import type { PlantSettings } from './plant-settings.js'
 import { bellPath, placementPath } from './role-process.js'
 import { RunningCode } from './running-code.js'
+import { RunningWorkers } from './running-workers.js'
+import { workerSlots } from './worker-slots.js'
 
 export interface StartPlantOptions {
   readonly plantFile: string
@@ -31,6 +33,8 @@ export interface StartPlantOptions {
   /** The children write into `<data>/logs` instead of to this process's standard error. */
   readonly hasLogFiles: boolean
   readonly onEvent?: (event: SupervisionEvent) => void
+  /** Remembers for later starts how many workers the plant has been changed to. */
+  readonly keepWorkers: (workers: number) => void
 }
 
 /** One gateway: its doors are sockets, of which a port or a path has one holder. */
@@ -46,7 +50,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const { config } = options
   const { version, entities } = await importPlant(plantFile)
   const plant = new PlantModel(entities)
-  const shape: PlantShape = { workers: config.workers.count, gateways: GATEWAYS }
+  const shape: PlantShape = { workers: workerSlots(config.workers), gateways: GATEWAYS }
   const sizes: ChannelSizes = { capacityBytes: config.bus.capacityBytes, answerCapacityBytes: Math.max(4096, config.bus.capacityBytes / 4) }
   const channels = new PlantChannels(planChannels(shape, sizes), plant.schemaHash)
   effectTargets(config.effects, plant.effects, process.env)
@@ -63,9 +67,17 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const lost = new LostWorkers()
   const schemas = plant.schemas.map(entitySchemaToJson)
   const code = new RunningCode({
-    ...{ plantFile, version, schemas, dataDirectory, shape, clock: systemClock },
+    ...{ plantFile, version, schemas, dataDirectory, clock: systemClock },
     placement: () => placement as Placement,
+    mustBeFree: () => workers.mustBeIdle(),
     onChanged: (changed) => (parking.plant = changed),
+  })
+  const workers: RunningWorkers = new RunningWorkers({
+    max: shape.workers,
+    clock: systemClock,
+    placement: () => placement as Placement,
+    mustBeFree: () => code.mustBeIdle(),
+    keep: options.keepWorkers,
   })
 
   const beforeStart = (runtimeDirectory: string) => {
@@ -99,7 +111,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     dataDirectory,
     roles: {
       journal: { entry: programEntry('journal'), count: 1, spares },
-      worker: { entry: programEntry('worker'), count: shape.workers, spares },
+      worker: { entry: programEntry('worker'), count: config.workers.count, countMax: shape.workers, spares },
       gateway: { entry: programEntry('gateway'), count: shape.gateways, spares },
     },
     limits: {
@@ -115,6 +127,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     beforeStart,
     // The journal is ready before any other seat is given away.
     code,
+    workers,
     assign: (seat, term, edition) => {
       mendChannels(channels, seat, term, options.onEvent)
       if (seat.role === 'journal') return {}
@@ -124,7 +137,8 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     },
     onEvent: (event) => {
       if (options.hasLogFiles) log(event)
-      if (event.kind === 'ready' && event.role === 'journal') placeShards(placement as Placement, event.details.shardCount as number, shape)
+      if (event.kind === 'ready' && event.role === 'journal')
+        placeShards(placement as Placement, event.details.shardCount as number, config.workers.count)
       options.onEvent?.(event)
       parking.take(event)
       lost.take(event)
@@ -137,7 +151,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
 }
 
 /** The first journal of the plant says how many there are. */
-function placeShards(placement: Placement, shardCount: number, { workers }: PlantShape): void {
+function placeShards(placement: Placement, shardCount: number, workers: number): void {
   if (placement.shardCount === 0) placement.spread(shardCount, workers)
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '#base/errors.js'
 import { replaceFileSync } from '#processes/durable-file.js'
+import type { KeptWorkers } from './worker-slots.js'
 
 /** What a data directory says of the plant that runs or last ran on it, so that `--data` is all that tools need. */
 export interface PlantRecord {
@@ -14,6 +15,8 @@ export interface PlantRecord {
   readonly supersedes?: readonly string[] | undefined
   /** The code that the plant was changing to when it last wrote this: until that is done it runs `plantFile`. */
   readonly upgrade?: { readonly plantFile: string; readonly version: string } | undefined
+  /** How many workers the plant was changed to while it ran. */
+  readonly workers?: KeptWorkers | undefined
   /** Events that the log was told of for code that was given up perhaps: `type.Event` and the fields as `fieldsKey` has them. */
   readonly abandonedEvents?: readonly string[] | undefined
 }

@@ -90,25 +90,32 @@ export async function runRole<L>(
   let running: RunningRole | undefined
   let isSeated = false
   let cycle: RunningDutyCycle | undefined
+  let placement: Placement | undefined
+  const spinMicros = (): number => Math.min(settings.config.bus.spinMicros, spinMicrosFor(processCount(settings, placement)))
   const end = async (withinMs: number, isReplaced: boolean) => {
     await running?.drain(withinMs, isReplaced)
     cycle?.stop()
   }
   lifeline.onClosed(() => end(ORPHAN_DRAIN_MS, false))
   lifeline.onMessage((message) => {
-    if (message.kind === 'ring') cycle?.wake()
-    else if (message.kind === 'stop') void end(message.withinMs, message.isReplaced === true).then(() => process.exit(0), fail)
+    if (message.kind === 'ring') {
+      cycle?.limitSpin(spinMicros())
+      cycle?.wake()
+    }
+    if (message.kind === 'stop') void end(message.withinMs, message.isReplaced === true).then(() => process.exit(0), fail)
     else if (message.kind === 'take') {
       isSeated = true
       log = createLog(settings.config.log.level, { role, slot: message.slot, term: message.term })
       const self = ownProcess()
+      const access = sharedBus(settings, beat.table)
+      placement = access.placement
       const bell = Bell.open(bellPath(settings, role, message.slot))
       const context: SeatContext = {
         settings,
         slot: message.slot,
         term: message.term,
         assignment: message.assignment,
-        access: sharedBus(settings, beat.table),
+        access,
         holder: { pid: self.pid, startTime: self.startTime, term: message.term, schemaHash: settings.schemaHash },
         table: beat.table,
         place: beat.place,
@@ -119,7 +126,7 @@ export async function runRole<L>(
           const counters = beat.table.counters<ChildRole>({ role, slot: message.slot })
           cycle = runDutyCycle(duty, {
             strategy: settings.config.bus.strategy,
-            spinMicros: Math.min(settings.config.bus.spinMicros, spinMicrosFor(processCount(settings))),
+            spinMicros: spinMicros(),
             parked: beat.table.parkedWord({ role, slot: message.slot }),
             counters: { values: counters.values, index: counters.indexOf('parks') },
             bell,
@@ -163,9 +170,10 @@ export function settled(condition: () => boolean, withinMs: number, clock: Clock
   })
 }
 
-/** Processes of the plant that may spin at one time. */
-function processCount({ shape }: PlantSettings): number {
-  return shape.workers + shape.gateways + 1
+/** Processes of the plant that may spin at one time. The first journal comes before it is known which worker has what. */
+function processCount({ shape, config }: PlantSettings, placement: Placement | undefined): number {
+  const workers = placement === undefined || placement.shardCount === 0 ? config.workers.count : placement.slots().length
+  return workers + shape.gateways + 1
 }
 
 export function bellPath(settings: Pick<PlantSettings, 'runtimeDirectory'>, role: ChildRole, slot: number): string {

@@ -12,13 +12,13 @@ import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { type UpgradedPlant, type UpgradeStep, upgradeCode } from '#recovery/code-upgrade.js'
 import type { CodeStatus, PlantCode } from '#recovery/plant-code.js'
 import type { Placement } from '#shards/placement.js'
-import type { PlantShape } from './channel-plan.js'
 import { NewProcesses } from './new-processes.js'
 import { type CodeDetails, schemasOf } from './plant-code.js'
 import { importPlant } from './plant-module.js'
 import { readPlantRecord, writePlantRecord } from './plant-record.js'
 import type { PlantSettings } from './plant-settings.js'
 import { WARM_EVENT } from './role-process.js'
+import { stepsOf } from './step-feed.js'
 
 export interface RunningCodeOptions {
   readonly plantFile: string
@@ -26,9 +26,10 @@ export interface RunningCodeOptions {
   /** Of each entity type what `entitySchemaToJson` says. */
   readonly schemas: readonly string[]
   readonly dataDirectory: string
-  readonly shape: PlantShape
   readonly clock: Clock
   readonly placement: () => Placement
+  /** Throws while something else about the plant changes. */
+  readonly mustBeFree: () => void
   /** Told of the plant's model once it runs other code. */
   readonly onChanged: (plant: PlantModel) => void
 }
@@ -117,6 +118,11 @@ export class RunningCode implements PlantCode {
     if (event.kind === 'died') this.#warm.delete(event.pid)
   }
 
+  /** Throws ERR_UPGRADE_RUNS while the code changes. */
+  mustBeIdle(): void {
+    if (this.#coming !== undefined) throw upgradeRuns(this.#coming.version)
+  }
+
   /** What a process gets to know with its seat. */
   assignment(edition: Edition): Readonly<Record<string, unknown>> {
     const coming = this.#coming?.edition === edition ? this.#coming : undefined
@@ -127,37 +133,26 @@ export class RunningCode implements PlantCode {
     return { ...(codes.length === 1 ? {} : { codes }), isOnProbation, ...(areSomeUnknown ? { commandsKnown: known } : {}) }
   }
 
-  /** Goes on, too, when nobody reads its steps any more. */
-  async *upgrade(args: unknown): AsyncGenerator<UpgradeStep, void> {
+  upgrade(args: unknown): AsyncGenerator<UpgradeStep, void> {
     const { plantFile, probationMs = PROBATION_MS, warmUpMs = WARM_UP_MS, allowFaults = false } = args as UpgradeArgs
-    const coming = this.#begin(plantFile, warmUpMs, allowFaults)
-    const steps: UpgradeStep[] = []
-    let isOver = false
-    let wake: () => void = () => undefined
-    const onStep = (step: UpgradeStep) => {
-      if (step.kind === 'handed-over' || step.kind === 'returned') this.#changedSeats += step.kind === 'returned' ? -1 : 1
-      steps.push(step)
-      wake()
-    }
-    const end = () => {
-      isOver = true
-      this.#coming = undefined
-      wake()
-    }
-    const upgraded = upgradeCode({ plant: this.#plantFor(coming), clock: this.#options.clock, probationMs, onStep })
-    upgraded.then(end, end)
-    for (;;) {
-      const step = steps.shift()
-      if (step !== undefined) yield step
-      else if (isOver) break
-      else await new Promise<void>((resolve) => (wake = resolve))
-    }
-    await upgraded
+    return stepsOf(async (onStep) => {
+      const coming = this.#begin(plantFile, warmUpMs, allowFaults)
+      const noted = (step: UpgradeStep) => {
+        if (step.kind === 'handed-over' || step.kind === 'returned') this.#changedSeats += step.kind === 'returned' ? -1 : 1
+        onStep(step)
+      }
+      try {
+        await upgradeCode({ plant: this.#plantFor(coming), clock: this.#options.clock, probationMs, onStep: noted })
+      } finally {
+        this.#coming = undefined
+      }
+    })
   }
 
   #begin(plantFile: string, warmUpMs: number, allowFaults: boolean): ComingCode {
     const supervision = this.#supervision as Supervision
-    if (this.#coming !== undefined) throw upgradeRuns(this.#coming.version)
+    this.mustBeIdle()
+    this.#options.mustBeFree()
     if (typeof plantFile !== 'string' || !isAbsolute(plantFile) || !existsSync(plantFile)) throw noSuchFile(plantFile)
     if (plantFile === this.#current.plantFile) throw sameFile(plantFile)
     if (!supervision.isReady) throw notReady()
@@ -173,9 +168,7 @@ export class RunningCode implements PlantCode {
   }
 
   get #seats(): readonly Seat<ChildRole>[] {
-    const { workers, gateways } = this.#options.shape
-    const seatsOf = (role: ChildRole, count: number) => Array.from({ length: count }, (_, slot): Seat<ChildRole> => ({ role, slot }))
-    return [...seatsOf('worker', workers), ...seatsOf('gateway', gateways)]
+    return (this.#supervision as Supervision).seats.filter(({ role }) => role !== 'journal')
   }
 
   #plantFor(coming: ComingCode): UpgradedPlant {

@@ -41,7 +41,6 @@ export interface SessionUnderTestOptions {
   readonly plant: PlantModel
   /** Of the plant that the session was started with: later versions are made from it. */
   readonly plantFile: string
-  readonly workers: number
   /** What fills the disk, or why it cannot be filled. */
   readonly disk: DiskPressure | string
 }
@@ -51,7 +50,6 @@ export class SessionUnderTest implements PlantUnderTest {
   readonly #session: PlantSession
   readonly #plant: PlantModel
   readonly #plantFile: string
-  readonly #workers: number
   readonly #disk: DiskPressure | string
   readonly #firstPosition: number
   readonly #listeners = new Set<(event: SupervisionEvent) => void>()
@@ -65,11 +63,10 @@ export class SessionUnderTest implements PlantUnderTest {
     return new SessionUnderTest(options, await withLog(options.session, (access) => access.endPosition()))
   }
 
-  private constructor({ session, plant, plantFile, workers, disk }: SessionUnderTestOptions, firstPosition: number) {
+  private constructor({ session, plant, plantFile, disk }: SessionUnderTestOptions, firstPosition: number) {
     this.#session = session
     this.#plant = plant
     this.#plantFile = plantFile
-    this.#workers = workers
     this.#disk = disk
     this.#firstPosition = firstPosition
     this.#following = this.#follow()
@@ -181,7 +178,7 @@ export class SessionUnderTest implements PlantUnderTest {
 
   async stateHashes(): Promise<StateHashes> {
     const live = new PlantHash()
-    for (let slot = 0; slot < this.#workers; slot++) {
+    for (const slot of await this.#workerSlots()) {
       await this.#untilIdle(slot)
       live.merge(((await this.#session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
     }
@@ -200,6 +197,11 @@ export class SessionUnderTest implements PlantUnderTest {
     await this.emptyDisk()
     this.#closing.abort()
     await this.#following
+  }
+
+  async #workerSlots(): Promise<number[]> {
+    const { processes } = await this.#session.status()
+    return processes.flatMap(({ role, slot }) => (role === 'worker' && slot !== null ? [slot] : []))
   }
 
   async #pidOf(seat: Seat): Promise<number | undefined> {

@@ -9,6 +9,9 @@ import { importPlant } from './plant-module.js'
 import { readPlantRecord, writePlantRecord } from './plant-record.js'
 import { upgradedModule } from './upgraded-module.js'
 import { failureIn } from './notice.js'
+import { withKeptWorkers } from './worker-slots.js'
+
+const COUNT_VARIABLE = 'MILLRACE_WORKERS__COUNT'
 
 export interface SuperviseOptions {
   /** Where an upgrade has superseded it, what it was upgraded to is run: whoever starts the plant again need not know of that. */
@@ -17,6 +20,8 @@ export interface SuperviseOptions {
   readonly isAsNamed?: boolean
   readonly dataDirectory: string
   readonly configFile?: string
+  /** So many, whatever the configuration says and the plant was changed to. */
+  readonly workers?: number | undefined
   /** Variables that override the configuration. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly hasLogFiles: boolean
@@ -26,6 +31,9 @@ export interface SuperviseOptions {
 export interface SupervisedPlant {
   /** The module that is run. */
   readonly plantFile: string
+  /** That it starts with, and that the configuration says: another number where it was changed while the plant ran. */
+  readonly workers: number
+  readonly configuredWorkers: number
   readonly supervisor: PlantSupervisor
   /**
    * Resolves when the plant is ready for the first time. Rejects with the error of a process that ends before that over something that only a person can
@@ -39,16 +47,25 @@ export async function supervise(options: SuperviseOptions): Promise<SupervisedPl
   const named = resolve(options.plantFile)
   const plantFile = options.isAsNamed === true ? named : await upgradedModule(named, options.dataDirectory)
   const configFile = options.configFile === undefined ? {} : { configFile: resolve(options.configFile) }
-  const { config } = loadConfig({ plantFile, ...configFile, env: options.env })
+  const { dataDirectory, workers } = options
+  const env = workers === undefined ? options.env : { ...options.env, [COUNT_VARIABLE]: String(workers) }
+  const loaded = loadConfig({ plantFile, ...configFile, env }).config
+  const keptWorkers = workers === undefined ? readPlantRecord(dataDirectory)?.workers : undefined
+  const config = withKeptWorkers(loaded, keptWorkers)
   let giveUp: (error: Error) => void = () => undefined
   const hopeless = new Promise<never>((_, reject) => {
     giveUp = reject
   })
-  dropBallast(options.dataDirectory)
+  dropBallast(dataDirectory)
+  const configured = loaded.workers.count
   const supervisor = await startPlant({
     plantFile,
-    dataDirectory: options.dataDirectory,
+    dataDirectory,
     config,
+    keepWorkers: (count) => {
+      const record = readPlantRecord(dataDirectory)
+      if (record !== undefined) writePlantRecord(dataDirectory, { ...record, workers: { count, configured } })
+    },
     hasLogFiles: options.hasLogFiles,
     onEvent: (event) => {
       const failure = failureIn(event)
@@ -57,10 +74,17 @@ export async function supervise(options: SuperviseOptions): Promise<SupervisedPl
     },
   })
   const { version } = await importPlant(plantFile)
-  const before = readPlantRecord(options.dataDirectory)
+  const before = readPlantRecord(dataDirectory)
   const supersedes = plantFile === before?.plantFile ? before.supersedes : undefined
   const { abandonedEvents } = before ?? {}
-  writePlantRecord(options.dataDirectory, { plantFile, configFile: configFile.configFile, version, supersedes, abandonedEvents })
-  layBallast(options.dataDirectory)
-  return { plantFile, supervisor, started: Promise.race([supervisor.whenReady(), hopeless]) }
+  const kept = config === loaded ? {} : { workers: keptWorkers }
+  writePlantRecord(dataDirectory, { plantFile, configFile: configFile.configFile, version, supersedes, abandonedEvents, ...kept })
+  layBallast(dataDirectory)
+  return {
+    plantFile,
+    workers: config.workers.count,
+    configuredWorkers: configured,
+    supervisor,
+    started: Promise.race([supervisor.whenReady(), hopeless]),
+  }
 }

@@ -56,6 +56,13 @@ export class Placement {
     return shards
   }
 
+  /** The worker slots that have shards, ascending. */
+  slots(): readonly number[] {
+    const slots = new Set<number>()
+    for (let shard = 0; shard < this.shardCount; shard++) slots.add(this.slotOf(shard))
+    return [...slots].sort((a, b) => a - b)
+  }
+
   /** Gives all shards to the first slots in turns, so that their numbers differ by one at most. For who starts a plant. */
   spread(shardCount: number, workerCount: number): void {
     assert(shardCount >= 1 && shardCount <= this.#words.length - HEADER_WORDS, 'the memory holds a word for each shard')

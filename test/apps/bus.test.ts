@@ -8,6 +8,8 @@ import { PlantFolder } from './plant-folder.js'
 import { ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
 
 /** Of a plant with one worker. */
+/** With room for no other. */
+const ONE_WORKER = { MILLRACE_WORKERS__COUNT: '1', MILLRACE_WORKERS__MAX: '1' }
 const CHANNELS = [
   ...['answers-w0-g0', 'appends-w0', 'bulk-w0', 'commands-g0-w0', 'effects-w0-g0'],
   ...['messages-w0-w0', 'outcomes-g0-w0', 'rejections-w0', 'replies-w0-w0'],
@@ -37,7 +39,7 @@ async function endPrograms(): Promise<void> {
 }
 
 async function plant(): Promise<{ readonly up: ProgramUnderTest; readonly ready: ReadyLine }> {
-  const started = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: '1' } })
+  const started = await startPlant(folder, { env: ONE_WORKER })
   programs.push(started.up)
   return started
 }
@@ -70,7 +72,7 @@ describe('the channels of a running plant', () => {
 
   beforeAll(async () => {
     folder = new PlantFolder()
-    ;({ up } = await startPlant(folder, { env: { MILLRACE_WORKERS__COUNT: '1' } }))
+    ;({ up } = await startPlant(folder, { env: ONE_WORKER }))
   })
 
   beforeEach(() => {

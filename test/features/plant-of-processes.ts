@@ -94,8 +94,8 @@ export class ProcessesAtWork extends PlantAtWork {
   readonly #door: StreamDoorClient
 
   static async open(running: PlantOfProcesses, machines: MachinesOptions): Promise<ProcessesAtWork> {
-    const { session, folder, workers, disk } = running
-    const plant = await SessionUnderTest.open({ session, plant: new PlantModel([Counter]), plantFile: folder.plantFile, workers, disk })
+    const { session, folder, disk } = running
+    const plant = await SessionUnderTest.open({ session, plant: new PlantModel([Counter]), plantFile: folder.plantFile, disk })
     try {
       return new ProcessesAtWork(running, plant, await connectDoor(session.dataDirectory), machines)
     } catch (error) {

@@ -129,6 +129,7 @@ describe('a configuration that is wrong', () => {
     ['bus: {', 'not valid YAML'],
     ['processes: { pulseMs: 2s }', 'must be at least twice processes.pulseMs, or healthy processes are replaced'],
     ['processes: { backoffMs: 20s }', 'must not be below processes.backoffMs'],
+    ['workers: { count: 3, max: 2 }', 'must not be below workers.count at=FILE:1 key=workers.max value=2'],
     ['http: { tls: { cert: cert.pem } }', 'http.tls wants both cert and key, or neither at=FILE:1'],
   ])('refuses %j and says where', (text, message) => {
     const error = thrownBy(() => loadFile(text))

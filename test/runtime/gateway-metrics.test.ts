@@ -5,18 +5,22 @@ import { COUNTER_NAMES } from '#processes/process-counters.js'
 import { PROCESS_TABLE_BYTES, ProcessTable } from '#processes/process-table.js'
 import { GatewayMetrics } from '#runtime/gateway-metrics.js'
 import { missingSeats } from '#runtime/gateway-readiness.js'
+import { Placement } from '#shards/placement.js'
 import { FakeDoor } from '../ingest/fake-door.js'
 import { parseExposition } from './exposition.js'
 
-const shape = { workers: 2, gateways: 1 }
+/** Room for one more worker than there are. */
+const shape = { workers: 3, gateways: 1 }
+const WORKERS = 2
 const http: HttpStats = { requests: new Map(), connections: 0, dropped: 0 }
 
 function plantOf() {
   const table = ProcessTable.create(new SharedArrayBuffer(PROCESS_TABLE_BYTES))
   const clock = new FakeClock()
-  const metrics = new GatewayMetrics({ table, shape, clock })
+  const placement = Placement.even(64, WORKERS)
+  const metrics = new GatewayMetrics({ table, shape, placement, clock })
   const figures = async (stats = http) => parseExposition(await metrics.text(stats))
-  return { table, clock, metrics, figures }
+  return { table, placement, clock, metrics, figures }
 }
 
 function seat(table: ProcessTable, role: 'supervisor' | 'journal' | 'worker' | 'gateway', slot: number, pid = 1) {
@@ -78,6 +82,22 @@ describe('the figures of a plant', () => {
     const all = [before, dying, empty, after]
     expect(all.map(({ value }) => value('millrace_process_up', { role: 'worker', slot: '0' }))).toEqual([1, 0, 0, 1])
     expect(all.map(({ value }) => value('millrace_worker_commands_done_total', { slot: '0' }))).toEqual([5, 5, 5, 6])
+  })
+
+  test('show a worker that comes, and of one that is no more only what it has counted', async () => {
+    const { table, figures } = plantOf()
+    const isUp = (exposition: Awaited<ReturnType<typeof figures>>) =>
+      exposition.families.find(({ name }) => name === 'millrace_process_up')?.samples.filter(({ labels }) => labels['slot'] === '2').length
+    const before = await figures()
+    const third = seat(table, 'worker', 2)
+    const there = await figures()
+    table.counters({ role: 'worker', slot: 2 }).set('commandsDone', 5)
+    third?.setState('empty')
+    const gone = await figures()
+
+    expect([before, there, gone].map(isUp)).toEqual([0, 1, 0])
+    expect(before.families.flatMap(({ samples }) => samples).filter(({ labels }) => labels['slot'] === '2')).toEqual([])
+    expect(gone.value('millrace_worker_commands_done_total', { slot: '2' })).toBe(5)
   })
 
   test('say what the HTTP door did', async () => {
@@ -143,20 +163,20 @@ describe('the figures of a plant', () => {
 
 describe('a plant', () => {
   test('misses the journal and the workers that do not work, and nobody else', () => {
-    const { table } = plantOf()
-    expect(missingSeats(table, shape)).toEqual(['journal/0', 'worker/0', 'worker/1'])
+    const { table, placement } = plantOf()
+    expect(missingSeats(table, placement)).toEqual(['journal/0', 'worker/0', 'worker/1'])
     seat(table, 'journal', 0)
     const worker = seat(table, 'worker', 0)
     seat(table, 'worker', 1)
-    expect(missingSeats(table, shape)).toEqual([])
+    expect(missingSeats(table, placement)).toEqual([])
 
     worker?.setState('stopping')
 
-    expect(missingSeats(table, shape)).toEqual(['worker/0'])
+    expect(missingSeats(table, placement)).toEqual(['worker/0'])
   })
 
   test('misses a worker whose seat a process is about to take, and takes no spare for one', () => {
-    const { table } = plantOf()
+    const { table, placement } = plantOf()
     seat(table, 'journal', 0)
     seat(table, 'worker', 0)
     table.emptyProcess()?.occupy('worker', 9, 0)
@@ -164,6 +184,6 @@ describe('a plant', () => {
     taking?.occupy('worker', 10, 0)
     taking?.take(1, 2)
 
-    expect(missingSeats(table, shape)).toEqual(['worker/1'])
+    expect(missingSeats(table, placement)).toEqual(['worker/1'])
   })
 })
