@@ -4,22 +4,16 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Prng } from '#base/prng.js'
-import { PlantHash, PlantModel } from '#entity/index.js'
 import type { Row } from '#journal/index.js'
-import { connectDoor } from '#runtime/door-access.js'
-import { JournalAccess } from '#runtime/journal-access.js'
-import { importPlant } from '#runtime/plant-module.js'
 import { PlantSession } from '#runtime/plant-session.js'
-import { replayHashOf } from '#runtime/replay-hash.js'
 import { isSoak, soakSeed, soakTimes } from '../soak.js'
 import { checkChain } from './chain-check.js'
+import { NumberFeeder, stateHashes, untilIdle } from './chain-feeder.js'
 import { CHAIN_LENGTH, writeChainPlant } from './chain-plant.js'
 
 const KILLS = soakTimes({ smoke: 3, full: 1000 })
 const SEED = soakSeed(1)
 const WORKERS = 2
-/** Of numbers on their way to the first relay. */
-const WINDOW = 8
 /** Longest time between two kills: a number takes about that long along the chain. */
 const APART_MS = 120
 const IDLE_WITHIN_MS = isSoak ? 120_000 : 30_000
@@ -41,65 +35,6 @@ const VICTIMS: readonly Victims[] = [
   [['worker', 1]],
   [['gateway', 0]],
 ]
-
-/** Numbers for the first relay, one after the other, as long as it runs. */
-class NumberFeeder {
-  sent = 0
-  settled = 0
-  #isStopped = false
-  #running: Promise<void> | undefined
-
-  async start(dataDirectory: string): Promise<void> {
-    const door = await connectDoor(dataDirectory)
-    this.#running = this.#run(door)
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    await this.#running
-  }
-
-  async #run(door: Awaited<ReturnType<typeof connectDoor>>): Promise<void> {
-    while (!this.#isStopped || this.settled < this.sent) {
-      if (this.#isStopped || this.sent - this.settled >= WINDOW) {
-        await delay(1)
-        continue
-      }
-      const id = this.sent + 1
-      const command = { source: 'feeder', sequence: id, entity: 'relay/0', command: 'pass', data: { id }, at: undefined } as const
-      if (door.offer(command, 'refused', () => this.settled++) === 'accepted') this.sent++
-      else await new Promise<void>((resolve) => door.onRoom(resolve))
-      await delay(2)
-    }
-    await door.close()
-  }
-}
-
-async function rowsOf(dataDirectory: string): Promise<Row[]> {
-  const access = await JournalAccess.open(dataDirectory)
-  try {
-    const rows: Row[] = []
-    for await (const row of access.query({ receipts: true })) rows.push(row)
-    return rows
-  } finally {
-    await access.close()
-  }
-}
-
-/** Until nothing is under way in any worker, and all timers have gone off. */
-async function untilIdle(session: PlantSession, count: number): Promise<Row[]> {
-  const deadlineMs = performance.now() + IDLE_WITHIN_MS
-  for (;;) {
-    const idle = await Promise.all(Array.from({ length: WORKERS }, (_, slot) => session.call('worker', slot, 'idle')))
-    if (idle.every((one) => one === true)) {
-      const rows = await rowsOf(session.dataDirectory)
-      const { missing, unsettled } = checkChain(rows, count)
-      if ((missing === 0 && unsettled === 0) || performance.now() > deadlineMs) return rows
-    }
-    if (performance.now() > deadlineMs) throw new Error(`the plant did not come to rest, killed under seed ${SEED}`)
-    await delay(20)
-  }
-}
 
 /** Kills all of them at once and resolves when each seat works again. */
 async function killAndRecover(session: PlantSession, victims: Victims): Promise<void> {
@@ -133,18 +68,16 @@ describe(`a chain of ${CHAIN_LENGTH} entities over two workers`, () => {
       await killAndRecover(session, victims)
     }
     await feeder.stop()
-    const rows = await untilIdle(session, feeder.sent)
+    const rows = await untilIdle(session, feeder.sent, IDLE_WITHIN_MS).catch((error: unknown) => {
+      throw new Error(`killed under seed ${SEED}`, { cause: error })
+    })
 
     const report = checkChain(rows, feeder.sent)
     process.stderr.write(`message-kills: ${JSON.stringify({ kills: KILLS, numbers: feeder.sent, ...report })}\n`)
     expect(feeder.sent).toBeGreaterThan(KILLS)
     expect(report, `killed under seed ${SEED}`).toEqual({ ...report, missing: 0, doubled: 0, outOfOrder: 0, unsettled: 0, wrong: 0 })
-    const live = new PlantHash()
-    for (let slot = 0; slot < WORKERS; slot++) live.merge(((await session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
-    const access = await JournalAccess.open(session.dataDirectory)
-    const replayed = await replayHashOf(access, new PlantModel((await importPlant(plantFile)).entities))
-    await access.close()
-    expect(live.hex()).toBe(replayed)
+    const { live, replayed } = await stateHashes(session, plantFile)
+    expect(live).toBe(replayed)
   })
 })
 
