@@ -45,10 +45,11 @@ export class Backlog {
     })
   }
 
-  /** As `close`, for a shard that nobody loads here before it comes back. */
+  /** As `close`, for a shard that nobody loads here before it comes back: whoever waits is looked at again. */
   leave(shard: number, position: number): void {
     this.close(shard, position)
     this.#away.add(shard)
+    this.lookAgain(shard)
   }
 
   /** False when the shard is open. */
