@@ -294,3 +294,13 @@ Feature: Claims that are not true
   Scenario: A plant runs a version that it was not upgraded to
     Given a plant of version 1.0.0 that 12 machines report to
     Then all of its processes run version 1.1.0
+
+  @processes
+  Scenario: A plant has a worker that it was not given
+    Given a plant of one worker, with room for another, that 12 machines report to
+    Then it has 2 workers, which share the shards
+
+  @processes
+  Scenario: A plant has no room for a worker that it has room for
+    Given a plant of one worker, with room for another, that 12 machines report to
+    Then the operator is told that it has no room for 2
