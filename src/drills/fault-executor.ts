@@ -155,6 +155,10 @@ export class FaultExecutor {
       this.#recoveries.push(await this.#plant.crash('supervisor'))
       return undefined
     },
+    rescale: async () => {
+      if (!(await this.#plant.rescale())) throw notRecovered('the plant has another number of workers, and then the former one')
+      return undefined
+    },
     'fatal-command': async () => {
       if (!(await this.#plant.sendFatal())) throw notRecovered('a command that ends workers is parked')
       return undefined

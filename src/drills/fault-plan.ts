@@ -69,6 +69,7 @@ function faultOf(kind: FaultKind, prng: Prng, shape: PlanShape): Fault {
       return { kind, seat: { role: 'gateway', slot: 0 }, forMs: 0 }
     case 'all-at-once':
     case 'supervisor':
+    case 'rescale':
     case 'upgrade':
     case 'broken-upgrade':
       return { kind, seat: SUPERVISOR, forMs: 0 }

@@ -32,6 +32,7 @@ export const FAULTS = {
   'replacement-in-recovery': 'SIGKILL to a process, and to its successor before that works',
   'all-at-once': 'SIGKILL to every process of the plant, the supervisor first; then the plant is started again',
   supervisor: 'SIGKILL to the supervisor; then the plant is started again',
+  rescale: 'a worker more while the devices send, and one less again: shards move between workers that work',
   'fatal-command': 'a command that ends each worker that executes it, until the plant refuses it and keeps it for a person to look at',
   upgrade: 'the plant changes its code for a later version while the devices send',
   'broken-upgrade': 'the same with code that fails over its first commands: the plant has to return to what it ran, by itself',

@@ -13,6 +13,8 @@ export interface PlantUnderTest {
   crash(what: 'supervisor' | 'everything'): Promise<Recovery>
   /** Sends a command that ends each worker that executes it; resolves with whether it is parked, once it is answered. */
   sendFatal(): Promise<boolean>
+  /** Adds a worker and removes it again, shards moving there and back; resolves with whether the plant did both. */
+  rescale(): Promise<boolean>
   /** Changes the code of the plant for a later version of the same, or for one that fails; resolves with whether the plant runs it. */
   upgrade(isBroken: boolean): Promise<boolean>
   /** Takes the room on the disk and resolves when the plant says that it has none; says why it cannot be done here, and has done nothing then. */

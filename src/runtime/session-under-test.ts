@@ -14,6 +14,7 @@ import { streamControl } from '#processes/control-client.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import type { UpgradeStep } from '#recovery/code-upgrade.js'
+import type { CountStep } from '#recovery/worker-count.js'
 import { WHOLE_PLANT } from '#recovery/health.js'
 import type { Recovery, StateHashes } from '#recovery/report.js'
 import { dataPaths } from './data-directory.js'
@@ -117,11 +118,12 @@ export class SessionUnderTest implements PlantUnderTest {
     const version = (await this.#session.status()).code?.version ?? FIRST_VERSION
     const folder = join(dataPaths(dataDirectory).drills, 'releases')
     const plantFile = writeDrillRelease({ plantFile: this.#plantFile, folder, version, isBroken })
-    const asked = { plantFile, probationMs: PROBATION_MS, warmUpMs: WARM_UP_MS }
-    let isDone = false
-    for await (const step of streamControl(dataPaths(dataDirectory).supervisorSocket, 'upgrade', asked))
-      if ((step as UpgradeStep).kind === 'ended') isDone = (step as UpgradeStep & { kind: 'ended' }).report.ok
-    return isDone
+    return this.#isChanged('upgrade', { plantFile, probationMs: PROBATION_MS, warmUpMs: WARM_UP_MS })
+  }
+
+  async rescale(): Promise<boolean> {
+    const before = (await this.#workerSlots()).length
+    return (await this.#isChanged('workers', { count: before + 1 })) && this.#isChanged('workers', { count: before })
   }
 
   async fillDisk(): Promise<string | undefined> {
@@ -197,6 +199,16 @@ export class SessionUnderTest implements PlantUnderTest {
     await this.emptyDisk()
     this.#closing.abort()
     await this.#following
+  }
+
+  /** Whether the plant has changed as it was asked to, once its steps are over. */
+  async #isChanged(name: string, args: object): Promise<boolean> {
+    let isDone = false
+    for await (const step of streamControl(dataPaths(this.#session.dataDirectory).supervisorSocket, name, args) as AsyncIterable<
+      UpgradeStep | CountStep
+    >)
+      if (step.kind === 'ended') isDone = step.report.ok
+    return isDone
   }
 
   async #workerSlots(): Promise<number[]> {

@@ -106,6 +106,11 @@ export class DoorPlant implements PlantUnderTest {
     return { process, cause: 'SIGKILL', rtoMs: 200, entities: 0, events: 0, phases: { ready: 200 } }
   }
 
+  async rescale(): Promise<boolean> {
+    this.#note('rescale')
+    return this.#options.isCareless !== true
+  }
+
   async sendFatal(): Promise<boolean> {
     this.#note('fatal')
     return this.#options.isCareless !== true

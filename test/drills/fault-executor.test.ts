@@ -80,6 +80,7 @@ describe('a fault that is carried out', () => {
   })
 
   test.each([
+    ['rescale', 'rescale', 'the plant has another number of workers, and then the former one'],
     ['fatal-command', 'fatal', 'a command that ends workers is parked'],
     ['broken-upgrade', 'broken upgrade', 'the plant has returned from code that fails'],
   ] as const)('%s: the plant gets over it, or the drill fails', async (kind, done, claim) => {

@@ -68,6 +68,10 @@ export class RiggedPlant implements PlantUnderTest {
     throw new Error('the plant whose processes are objects has no supervisor that could die')
   }
 
+  async rescale(): Promise<boolean> {
+    throw new Error('the plant whose processes are objects has no more of them')
+  }
+
   async sendFatal(): Promise<boolean> {
     throw new Error('the plant whose processes are objects ends with what ends one of them')
   }
