@@ -8,7 +8,7 @@ import { runtimeDirectoryOf } from '#shm/index.js'
 import { CountingClients } from './counting-clients.js'
 import { runCliHere } from './cli/run-cli.js'
 import { COUNTER, PlantFolder } from './plant-folder.js'
-import { type ProgramUnderTest, type ReadyLine, run, startPlant, until } from './program-under-test.js'
+import { type ProgramUnderTest, type ReadyLine, run, startPlant, TWO_WORKERS, until } from './program-under-test.js'
 
 /** Ten seconds are the bound; what lies outside it takes its time on a busy machine. */
 const STOP_MS_MAX = 30_000
@@ -23,7 +23,7 @@ describe('a plant that runs', () => {
 
   beforeAll(async () => {
     folder = new PlantFolder()
-    ;({ up, ready } = await startPlant(folder, { env: { MILLRACE_PROCESSES__SPARES: '1' } }))
+    ;({ up, ready } = await startPlant(folder, { env: { ...TWO_WORKERS, MILLRACE_PROCESSES__SPARES: '1' } }))
   })
 
   afterAll(async () => {
@@ -194,7 +194,7 @@ describe('a plant that is stopped', () => {
   test.each(['SIGTERM', 'SIGINT', 'down'] as const)(
     'by %s under load drains within its bound and loses nothing that was acknowledged',
     async (how) => {
-      const { up } = await startPlant(folder)
+      const { up } = await startPlant(folder, { env: TWO_WORKERS })
       const clients = await CountingClients.open(folder, 20)
       await until('commands are acknowledged', () => clients.acked > 1000)
 

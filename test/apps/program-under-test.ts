@@ -7,8 +7,10 @@ import { type PlantFolder } from './plant-folder.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url))
 const DEADLINE_MS = isSoak ? 600_000 : 60_000
+/** What is looked at costs the plant some work. */
+const LOOK_EVERY_MS = 15
 
-/** A compiled `millrace` at work, told apart from others by its folder. */
+/** A compiled `millrace` at work, told apart from others by its folder. A plant that it starts has one worker, unless the environment asks for more. */
 export class ProgramUnderTest {
   readonly #child: ChildProcess
   /** The exit code, or the signal's name. */
@@ -19,7 +21,7 @@ export class ProgramUnderTest {
 
   constructor(words: readonly string[], options: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> }) {
     const { NO_COLOR: _color, DEBUG: _debug, ...inherited } = process.env
-    const env = { ...inherited, MILLRACE_HTTP__PORT: '0', ...options.env }
+    const env = { ...inherited, MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1', ...options.env }
     this.#child = spawn(process.execPath, [MAIN, ...words], { cwd: options.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child.stdout?.setEncoding('utf8').on('data', (piece: string) => (this.stdout += piece))
     this.#child.stderr?.setEncoding('utf8').on('data', (piece: string) => (this.stderr += piece))
@@ -53,6 +55,9 @@ export class ProgramUnderTest {
       .map((line) => JSON.parse(line) as unknown)
   }
 }
+
+/** For a plant whose workers share the work. */
+export const TWO_WORKERS = { MILLRACE_WORKERS__COUNT: '2' }
 
 /** What `up --json` says when the plant is ready. */
 export interface ReadyLine {
@@ -102,6 +107,6 @@ export async function until(claim: string, condition: () => boolean | Promise<bo
       if (!isMillraceError(error)) throw error
     }
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${claim}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
   }
 }

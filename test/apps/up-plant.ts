@@ -152,6 +152,7 @@ export class UpPlant {
   }
 }
 
+/** Between two looks at a plant, which cost it some work each. */
 export function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 2))
+  return new Promise((resolve) => setTimeout(resolve, 10))
 }

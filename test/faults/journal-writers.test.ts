@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { openLmdbJournal } from '#journal/lmdb/index.js'
+import { callControl } from '#processes/control-client.js'
 import { takeDataDirectory } from '#processes/plant-lock.js'
+import type { PlantStatus } from '#recovery/plant-supervisor.js'
+import { dataPaths } from '#runtime/data-directory.js'
 import { PlantFolder } from '../apps/plant-folder.js'
 import { run, startPlant, until } from '../apps/program-under-test.js'
 import { collect, rowsOf } from '../contracts/journal-adapter.js'
@@ -59,7 +62,7 @@ describe('the journal of a plant that is stopped', () => {
 
     process.kill(stopped, 'SIGSTOP')
     await until('a successor is ready', async () => {
-      const { processes } = (await run(folder, ['status', '--json'])).json as unknown as Pick<typeof ready, 'processes'>
+      const { processes } = (await callControl(dataPaths(folder.data).supervisorSocket, 'status')) as PlantStatus
       return processes.some(({ role, pid, state }) => role === 'journal' && pid !== stopped && state === 'ready')
     })
 

@@ -3,7 +3,7 @@ import { type Role, seatName } from '#processes/process-role.js'
 import type { PlantSession } from '#runtime/plant-session.js'
 
 const BACK_WITHIN_MS = 30_000
-const LOOK_EVERY_MS = 2
+const LOOK_EVERY_MS = 10
 
 /** SIGKILLs the holder of a seat and resolves, with the seat's name, when it works again. The supervisor is started anew, as a service manager would. */
 export async function breakAndRecover(session: PlantSession, role: Role, slot = 0): Promise<string> {

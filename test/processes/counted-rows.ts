@@ -14,11 +14,11 @@ fields:
   n: { column: n, kind: i32 }
 `
 
-/** A file in which `n` counts up on each of the counters in turn. */
-export function counts(rows: number): string {
+/** A file in which `n` counts up on each of the counters in turn, which are all called by one name and a number. */
+export function counts(rows: number, name = 'counter'): string {
   let text = 'at,counter,n\n'
   for (let row = 0; row < rows; row++)
-    text += `${1_700_000_000_000_000 + row},counter-${row % COUNTERS},${1 + Math.floor(row / COUNTERS)}\n`
+    text += `${1_700_000_000_000_000 + row},${name}-${row % COUNTERS},${1 + Math.floor(row / COUNTERS)}\n`
   return text
 }
 
@@ -36,9 +36,9 @@ export async function rowCount(folder: PlantFolder): Promise<number> {
   }
 }
 
-/** Counters that did not count from 1 up to their share of the rows, each number once. */
-export async function countsThatDiffer(folder: PlantFolder, rows: number): Promise<unknown[]> {
-  const { lines } = await run(folder, ['query', '--json'])
+/** Counters of that name that did not count from 1 up to their share of the rows, each number once. */
+export async function countsThatDiffer(folder: PlantFolder, rows: number, name = 'counter'): Promise<unknown[]> {
+  const { lines } = await run(folder, ['query', '--entity', `counter/${name}-*`, '--json'])
   const counted = new Map<string, number[]>()
   for (const { entity, data } of lines) {
     const list = counted.get(entity as string) ?? []

@@ -5,11 +5,11 @@ import type { Role } from '#processes/process-role.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { PlantFolder } from '../apps/plant-folder.js'
-import { ProgramUnderTest, run, startPlant, until } from '../apps/program-under-test.js'
+import { ProgramUnderTest, run, startPlant, TWO_WORKERS, until } from '../apps/program-under-test.js'
 import { soakTimes } from '../soak.js'
 import { COUNTS_MAP, counts, countsThatDiffer, isStored, rowCount } from './counted-rows.js'
 
-const ROWS = soakTimes({ smoke: 20_000, full: 500_000 })
+const ROWS = soakTimes({ smoke: 12_000, full: 500_000 })
 const KILLED: readonly Role[] = ['worker', 'journal', 'gateway', 'worker', 'journal', 'gateway']
 
 let folder: PlantFolder
@@ -23,22 +23,37 @@ async function attempts(): Promise<number> {
 }
 
 describe('a file on its way into a plant', () => {
-  beforeEach(() => {
+  let up: ProgramUnderTest
+  let name: string
+  let rowsBefore: number
+
+  beforeAll(async () => {
     folder = new PlantFolder()
     map = folder.write('counts.map.yaml', COUNTS_MAP)
-    file = folder.write('counts.csv', counts(ROWS))
+    ;({ up } = await startPlant(folder, { env: { ...TWO_WORKERS, MILLRACE_PROCESSES__SPARES: '1' } }))
   })
 
-  afterEach(() => {
+  beforeEach(async ({ task }) => {
+    name = task.id.replaceAll(/\W/g, '')
+    file = folder.write(`${name}.csv`, counts(ROWS, name))
+    rowsBefore = await rowCount(folder)
+  })
+
+  afterAll(async () => {
+    up.kill('SIGTERM')
+    expect(await up.ended).toBe(0)
     expect(folder.remove()).toEqual([])
   })
 
+  async function untilStored(share: number): Promise<void> {
+    await until('a part of it is durable', () => isStored(folder, rowsBefore + ROWS * share))
+  }
+
   test('is not disturbed by kill -9 of a worker, the journal and the gateway, in turn and twice', async () => {
-    const { up } = await startPlant(folder, { env: { MILLRACE_PROCESSES__SPARES: '1' } })
     const ingest = startIngest()
 
     for (const [index, role] of KILLED.entries()) {
-      await until('a part of it is durable', () => isStored(folder, (ROWS * (index + 1)) / (KILLED.length + 2)))
+      await untilStored((index + 1) / (KILLED.length + 2))
       process.kill(await pidOf(role), 'SIGKILL')
       expect(ingest.isOver).toBe(false)
     }
@@ -48,17 +63,13 @@ describe('a file on its way into a plant', () => {
 
     expect(ingest.json).toEqual([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: 0 }])
     expect(code).toBe(0)
-    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
-    up.kill('SIGTERM')
-    expect(await up.ended).toBe(0)
+    expect(await countsThatDiffer(folder, ROWS, name)).toEqual([])
   })
 
   test('goes on behind a kill -9 of the command, as often as that happens, without a row twice', async () => {
-    const { up } = await startPlant(folder)
-
     for (const share of [0.1, 0.3, 0.6]) {
       const ingest = startIngest()
-      await until('a part of it is durable', () => isStored(folder, ROWS * share))
+      await untilStored(share)
       ingest.kill('SIGKILL')
       expect(await ingest.ended).toBe('SIGKILL')
     }
@@ -68,12 +79,31 @@ describe('a file on its way into a plant', () => {
     expect(last.json).toEqual([
       { rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: expect.any(Number) },
     ])
-    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
-    up.kill('SIGTERM')
-    await up.ended
+    expect(await countsThatDiffer(folder, ROWS, name)).toEqual([])
   })
 
-  test('goes on when its command had started the plant itself, which ends with it', async () => {
+  test('is interrupted by Ctrl-C with 130, saying how to go on', async () => {
+    const ingest = startIngest()
+    await untilStored(0.2)
+
+    ingest.kill('SIGINT')
+    const code = await ingest.ended
+    const [summary] = ingest.json as [{ rows: number; isComplete: boolean }]
+    const again = startIngest()
+    await again.ended
+
+    expect(code).toBe(130)
+    expect(summary.isComplete).toBe(false)
+    expect(again.json).toMatchObject([{ rows: ROWS, isComplete: true, resumedAfter: summary.rows }])
+    expect(await countsThatDiffer(folder, ROWS, name)).toEqual([])
+  })
+})
+
+describe('a file whose command started the plant itself', () => {
+  test('goes on when both were killed', async () => {
+    folder = new PlantFolder()
+    map = folder.write('counts.map.yaml', COUNTS_MAP)
+    file = folder.write('counts.csv', counts(ROWS))
     const ingest = startIngest('--plant', folder.plantFile)
     await until('a part of it is durable', () => isStored(folder, ROWS * 0.3))
 
@@ -85,25 +115,7 @@ describe('a file on its way into a plant', () => {
     expect(again.json).toMatchObject([{ rows: ROWS, accepted: ROWS, durable: ROWS, isComplete: true }])
     expect(folder.processes()).toEqual([])
     expect(await countsThatDiffer(folder, ROWS)).toEqual([])
-  })
-
-  test('is interrupted by Ctrl-C with 130, saying how to go on', async () => {
-    const { up } = await startPlant(folder)
-    const ingest = startIngest()
-    await until('a part of it is durable', () => isStored(folder, ROWS * 0.2))
-
-    ingest.kill('SIGINT')
-    const code = await ingest.ended
-    const [summary] = ingest.json as [{ rows: number; isComplete: boolean }]
-    const again = startIngest()
-    await again.ended
-
-    expect(code).toBe(130)
-    expect(summary.isComplete).toBe(false)
-    expect(again.json).toMatchObject([{ rows: ROWS, isComplete: true, resumedAfter: summary.rows }])
-    expect(await countsThatDiffer(folder, ROWS)).toEqual([])
-    up.kill('SIGTERM')
-    await up.ended
+    expect(folder.remove()).toEqual([])
   })
 })
 
