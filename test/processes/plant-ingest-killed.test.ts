@@ -1,5 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { callControl } from '#processes/control-client.js'
 import type { Role } from '#processes/process-role.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
