@@ -18,6 +18,8 @@ interface Move {
   readonly from: Worker
   readonly to: number
   release: ShardRelease | undefined
+  /** The other one has not been asked to take it. */
+  isPlaced: boolean
 }
 
 /** As the supervisor of a plant moves shards, a step at a time, whoever dies in between: after each step every shard has one owner. */
@@ -35,9 +37,10 @@ export class StepMover {
     if (move === undefined) return this.#begin(shard, to)
     // Everybody else hears of it when his turn is over.
     if (!this.#plant.isBetweenTurns) return
-    if (move.from !== this.#workerOf(move.shard)) this.#end(move)
+    if (move.isPlaced) this.#handOver(move)
+    else if (move.from !== this.#workerOf(move.shard)) this.#end(move)
     else if (move.release === undefined) move.release = this.#release(move)
-    else if (move.release.isOver) this.#handOver(move)
+    else if (move.release.isOver) this.#place(move)
   }
 
   /** Gives the move up, as when it takes too long. */
@@ -51,7 +54,8 @@ export class StepMover {
   /** Whatever is under way comes to its end. */
   finish(): void {
     this.giveUp()
-    if (this.#move !== undefined) this.step(this.#move.shard, this.#move.to)
+    const move = this.#move
+    for (let steps = 2; move !== undefined && this.#move === move && steps > 0; steps--) this.step(move.shard, move.to)
   }
 
   #workerOf(shard: number): Worker | undefined {
@@ -63,7 +67,7 @@ export class StepMover {
     const from = this.#workerOf(shard)
     if (from === undefined || placement.slotOf(shard) === to) return
     placement.hold([shard])
-    this.#move = { shard, from, to, release: undefined }
+    this.#move = { shard, from, to, release: undefined, isPlaced: false }
   }
 
   #release({ shard, from }: Move): ShardRelease {
@@ -71,11 +75,17 @@ export class StepMover {
     return from.release([shard])
   }
 
-  #handOver(move: Move): void {
-    const { shard, to } = move
-    this.#plant.placement.move([shard], to)
+  /** What is sent from now on comes before the call, which takes its time. */
+  #place(move: Move): void {
+    const { placement } = this.#plant
+    placement.move([move.shard], move.to)
+    placement.free([move.shard])
+    move.isPlaced = true
+  }
+
+  #handOver({ shard, to }: Move): void {
     void this.#plant.worker(to)?.adopt([shard])
-    this.#end(move)
+    this.#move = undefined
   }
 
   #end({ shard }: Move): void {

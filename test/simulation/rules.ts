@@ -25,6 +25,7 @@ const SERVER = 'src/serving/journal-server.ts'
 const APPEND_PATH = 'src/journal/append-path.ts'
 const ENTITIES = 'src/journal/entity-table.ts'
 const DOOR = 'src/ingest/bus-door.ts'
+const INTAKE = 'src/actors/intake.ts'
 const MESSENGER = 'src/actors/messenger.ts'
 const MOVES = 'src/actors/shard-moves.ts'
 
@@ -299,7 +300,7 @@ export const RULES: readonly Rule[] = [
   {
     id: '22b',
     says: 'no message goes to a shard that moves',
-    seed: 86,
+    seed: 184,
     patches: [{ file: MESSENGER, find: '!placement.isHeld(lane.toHash % shardCount)', replace: 'shardCount > 0' }],
   },
   {
@@ -311,11 +312,17 @@ export const RULES: readonly Rule[] = [
   {
     id: '22d',
     says: 'messages to an entity that has moved go where it is',
-    seed: 86,
+    seed: 184,
     patches: [
       { file: MESSENGER, find: 'lane.link = this.#linkTo(lane.toHash)', replace: 'void this.#linkTo(lane.toHash)' },
       { file: MESSENGER, find: 'lane.link instanceof MessageLink ? this.#linkTo(lane.toHash) : lane.link', replace: 'lane.link' },
     ],
+  },
+  {
+    id: '22e',
+    says: 'what comes before a shard is called for waits for it',
+    seed: 484,
+    patches: [{ file: INTAKE, find: 'messages?.placement.slotOf(entry.shard) !== messages?.own', replace: 'true' }],
   },
 ]
 
