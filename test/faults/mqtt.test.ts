@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Role } from '#processes/process-role.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { JournalAccess } from '#runtime/journal-access.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { writePressPlant } from '../ingest/press-plant.js'
 import { breakAndRecover } from '../processes/break-and-recover.js'
 import { soakTimes } from '../soak.js'
@@ -51,7 +51,7 @@ async function startPlant(url: string, options: object): Promise<PlantSession> {
   const session = await PlantSession.start({
     dataDirectory: join(directory, 'data'),
     plantFile: writePressPlant(directory, { url, topic: 'factory/+/sample', name: 'presses', ...options }),
-    env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: String(WORKERS) },
+    env: { MILLRACE_HTTP__PORT: '0', ...WITHOUT_SPARES, MILLRACE_WORKERS__COUNT: String(WORKERS) },
   })
   onTestFinished(() => session.close())
   // Written once the broker has taken the subscription: what it accepts from then on must arrive.

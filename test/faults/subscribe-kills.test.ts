@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Prng } from '#base/prng.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { packageRoot } from '#runtime/package-root.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { writePressPlant } from '../ingest/press-plant.js'
 import { breakAndRecover } from '../processes/break-and-recover.js'
 import { isSoak, soakSeed, soakTimes } from '../soak.js'
@@ -76,7 +76,7 @@ async function killAndCheck(run: Run): Promise<ReadonlyMap<string, DeliveryRepor
   const session = await PlantSession.start({
     dataDirectory: join(directory, 'data'),
     plantFile: writePressPlant(directory, undefined, run.hasOwnTarget === true ? target : undefined),
-    env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1' },
+    env: { MILLRACE_HTTP__PORT: '0', ...WITHOUT_SPARES, MILLRACE_WORKERS__COUNT: '1' },
   })
   onTestFinished(() => session.close())
   const feeder = await SampleFeeder.start(session.dataDirectory, ENTITIES)

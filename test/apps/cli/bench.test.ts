@@ -46,11 +46,11 @@ describe.runIf(allowedCores().length >= 2)('millrace bench of the bus', () => {
   })
 
   test('prints one line of JSON, also where there is no compiler', async () => {
-    const { code, stdout, stderr } = await runCli(['bench', 'throughput', '--smoke', '--json'], { env: WITHOUT_COMPILER })
+    const { code, stdout, stderr } = await runCli(['bench', 'rtt', '--smoke', '--json'], { env: WITHOUT_COMPILER })
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(JSON.parse(stdout)).toMatchObject({
-      bench: 'bus-throughput',
+      bench: 'bus-rtt',
       reference: null,
       referenceMissing: 'there is no C compiler (cc) here',
     })

@@ -5,13 +5,16 @@ import { Broker } from '../../ingest/broker.js'
 import { temporaryDirectory } from '../../ingest/data.js'
 import { sample, topicOf } from '../../ingest/mqtt-under-test.js'
 import { writePressPlant } from '../../ingest/press-plant.js'
-import { runCli } from './run-cli.js'
+import { runCli, runCliHere } from './run-cli.js'
 
 interface Place {
   readonly directory: string
   /** Of every command. */
   readonly common: readonly string[]
 }
+
+/** Of the plants that the command starts. */
+const ENV = { MILLRACE_WORKERS__COUNT: '1' }
 
 function place(broker: Broker): Place {
   const directory = temporaryDirectory()
@@ -47,8 +50,8 @@ describe('millrace ingest mqtt', () => {
     const { directory, common } = place(broker)
     const messages = [...[1, 2, 3].map((seq) => sample(seq)), 'garbage', sample(4, { temperature: 2000 }), sample(5), sample(6)]
 
-    const [first] = await Promise.all([runCli([...common, '--count', '5']), publishOnceHeard(broker, messages)])
-    const second = await runCli([...common, '--count', '2'])
+    const [first] = await Promise.all([runCli([...common, '--count', '5'], { env: ENV }), publishOnceHeard(broker, messages)])
+    const second = await runCli([...common, '--count', '2'], { env: ENV })
     const query = await runCli(['query', '--data', join(directory, 'data'), '--entity', 'press/p1', '--json'])
 
     expect(first.stderr).not.toContain('error')
@@ -74,7 +77,7 @@ describe('millrace ingest mqtt', () => {
     const broker = await Broker.start()
     const { common } = place(broker)
 
-    const [result] = await Promise.all([runCli([...common, '--seconds', '2']), publishOnceHeard(broker, [sample(1)])])
+    const [result] = await Promise.all([runCli([...common, '--seconds', '2'], { env: ENV }), publishOnceHeard(broker, [sample(1)])])
 
     expect(result).toMatchObject({ code: 0 })
     expect(JSON.parse(result.stdout)).toEqual({ received: 1, accepted: 1, rejected: 0, durable: 1 })
@@ -88,9 +91,9 @@ describe('millrace ingest mqtt', () => {
     const file = join(directory, 'password')
 
     writeFileSync(file, 'secret-but-wrong\n')
-    const wrong = await runCli([...common, '--username', 'press', '--password-file', file])
+    const wrong = await runCli([...common, '--username', 'press', '--password-file', file], { env: ENV })
     writeFileSync(file, 'right\n')
-    const right = await runCli([...common, '--username', 'press', '--password-file', file, '--seconds', '1'])
+    const right = await runCli([...common, '--username', 'press', '--password-file', file, '--seconds', '1'], { env: ENV })
 
     expect(wrong.code).toBe(1)
     expect(JSON.parse(wrong.stdout)).toMatchObject({
@@ -104,7 +107,7 @@ describe('millrace ingest mqtt', () => {
     ['no topic', ['ingest', 'mqtt', 'mqtt://localhost', '--map', 'x.yaml'], '--topic'],
     ['no map', ['ingest', 'mqtt', 'mqtt://localhost', '--topic', 't'], '--map'],
   ])('asked with %s is a question asked wrongly', async (_name, args, missing) => {
-    const result = await runCli(args)
+    const result = await runCliHere(args)
 
     expect(result.code).toBe(2)
     expect(result.stderr).toContain(missing)
