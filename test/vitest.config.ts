@@ -20,15 +20,16 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Spares of plants that run for seconds need no speed.
     env: { MILLRACE_PROCESSES__WARM_UP_CPU_MS: '0' },
     reporters: ['default', './.ci/reporter.mjs'],
+    // One process runs many files and loads what they test once, which saves hundreds of starts. So a module that helps tests calls no hook by itself.
     projects: [
-      // One process runs many files, and loads what they test once: a module that helps tests keeps no state between files, and calls no hook by itself.
-      { extends: true, test: { name: 'rooms', isolate: false, include: ['test/**/*.test.ts'], exclude: [...WHOLE, ...ALONE] } },
-      { extends: true, test: { name: 'alone', include: ALONE } },
+      { extends: true, test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: [...WHOLE, ...ALONE] } },
+      { extends: true, test: { name: 'alone', isolate: true, include: ALONE } },
       {
         extends: true,
         test: {
