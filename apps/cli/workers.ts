@@ -81,7 +81,8 @@ function showReport({ ok, from, to, workers, moves, repeated, failed, pauseMs, m
   const again = repeated === 0 ? '' : `, ${repeated} of the moves at a second attempt`
   const pause = moves === 0 ? '' : `; commands to one waited ${pauseMs.p50.toFixed(1)} ms (median), ${pauseMs.max.toFixed(1)} ms at most`
   output.line(`${moves} shards have moved in ${(ms / 1000).toFixed(1)} s${again}${pause}.`)
-  if (ok) output.line(`The plant has ${output.tone('green', String(workers))} ${workers === 1 ? 'worker' : 'workers'} instead of ${from}.`)
+  const before = workers === from ? ', as before' : ` instead of ${from}`
+  if (ok) output.line(`The plant has ${output.tone('green', String(workers))} ${workers === 1 ? 'worker' : 'workers'}${before}.`)
   else {
     output.line(`The plant has ${output.tone('red', String(workers))} workers, not ${to}; ${failed} shards have not moved.`)
     output.note(`millrace: ${failure?.message ?? 'the change failed'}`)

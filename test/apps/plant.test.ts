@@ -1,8 +1,9 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { callControl } from '#processes/control-client.js'
+import { callControl, streamControl } from '#processes/control-client.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
+import type { CountStep } from '#recovery/worker-count.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { runtimeDirectoryOf } from '#shm/index.js'
 import { CountingClients } from './counting-clients.js'
@@ -173,6 +174,40 @@ describe('a plant that runs', () => {
     )
 
     expect(open).toEqual([])
+  })
+
+  test('has as many workers as it is told to, one change at a time', async () => {
+    const { supervisorSocket } = dataPaths(folder.data)
+    const refused = (method: string, args: object) => expect(callControl(supervisorSocket, method, args)).rejects
+    const [few, many, none] = await Promise.all(['0', '4', 'two'].map((count) => run(folder, ['workers', '--count', count, '--json'])))
+    const change = streamControl(supervisorSocket, 'workers', { count: 3 })
+    const first = (await change.next()).value as CountStep
+
+    expect([few, none].map((said) => [said?.code, said?.stderr])).toEqual([
+      [2, 'millrace: not a whole number from 1 --count=0: see --help\n'],
+      [2, 'millrace: not a whole number from 1 --count=two: see --help\n'],
+    ])
+    expect(many).toMatchObject({ code: 1, json: { error: { code: 'ERR_WORKERS_MAX' } } })
+    expect(first).toEqual({ kind: 'added', worker: 'worker/2', workers: 3 })
+    await refused('workers', { count: 1.5 }).toMatchObject({ code: 'ERR_WORKERS_COUNT' })
+    await refused('workers', { count: 2 }).toMatchObject({ code: 'ERR_WORKERS_CHANGE' })
+    const plantFile = folder.write('later.js', versioned(COUNTER))
+    await refused('upgrade', { plantFile }).toMatchObject({ code: 'ERR_WORKERS_CHANGE' })
+    await change.return()
+    await until(
+      'the change is over, although nobody listens',
+      async () => ((await callControl(supervisorSocket, 'status')) as PlantStatus).workers?.change === null,
+    )
+    const { code, stdout } = await run(folder, ['workers'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /^worker +pid +state .*\nworker\/0 .*22 .*\nworker\/1 .*21 .*\nworker\/2 .*21 .*\n\nThere is room for no more: workers.max is 3\.\n$/,
+    )
+    const back = await run(folder, ['workers', '--count', '2'])
+    expect(back).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^21 shards have moved in .*\nThe plant has 2 workers instead of 3\.\n$/),
+    })
   })
 
   test('checks its log while it runs', async () => {
