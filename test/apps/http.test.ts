@@ -16,7 +16,7 @@ const ENV = {
   MILLRACE_PROCESSES__SPARES: '0',
   MILLRACE_WORKERS__COUNT: String(WORKERS),
 }
-const KILLS = soakTimes({ smoke: 9, full: 300 })
+const KILLS = soakTimes({ smoke: 6, full: 300 })
 
 const sample = (number: number, press = 'press-1', temperature = 20) => ({
   entity: `press/${press}`,

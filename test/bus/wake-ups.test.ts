@@ -15,7 +15,7 @@ import { isSoak, soakSeed, soakTimes } from '../soak.js'
  * moments around its parking. A wake-up that is lost is lost for good, so that the driver sees it: nothing happens for `lostMs` although
  * there is something to do. The parks of both kinds of sleepers together are what is counted.
  */
-const PARKS = soakTimes({ smoke: 20_000, full: 10_000_000 })
+const PARKS = soakTimes({ smoke: 10_000, full: 10_000_000 })
 const SEED = soakSeed(20_26)
 
 const child = fileURLToPath(new URL('children/wake-up-end.mjs', import.meta.url))

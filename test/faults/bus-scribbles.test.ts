@@ -7,7 +7,7 @@ import { soakSeed, soakTimes } from '../soak.js'
 
 const child = fileURLToPath(new URL('children/scribbling-end.mjs', import.meta.url))
 const seed = soakSeed(7)
-const DAMAGES = soakTimes({ smoke: 60, full: 5000 })
+const DAMAGES = soakTimes({ smoke: 40, full: 5000 })
 
 interface Said {
   readonly scribbles: number
