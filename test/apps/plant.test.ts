@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { MillraceError } from '#base/errors.js'
 import { callControl, streamControl } from '#processes/control-client.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import type { CountStep } from '#recovery/worker-count.js'
@@ -178,7 +179,11 @@ describe('a plant that runs', () => {
 
   test('has as many workers as it is told to, one change at a time', async () => {
     const { supervisorSocket } = dataPaths(folder.data)
-    const refused = (method: string, args: object) => expect(callControl(supervisorSocket, method, args)).rejects
+    const refusal = (method: string, args: object) =>
+      callControl(supervisorSocket, method, args).then(
+        () => 'none',
+        (error: MillraceError) => error.code,
+      )
     const [few, many, none] = await Promise.all(['0', '4', 'two'].map((count) => run(folder, ['workers', '--count', count, '--json'])))
     const change = streamControl(supervisorSocket, 'workers', { count: 3 })
     const first = (await change.next()).value as CountStep
@@ -189,10 +194,10 @@ describe('a plant that runs', () => {
     ])
     expect(many).toMatchObject({ code: 1, json: { error: { code: 'ERR_WORKERS_MAX' } } })
     expect(first).toEqual({ kind: 'added', worker: 'worker/2', workers: 3 })
-    await refused('workers', { count: 1.5 }).toMatchObject({ code: 'ERR_WORKERS_COUNT' })
-    await refused('workers', { count: 2 }).toMatchObject({ code: 'ERR_WORKERS_CHANGE' })
+    expect(await refusal('workers', { count: 1.5 })).toBe('ERR_WORKERS_COUNT')
+    expect(await refusal('workers', { count: 2 })).toBe('ERR_WORKERS_CHANGE')
     const plantFile = folder.write('later.js', versioned(COUNTER))
-    await refused('upgrade', { plantFile }).toMatchObject({ code: 'ERR_WORKERS_CHANGE' })
+    expect(await refusal('upgrade', { plantFile })).toBe('ERR_WORKERS_CHANGE')
     await change.return()
     await until(
       'the change is over, although nobody listens',
