@@ -30,7 +30,7 @@ function node(...args: readonly string[]): string {
 /** Without what the runner of these tests put there: node --test would take itself for a part of it. */
 function environment(): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|MILLRACE_)/.test(name))
-  return { ...Object.fromEntries(inherited), MILLRACE_HTTP__PORT: '0' }
+  return { ...Object.fromEntries(inherited), MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1', MILLRACE_PROCESSES__SPARES: '0' }
 }
 
 describe('the example first', () => {

@@ -19,6 +19,9 @@ function commandsOf(text: string): string[] {
     .filter((line) => !/^(npm install|cd )|tail -f|--watch|millrace drill/.test(line))
 }
 
+/** Whoever reads the page has a machine to himself. */
+const SMALL = { MILLRACE_WORKERS__COUNT: '1', MILLRACE_PROCESSES__SPARES: '0' }
+
 let project: string
 let env: NodeJS.ProcessEnv
 
@@ -30,7 +33,7 @@ beforeAll(() => {
   symlinkSync(join(root, 'dist', 'apps', 'cli', 'main.js'), join(bin, 'millrace'))
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }\n')
   const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITEST|MILLRACE_)/.test(name))
-  env = { ...Object.fromEntries(inherited), PATH: `${bin}:${process.env['PATH']}`, MILLRACE_HTTP__PORT: '0' }
+  env = { ...Object.fromEntries(inherited), PATH: `${bin}:${process.env['PATH']}`, MILLRACE_HTTP__PORT: '0', ...SMALL }
 })
 
 afterAll(() => rmSync(project, { recursive: true, force: true }))

@@ -9,7 +9,7 @@ import { Prng } from '#base/prng.js'
 import type { Row } from '#journal/index.js'
 import { connectDoor } from '#runtime/door-access.js'
 import { JournalAccess } from '#runtime/journal-access.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { PostBox } from '../effects/post-box.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { writeEffectPlant } from './effect-plant.js'
@@ -38,7 +38,13 @@ interface PlantUnderPages {
   readonly cameAt: Map<string, number[]>
 }
 
-const ENV = { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '2', MILLRACE_WORKERS__SNAPSHOT_EVERY: '20', PAGER_TOKEN: 's3cret' }
+const ENV = {
+  MILLRACE_HTTP__PORT: '0',
+  ...WITHOUT_SPARES,
+  MILLRACE_WORKERS__COUNT: '2',
+  MILLRACE_WORKERS__SNAPSHOT_EVERY: '20',
+  PAGER_TOKEN: 's3cret',
+}
 
 /** Of a target that is slow at times, at times fails, and at times takes a page without saying so. */
 async function plantUnderPages(prng: Prng): Promise<PlantUnderPages> {

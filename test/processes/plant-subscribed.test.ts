@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { Row } from '#journal/index.js'
 import { JournalAccess } from '#runtime/journal-access.js'
 import { openSubscription } from '#runtime/open-subscription.js'
-import { PlantSession } from '#runtime/plant-session.js'
+import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { ProgramUnderTest, until } from '../apps/program-under-test.js'
 import { SampleFeeder } from '../faults/sample-feeder.js'
 import { Broker } from '../ingest/broker.js'
@@ -25,7 +25,7 @@ async function startPlant(): Promise<PlantSession> {
   return PlantSession.start({
     dataDirectory: data,
     plantFile: writePressPlant(directory),
-    env: { MILLRACE_HTTP__PORT: '0', MILLRACE_WORKERS__COUNT: '1' },
+    env: { MILLRACE_HTTP__PORT: '0', ...WITHOUT_SPARES, MILLRACE_WORKERS__COUNT: '1' },
   })
 }
 
