@@ -77,6 +77,11 @@ export const LEVELS: ReadonlySet<string> = new Set([
 
 export const COUNTERS_PER_SEAT_MAX = 112
 
+/** Of a seat that nobody holds any more: what it has counted stays, what it had is with others. */
+export function clearLevels<R extends Role>(counters: ProcessCounters<R>): void {
+  for (const name of Object.keys(counters.read()) as CounterName<R>[]) if (LEVELS.has(name)) counters.set(name, 0)
+}
+
 /**
  * The counters of one seat. One process writes them: the seat's holder; anyone may read. Whole numbers up to 2^53, stored as doubles so that
  * an increment is one plain load and store.

@@ -139,9 +139,9 @@ export class Supervision {
   }
 
   /** From now on the plant has that seat, too. Resolves when a process works there; rejects with ERR_SEAT_REMOVED when it is removed before, and with ERR_PLANT_STOPPING. */
-  add(place: Seat<ChildRole>): Promise<void> {
+  add(place: Seat<ChildRole>, edition: Edition = this.#editions.standing): Promise<void> {
     if (this.isStopping) return Promise.reject(changeStopped())
-    const come = this.#seats.add(place, this.#editions.standing).come()
+    const come = this.#seats.add(place, edition).come()
     this.#step()
     return come
   }

@@ -4,6 +4,7 @@ import { seatName } from '#processes/process-role.js'
 import type { Placement } from '#shards/placement.js'
 import { planMoves, type ShardMove } from '#shards/plan-moves.js'
 import { type ChangeFailure, changeFailure } from './change-failure.js'
+import { tryPatiently } from './patience.js'
 import { distribution, type Distribution } from './report.js'
 import type { MovedShards } from './shard-mover.js'
 
@@ -71,11 +72,6 @@ export interface CountReport {
   /** Why there are not as many as there were to be, or not all of them have their share. */
   readonly failure: ChangeFailure | null
 }
-
-/** One after the other: what ends so many attempts does not end by itself. */
-const ATTEMPTS_MAX = 10
-const FIRST_PAUSE_MS = 20
-const PAUSE_MS_MAX = 1000
 
 /**
  * Changes how many workers a running plant has: new ones start empty and take shards one after the other, those that are to go give all theirs away before they end. The rest of
@@ -154,21 +150,23 @@ class CountChange {
     return report
   }
 
-  async #move(move: ShardMove): Promise<MovedShards> {
+  #move(move: ShardMove): Promise<MovedShards> {
     const { plant, clock, onStep } = this.#options
-    for (let attempt = 1, pauseMs = FIRST_PAUSE_MS; ; attempt++, pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
-      await plant.whenReady()
-      try {
+    return tryPatiently(
+      async () => {
         if (!this.#shortened.has(move.from)) await plant.shorten(move.from)
         this.#shortened.add(move.from)
-        return await plant.move(move)
-      } catch (error) {
-        if (isMillraceError(error, 'ERR_PLANT_STOPPING') || attempt === ATTEMPTS_MAX) throw error
-        this.#repeated++
-        onStep({ kind: 'postponed', ...named(move), message: messageOf(error) })
-        await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
-      }
-    }
+        return plant.move(move)
+      },
+      {
+        clock,
+        whenReady: () => plant.whenReady(),
+        onPostponed: (error) => {
+          this.#repeated++
+          onStep({ kind: 'postponed', ...named(move), message: messageOf(error) })
+        },
+      },
+    )
   }
 
   /** Of more workers than so many the last ones, as long as they have no shards. */

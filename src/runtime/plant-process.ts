@@ -67,7 +67,7 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
   const lost = new LostWorkers()
   const schemas = plant.schemas.map(entitySchemaToJson)
   const code = new RunningCode({
-    ...{ plantFile, version, schemas, dataDirectory, clock: systemClock },
+    ...{ plantFile, version, schemas, dataDirectory, slots: shape.workers, clock: systemClock },
     placement: () => placement as Placement,
     mustBeFree: () => workers.mustBeIdle(),
     onChanged: (changed) => (parking.plant = changed),

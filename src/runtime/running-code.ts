@@ -6,12 +6,16 @@ import { checkCommands, numberCommands, PlantModel } from '#entity/index.js'
 import type { Edition } from '#processes/editions.js'
 import type { HandedOver } from '#processes/hand-over.js'
 import type { ChildRole, Seat } from '#processes/process-role.js'
+import { clearLevels } from '#processes/process-counters.js'
 import type { ProcessTable } from '#processes/process-table.js'
 import type { Supervision } from '#processes/supervision.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { type UpgradedPlant, type UpgradeStep, upgradeCode } from '#recovery/code-upgrade.js'
 import type { CodeStatus, PlantCode } from '#recovery/plant-code.js'
+import { tryPatiently } from '#recovery/patience.js'
+import type { MovedShards } from '#recovery/shard-mover.js'
 import type { Placement } from '#shards/placement.js'
+import { planMoves } from '#shards/plan-moves.js'
 import { NewProcesses } from './new-processes.js'
 import { type CodeDetails, schemasOf } from './plant-code.js'
 import { importPlant } from './plant-module.js'
@@ -19,6 +23,7 @@ import { readPlantRecord, writePlantRecord } from './plant-record.js'
 import type { PlantSettings } from './plant-settings.js'
 import { WARM_EVENT } from './role-process.js'
 import { stepsOf } from './step-feed.js'
+import { notReady, SupervisedMoves } from './supervised-moves.js'
 
 export interface RunningCodeOptions {
   readonly plantFile: string
@@ -26,6 +31,8 @@ export interface RunningCodeOptions {
   /** Of each entity type what `entitySchemaToJson` says. */
   readonly schemas: readonly string[]
   readonly dataDirectory: string
+  /** Workers that there can be. */
+  readonly slots: number
   readonly clock: Clock
   readonly placement: () => Placement
   /** Throws while something else about the plant changes. */
@@ -70,6 +77,9 @@ const CALL_WITHIN_MS = 10_000
 /** A spare takes half a second of the processor for it. */
 const WARM_UP_MS = 3000
 const LOOK_EVERY_MS = 10
+/** Shards that move together have about so many entities, and are not more than so many. */
+const GROUP_ENTITIES = 250
+const GROUP_SHARDS_MAX = 16
 /** Modules whose names are kept. */
 const SUPERSEDED_MAX = 100
 
@@ -173,14 +183,24 @@ export class RunningCode implements PlantCode {
 
   #plantFor(coming: ComingCode): UpgradedPlant {
     const supervision = this.#supervision as Supervision
-    const { placement } = this.#options
+    const { placement, clock } = this.#options
     const standing = supervision.edition
     const processes = this.#newProcesses
+    const standIn = this.#workerSlots.length
+    const mustGoOn = () => {
+      if (!isBack && processes.failure !== undefined) throw processes.failure
+    }
+    const moves = new SupervisedMoves({ supervision, placement: placement(), clock, mustGoOn })
+    let isBack = false
     const call = (slot: number, name: string) => supervision.call({ role: 'worker', slot }, name, {}, CALL_WITHIN_MS)
     return {
       version: this.#current.version,
       seats: this.#seats,
-      shardCount: (slot) => placement().shardsOf(slot).length,
+      standInSlot: standIn < this.#options.slots ? standIn : undefined,
+      addStandIn: (slot) => this.#addStandIn(coming, slot, moves),
+      removeStandIn: (slot) => this.#removeStandIn(slot, moves),
+      groupsOf: (slot) => this.#groupsOf(slot),
+      moveShards: (shards, from, to) => this.#move(shards, from, to, moves),
       load: async (role) => {
         const { version, schemas, pid } = (await supervision.stage(role, coming.edition)) as unknown as CodeDetails
         coming.version = version
@@ -195,11 +215,12 @@ export class RunningCode implements PlantCode {
       },
       handOver: async (seat, code) => {
         if (seat.role === 'gateway' && code === 'new') await this.#tellAll(coming)
+        isBack ||= code === 'old'
         return this.#handOver(seat, code === 'new' ? coming.edition : standing, code === 'new')
       },
       fencedCount: async (slot) => {
         // Somebody may just be replaced, for reasons of its own.
-        await supervision.whenReady()
+        await moves.whenReady()
         return ((await call(slot, 'fenced')) as readonly unknown[]).length
       },
       commandsDone: (slot) => (this.#table as ProcessTable).counters({ role: 'worker', slot }).get('commandsDone'),
@@ -212,6 +233,46 @@ export class RunningCode implements PlantCode {
       giveUp: () => this.#giveUp(standing),
       whenReady: () => supervision.whenReady(),
     }
+  }
+
+  get #workerSlots(): readonly number[] {
+    return this.#seats.flatMap(({ role, slot }) => (role === 'worker' ? [slot] : []))
+  }
+
+  async #addStandIn(coming: ComingCode, slot: number, moves: SupervisedMoves): Promise<void> {
+    await this.#warmed(coming)
+    this.#newProcesses.watch({ role: 'worker', slot })
+    let hasCome = false
+    const come = (this.#supervision as Supervision).add({ role: 'worker', slot }, coming.edition)
+    come.then(
+      () => (hasCome = true),
+      () => undefined,
+    )
+    await moves.until(() => hasCome, CALL_WITHIN_MS, notReady)
+  }
+
+  /** What it has left goes to those that have the fewest. */
+  async #removeStandIn(slot: number, moves: SupervisedMoves): Promise<void> {
+    const { placement } = this.#options
+    const others = this.#workerSlots.filter((other) => other !== slot)
+    for (const { shard, from, to } of planMoves(placement(), others)) await this.#move([shard], from, to, moves)
+    this.#newProcesses.leave({ role: 'worker', slot })
+    await (this.#supervision as Supervision).remove({ role: 'worker', slot }, WORKER_LEAVES_WITHIN_MS)
+    clearLevels((this.#table as ProcessTable).counters({ role: 'worker', slot }))
+  }
+
+  #groupsOf(slot: number): number[][] {
+    const shards = this.#options.placement().shardsOf(slot)
+    const entities = (this.#table as ProcessTable).counters({ role: 'worker', slot }).get('knownEntities')
+    const size = Math.max(1, Math.min(GROUP_SHARDS_MAX, Math.floor((GROUP_ENTITIES * shards.length) / Math.max(1, entities))))
+    const groups = [shards.slice(0, 1)]
+    for (let index = 1; index < shards.length; index += size) groups.push(shards.slice(index, index + size))
+    return groups
+  }
+
+  #move(shards: readonly number[], from: number, to: number, moves: SupervisedMoves): Promise<MovedShards> {
+    const whenReady = () => moves.whenReady()
+    return tryPatiently(() => moves.move(shards, from, to), { clock: this.#options.clock, whenReady, onPostponed: () => undefined })
   }
 
   /** It is of use before, too, only slower. */
@@ -310,13 +371,5 @@ function sameFile(file: string): MillraceError {
     action: 'operator',
     values: { file },
     next: 'put each version in a folder of its own, as releases/1.1.0/plant.js, and name the new one',
-  })
-}
-
-function notReady(): MillraceError {
-  return new MillraceError('ERR_PLANT_NOT_READY', {
-    fact: 'some process of the plant does not work at the moment',
-    action: 'retry',
-    next: 'look at millrace status, and try again when the plant is ready',
   })
 }

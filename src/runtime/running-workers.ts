@@ -1,15 +1,14 @@
 import type { Cancel, Clock } from '#base/clock.js'
-import { isMillraceError, MillraceError } from '#base/errors.js'
-import { changeStopped } from '#processes/editions.js'
-import { LEVELS } from '#processes/process-counters.js'
-import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
+import { MillraceError } from '#base/errors.js'
+import { clearLevels } from '#processes/process-counters.js'
+import { type Seat, seatName } from '#processes/process-role.js'
 import type { ProcessTable } from '#processes/process-table.js'
 import type { Supervision } from '#processes/supervision.js'
 import type { PlantWorkers, WorkersStatus } from '#recovery/plant-workers.js'
-import { type MovedPlant, moveShards } from '#recovery/shard-mover.js'
 import { changeWorkers, type CountedPlant, type CountStep } from '#recovery/worker-count.js'
 import type { Placement } from '#shards/placement.js'
 import { stepsOf } from './step-feed.js'
+import { notReady, SupervisedMoves } from './supervised-moves.js'
 
 export interface RunningWorkersOptions {
   /** Slots that have channels. */
@@ -26,11 +25,8 @@ export interface RunningWorkersOptions {
 /** Process start, imports and all, on a machine that is busy. */
 const ADDED_WITHIN_MS = 60_000
 const LEAVES_WITHIN_MS = 2000
-/** A process that dies is replaced in some tenths of a second, a journal that finds its disk full is not. */
-const READY_WITHIN_MS = 30_000
 /** Those that a move would otherwise have to take are more to wait for; more than that is not worth waiting. */
 const SNAPSHOTS_WITHIN_MS = 10_000
-const LOOK_EVERY_MS = 5
 
 /** How many workers a plant has, and how that is changed while it runs: the supervisor's side of `millrace workers`. */
 export class RunningWorkers implements PlantWorkers {
@@ -98,6 +94,7 @@ export class RunningWorkers implements PlantWorkers {
   #counted(): CountedPlant {
     const { clock, placement, keep } = this.#options
     const supervision = this.#bound
+    const moves = new SupervisedMoves({ supervision, placement: placement(), clock })
     return {
       placement: placement(),
       slots: () => this.#slots,
@@ -107,30 +104,9 @@ export class RunningWorkers implements PlantWorkers {
         // It is of use only.
         await supervision.call({ role: 'worker', slot }, 'snapshots', {}, SNAPSHOTS_WITHIN_MS).catch(() => undefined)
       },
-      move: ({ shard, from, to }) => moveShards(this.#moved(), clock, [shard], { from, to }),
-      whenReady: () => this.#until(() => supervision.isReady, READY_WITHIN_MS, notReady),
+      move: ({ shard, from, to }) => moves.move([shard], from, to),
+      whenReady: () => moves.whenReady(),
       keep,
-    }
-  }
-
-  #moved(): MovedPlant {
-    const supervision = this.#bound
-    return {
-      placement: this.#options.placement(),
-      senders: () => {
-        if (!supervision.isReady) throw notReady()
-        return supervision.seats.filter(({ role }) => role !== 'journal')
-      },
-      call: (seat, name, args, withinMs) => supervision.call(seat, name, args, withinMs),
-      whenReady: (seat) => this.#until(() => isReady(supervision, seat), Number.POSITIVE_INFINITY, notReady),
-      kill: (seat) => {
-        try {
-          supervision.kill(seat)
-        } catch (error) {
-          if (!isMillraceError(error, 'ERR_SEAT_EMPTY')) throw error
-        }
-      },
-      ring: () => supervision.ringAll(),
     }
   }
 
@@ -149,25 +125,8 @@ export class RunningWorkers implements PlantWorkers {
   async #remove(slot: number): Promise<void> {
     const seat: Seat<'worker'> = { role: 'worker', slot }
     await this.#bound.remove(seat, LEAVES_WITHIN_MS)
-    const counters = (this.#table as ProcessTable).counters(seat)
-    // What it has counted stays; what it had is with others.
-    for (const name of Object.keys(counters.read()) as (keyof ReturnType<typeof counters.read>)[])
-      if (LEVELS.has(name)) counters.set(name, 0)
+    clearLevels((this.#table as ProcessTable).counters(seat))
   }
-
-  async #until(condition: () => boolean, withinMs: number, otherwise: () => Error): Promise<void> {
-    const { clock } = this.#options
-    const deadlineMs = clock.monotonicMs() + withinMs
-    while (!condition()) {
-      if (this.#bound.isStopping) throw changeStopped()
-      if (clock.monotonicMs() > deadlineMs) throw otherwise()
-      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve))
-    }
-  }
-}
-
-function isReady(supervision: Supervision, { role, slot }: Seat<ChildRole>): boolean {
-  return supervision.processes().some((one) => one.role === role && one.slot === slot && one.state === 'ready')
 }
 
 function noCount(count: unknown): MillraceError {
@@ -194,14 +153,6 @@ function changeRuns(to: number): MillraceError {
     action: 'retry',
     values: { to },
     next: 'wait for its end: millrace workers shows how far it is',
-  })
-}
-
-function notReady(): MillraceError {
-  return new MillraceError('ERR_PLANT_NOT_READY', {
-    fact: 'some process of the plant does not work at the moment',
-    action: 'retry',
-    next: 'look at millrace status, and try again when the plant is ready',
   })
 }
 

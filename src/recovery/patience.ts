@@ -1,0 +1,28 @@
+import type { Clock } from '#base/clock.js'
+import { isMillraceError } from '#base/errors.js'
+
+/** What ends so many attempts does not end by itself. */
+const ATTEMPTS_MAX = 10
+const FIRST_PAUSE_MS = 20
+const PAUSE_MS_MAX = 1000
+
+export interface Patience {
+  readonly clock: Clock
+  /** Resolves when another attempt makes sense; rejects when none does any more. */
+  readonly whenReady: () => Promise<void>
+  readonly onPostponed: (error: unknown) => void
+}
+
+/** Tries again and again, after longer and longer pauses. Rejects with the last failure, and at once when the plant stops. */
+export async function tryPatiently<T>(attempt: () => Promise<T>, { clock, whenReady, onPostponed }: Patience): Promise<T> {
+  for (let attempts = 1, pauseMs = FIRST_PAUSE_MS; ; attempts++, pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
+    await whenReady()
+    try {
+      return await attempt()
+    } catch (error) {
+      if (isMillraceError(error, 'ERR_PLANT_STOPPING') || attempts === ATTEMPTS_MAX) throw error
+      onPostponed(error)
+      await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
+    }
+  }
+}
