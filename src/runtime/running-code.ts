@@ -192,7 +192,9 @@ export class RunningCode implements PlantCode {
     }
     const moves = new SupervisedMoves({ supervision, placement: placement(), clock, mustGoOn })
     let isBack = false
-    const call = (slot: number, name: string) => supervision.call({ role: 'worker', slot }, name, {}, CALL_WITHIN_MS)
+    // Somebody may just be replaced, for reasons of its own.
+    const call = (slot: number, name: string) =>
+      this.#patiently(() => supervision.call({ role: 'worker', slot }, name, {}, CALL_WITHIN_MS), moves)
     return {
       version: this.#current.version,
       seats: this.#seats,
@@ -218,11 +220,7 @@ export class RunningCode implements PlantCode {
         isBack ||= code === 'old'
         return this.#handOver(seat, code === 'new' ? coming.edition : standing, code === 'new')
       },
-      fencedCount: async (slot) => {
-        // Somebody may just be replaced, for reasons of its own.
-        await moves.whenReady()
-        return ((await call(slot, 'fenced')) as readonly unknown[]).length
-      },
+      fencedCount: async (slot) => ((await call(slot, 'fenced')) as readonly unknown[]).length,
       commandsDone: (slot) => (this.#table as ProcessTable).counters({ role: 'worker', slot }).get('commandsDone'),
       prove: async (slot) => {
         await call(slot, 'proven')
@@ -271,8 +269,11 @@ export class RunningCode implements PlantCode {
   }
 
   #move(shards: readonly number[], from: number, to: number, moves: SupervisedMoves): Promise<MovedShards> {
-    const whenReady = () => moves.whenReady()
-    return tryPatiently(() => moves.move(shards, from, to), { clock: this.#options.clock, whenReady, onPostponed: () => undefined })
+    return this.#patiently(() => moves.move(shards, from, to), moves)
+  }
+
+  #patiently<T>(attempt: () => Promise<T>, moves: SupervisedMoves): Promise<T> {
+    return tryPatiently(attempt, { clock: this.#options.clock, whenReady: () => moves.whenReady(), onPostponed: () => undefined })
   }
 
   /** It is of use before, too, only slower. */
