@@ -78,7 +78,7 @@ const CALL_WITHIN_MS = 10_000
 const WARM_UP_MS = 3000
 const LOOK_EVERY_MS = 10
 /** Shards that move together have about so many entities, and are not more than so many. */
-const GROUP_ENTITIES = 250
+const GROUP_ENTITIES = 100
 const GROUP_SHARDS_MAX = 16
 /** Modules whose names are kept. */
 const SUPERSEDED_MAX = 100
@@ -213,7 +213,7 @@ export class RunningCode implements PlantCode {
       prepare: () => this.#prepare(coming),
       shorten: async (slot) => {
         await this.#warmed(coming)
-        await call(slot, 'snapshots')
+        await moves.save(slot)
       },
       handOver: async (seat, code) => {
         if (seat.role === 'gateway' && code === 'new') await this.#tellAll(coming)

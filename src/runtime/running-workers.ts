@@ -25,8 +25,6 @@ export interface RunningWorkersOptions {
 /** Process start, imports and all, on a machine that is busy. */
 const ADDED_WITHIN_MS = 60_000
 const LEAVES_WITHIN_MS = 2000
-/** Those that a move would otherwise have to take are more to wait for; more than that is not worth waiting. */
-const SNAPSHOTS_WITHIN_MS = 10_000
 
 /** How many workers a plant has, and how that is changed while it runs: the supervisor's side of `millrace workers`. */
 export class RunningWorkers implements PlantWorkers {
@@ -100,10 +98,7 @@ export class RunningWorkers implements PlantWorkers {
       slots: () => this.#slots,
       add: (slot) => this.#add(slot),
       remove: (slot) => this.#remove(slot),
-      shorten: async (slot) => {
-        // It is of use only.
-        await supervision.call({ role: 'worker', slot }, 'snapshots', {}, SNAPSHOTS_WITHIN_MS).catch(() => undefined)
-      },
+      shorten: (slot) => moves.save(slot),
       move: ({ shard, from, to }) => moves.move([shard], from, to),
       whenReady: () => moves.whenReady(),
       keep,

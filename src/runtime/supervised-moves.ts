@@ -8,6 +8,8 @@ import type { Placement } from '#shards/placement.js'
 
 /** A process that dies is replaced in some tenths of a second, a journal that finds its disk full is not. */
 const READY_WITHIN_MS = 30_000
+/** More than that is not worth waiting. */
+const SNAPSHOTS_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 5
 
 export interface SupervisedMovesOptions {
@@ -47,6 +49,20 @@ export class SupervisedMoves {
 
   move(shards: readonly number[], from: number, to: number): Promise<MovedShards> {
     return moveShards(this.#plant, this.#options.clock, shards, { from, to })
+  }
+
+  /**
+   * Has a worker save what has changed of its entities, so that less of that is left when shards of it move; a release of no shards comes back when the journal has it. Only
+   * of use: what goes wrong with it is no matter.
+   */
+  async save(slot: number): Promise<void> {
+    const seat: Seat<ChildRole> = { role: 'worker', slot }
+    try {
+      await this.#plant.call(seat, 'snapshots', {}, SNAPSHOTS_WITHIN_MS)
+      await this.#plant.call(seat, 'release', { shards: [] }, SNAPSHOTS_WITHIN_MS)
+    } catch (error) {
+      if (!isMillraceError(error)) throw error
+    }
   }
 
   /** Resolves when every seat works; rejects with ERR_PLANT_NOT_READY when they do not in time. */
