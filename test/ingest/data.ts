@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
@@ -10,6 +11,8 @@ import { type CsvRow, openCsvSource } from '#ingest/csv-source.js'
 
 /** Real machine data that is not part of the repository: beside it, or where the variable says. */
 const DATA = process.env.MILLRACE_TEST_DATA ?? fileURLToPath(new URL('../../../shared/data', import.meta.url))
+
+const REMOVAL_TRIES = 100
 
 /** Why tests on a set of real data are skipped, or undefined when it is there. */
 export function missingData(folder: string): string | undefined {
@@ -26,8 +29,20 @@ export function dataFiles(folder: string, ending: string): string[] {
 /** A directory of its own that goes away with the test. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-ingest-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }))
+  onTestFinished(() => removeAll(directory))
   return directory
+}
+
+/** Also while a source that was stopped writes its last lines: the retries of rmSync leave behind what came after the first. */
+async function removeAll(directory: string): Promise<void> {
+  for (let triesLeft = REMOVAL_TRIES; ; triesLeft--) {
+    try {
+      return rmSync(directory, { recursive: true, force: true })
+    } catch (error) {
+      if (triesLeft === 1 || (error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
+    }
+    await delay(20)
+  }
 }
 
 export function fileOf(content: string | Buffer, name = 'press.csv'): string {
