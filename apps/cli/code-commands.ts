@@ -20,7 +20,7 @@ export const CODE_COMMANDS: readonly Command[] = [
   },
   {
     name: 'code upgrade',
-    summary: 'Change the code of a running plant, worker by worker, and back when it fails',
+    summary: 'Change the code of a running plant, shard by shard, and back when it fails',
     args: '<plant>',
     options: [
       DATA_OPTION,
