@@ -37,6 +37,7 @@ export class FakeMovedPlant implements MovedPlant {
     { role: 'gateway', slot: 0 },
   ]
   readonly #holders = new Map<string, FakeProcess>()
+  readonly #underWay: Promise<unknown>[] = []
 
   constructor() {
     for (const seat of this.#seats) {
@@ -50,7 +51,9 @@ export class FakeMovedPlant implements MovedPlant {
     return [...this.#holders.values()].flatMap(({ seat, owned }) => (owned?.has(shard) === true ? [seat.slot] : []))
   }
 
+  /** Everybody works, and nobody is about to die over a call for which the mover has not waited. */
   async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
     for (const seat of this.#seats) await this.whenReady(seat)
   }
 
@@ -59,7 +62,13 @@ export class FakeMovedPlant implements MovedPlant {
     return this.#seats
   }
 
-  async call(seat: Seat<ChildRole>, name: string, args: unknown): Promise<unknown> {
+  call(seat: Seat<ChildRole>, name: string, args: unknown): Promise<unknown> {
+    const answer = this.#call(seat, name, args)
+    this.#underWay.push(answer)
+    return answer
+  }
+
+  async #call(seat: Seat<ChildRole>, name: string, args: unknown): Promise<unknown> {
     const number = this.calls.push(`${name} ${seatName(seat)}`) - 1
     const victim = this.deaths.get(number)
     if (victim !== undefined) this.#die(victim)
