@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -54,14 +54,19 @@ async function startPlant(url: string, options: object): Promise<PlantSession> {
     env: { MILLRACE_HTTP__PORT: '0', ...WITHOUT_SPARES, MILLRACE_WORKERS__COUNT: String(WORKERS) },
   })
   onTestFinished(() => session.close())
-  // Written once the broker has taken the subscription: what it accepts from then on must arrive.
+  // What the broker accepts once it has taken the subscription must arrive.
   const subscribed = join(dataPaths(session.dataDirectory).ingest, 'presses', 'presses.session.json')
   const deadline = performance.now() + 60_000
-  while (!existsSync(subscribed)) {
+  while (!hasSubscribed(subscribed)) {
     if (performance.now() > deadline) throw new Error('the source did not subscribe')
     await delay(10)
   }
   return session
+}
+
+/** The file is there as soon as the broker has been asked. */
+function hasSubscribed(file: string): boolean {
+  return existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { readonly filters: readonly string[] }).filters.length > 0
 }
 
 /** One burst with its kills; over when the broker has all of it and whoever was killed works again. */
