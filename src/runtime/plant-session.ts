@@ -75,6 +75,12 @@ export class PlantSession {
     await this.#ask('ready', {}, withinMs)
   }
 
+  /** Of the workers that there are, ascending. */
+  async workerSlots(): Promise<number[]> {
+    const { processes } = await this.status()
+    return processes.flatMap(({ role, slot }) => (role === 'worker' && slot !== null ? [slot] : []))
+  }
+
   /** What the supervisor says from now on, until it ends or `signal` aborts. */
   events(signal: AbortSignal): AsyncIterable<unknown> {
     return streamControl(dataPaths(this.dataDirectory).supervisorSocket, 'events', {}, { signal })

@@ -122,7 +122,7 @@ export class SessionUnderTest implements PlantUnderTest {
   }
 
   async rescale(): Promise<boolean> {
-    const before = (await this.#workerSlots()).length
+    const before = (await this.#session.workerSlots()).length
     return (await this.#isChanged('workers', { count: before + 1 })) && this.#isChanged('workers', { count: before })
   }
 
@@ -180,7 +180,7 @@ export class SessionUnderTest implements PlantUnderTest {
 
   async stateHashes(): Promise<StateHashes> {
     const live = new PlantHash()
-    for (const slot of await this.#workerSlots()) {
+    for (const slot of await this.#session.workerSlots()) {
       await this.#untilIdle(slot)
       live.merge(((await this.#session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
     }
@@ -209,11 +209,6 @@ export class SessionUnderTest implements PlantUnderTest {
     >)
       if (step.kind === 'ended') isDone = step.report.ok
     return isDone
-  }
-
-  async #workerSlots(): Promise<number[]> {
-    const { processes } = await this.#session.status()
-    return processes.flatMap(({ role, slot }) => (role === 'worker' && slot !== null ? [slot] : []))
   }
 
   async #pidOf(seat: Seat): Promise<number | undefined> {

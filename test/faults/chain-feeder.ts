@@ -7,6 +7,7 @@ import { importPlant } from '#runtime/plant-module.js'
 import type { PlantSession } from '#runtime/plant-session.js'
 import { replayHashOf } from '#runtime/replay-hash.js'
 import { checkChain } from './chain-check.js'
+import { storedRows } from './stored-rows.js'
 
 /** Of numbers on their way to the first relay. */
 const WINDOW = 8
@@ -44,24 +45,13 @@ export class NumberFeeder {
   }
 }
 
-async function rowsOf(dataDirectory: string): Promise<Row[]> {
-  const access = await JournalAccess.open(dataDirectory)
-  try {
-    const rows: Row[] = []
-    for await (const row of access.query({ receipts: true })) rows.push(row)
-    return rows
-  } finally {
-    await access.close()
-  }
-}
-
 /** Until nothing is under way in any worker, and all timers have gone off; all rows of the log then. */
 export async function untilIdle(session: PlantSession, count: number, withinMs: number): Promise<Row[]> {
   const deadlineMs = performance.now() + withinMs
   for (;;) {
-    const idle = await Promise.all((await workerSlots(session)).map((slot) => session.call('worker', slot, 'idle')))
+    const idle = await Promise.all((await session.workerSlots()).map((slot) => session.call('worker', slot, 'idle')))
     if (idle.every((one) => one === true)) {
-      const rows = await rowsOf(session.dataDirectory)
+      const rows = await storedRows(session.dataDirectory)
       const { missing, unsettled } = checkChain(rows, count)
       if ((missing === 0 && unsettled === 0) || performance.now() > deadlineMs) return rows
     }
@@ -73,16 +63,11 @@ export async function untilIdle(session: PlantSession, count: number, withinMs: 
 /** As the workers hold it, and as the log folds it. */
 export async function stateHashes(session: PlantSession, plantFile: string): Promise<{ readonly live: string; readonly replayed: string }> {
   const live = new PlantHash()
-  for (const slot of await workerSlots(session)) live.merge(((await session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
+  for (const slot of await session.workerSlots()) live.merge(((await session.call('worker', slot, 'stateHash')) as { hash: string }).hash)
   const access = await JournalAccess.open(session.dataDirectory)
   try {
     return { live: live.hex(), replayed: await replayHashOf(access, new PlantModel((await importPlant(plantFile)).entities)) }
   } finally {
     await access.close()
   }
-}
-
-async function workerSlots(session: PlantSession): Promise<number[]> {
-  const { processes } = await session.status()
-  return processes.flatMap(({ role, slot }) => (role === 'worker' && slot !== null ? [slot] : []))
 }

@@ -8,11 +8,11 @@ import type { EntityId } from '#base/ids.js'
 import { Prng } from '#base/prng.js'
 import type { Row } from '#journal/index.js'
 import { connectDoor } from '#runtime/door-access.js'
-import { JournalAccess } from '#runtime/journal-access.js'
 import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { PostBox } from '../effects/post-box.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { writeEffectPlant } from './effect-plant.js'
+import { storedRows } from './stored-rows.js'
 
 const KILLS = soakTimes({ smoke: 3, full: 400 })
 const SEED = soakSeed(1)
@@ -66,17 +66,6 @@ async function plantUnderPages(prng: Prng): Promise<PlantUnderPages> {
   return { session, directory, plantFile, box, cameAt }
 }
 
-async function rowsOf(dataDirectory: string): Promise<Row[]> {
-  const access = await JournalAccess.open(dataDirectory)
-  try {
-    const rows: Row[] = []
-    for await (const row of access.query({ receipts: true })) rows.push(row)
-    return rows
-  } finally {
-    await access.close()
-  }
-}
-
 async function killAndRecover(session: PlantSession, role: 'gateway' | 'worker' | 'journal', slot: number): Promise<void> {
   const { recoveryCount } = await session.status()
   const deadlineMs = performance.now() + WITHIN_MS
@@ -90,7 +79,7 @@ async function killAndRecover(session: PlantSession, role: 'gateway' | 'worker' 
 async function untilSettled(dataDirectory: string, count: number): Promise<Row[]> {
   const deadlineMs = performance.now() + WITHIN_MS
   for (;;) {
-    const rows = await rowsOf(dataDirectory)
+    const rows = await storedRows(dataDirectory)
     if (rows.filter(({ event }) => event === '#settled').length >= count) return rows
     if (performance.now() > deadlineMs) throw new Error(`not every effect has an end, killed under seed ${SEED}`)
     await delay(20)
