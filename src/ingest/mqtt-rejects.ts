@@ -95,7 +95,8 @@ export class RejectFile implements MqttRejects {
 
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const group = this.#waiting
+      // A copy: what comes while it is written goes with the next.
+      const group = [...this.#waiting]
       try {
         this.#file ??= await this.#open()
         await this.#file.appendFile(group.map(({ line }) => line).join(''))
