@@ -11,13 +11,13 @@
  * neither process had an involuntary context switch. Every answer is checked. Needs two cores of its own for some seconds.
  */
 import { rmSync } from 'node:fs'
-import { MillraceError } from '#base/errors.js'
 import { type CProgram, compileC } from './harness/c-program.js'
 import { benchMain } from './harness/bench-main.js'
 import { createRing, ringFolder, twoCores } from './harness/ground.js'
 import { MeasuringProcess } from './harness/measuring-process.js'
 import { RTT_SCHEMA, type RttEndSetup, type RttOrder, type RttRound } from './harness/rtt-end.js'
 import { median } from './harness/samples.js'
+import { undisturbed } from './harness/undisturbed.js'
 
 export interface BusRttOptions {
   /** How often ours and the reference are measured in turns. */
@@ -55,7 +55,7 @@ const ORDER_MS_MAX = 30_000
 
 /**
  * Runs the measurement in processes of its own, which are gone when it resolves. Throws ERR_BENCH_CORES where this process may use one core
- * only, ERR_BENCH_DISTURBED when no batch of a round counted, ERR_BENCH_FAILED when a process ended or an answer was wrong.
+ * only, ERR_BENCH_DISTURBED when no batch of a round counted for a minute, ERR_BENCH_FAILED when a process ended or an answer was wrong.
  */
 export async function measureBusRtt(options: BusRttOptions): Promise<BusRtt> {
   const [firstCore, secondCore] = twoCores()
@@ -68,8 +68,8 @@ export async function measureBusRtt(options: BusRttOptions): Promise<BusRtt> {
     const initiator: End = new MeasuringProcess('harness/rtt-end', { outbound: ping, inbound: pong, core: firstCore })
     const responder: End = new MeasuringProcess('harness/rtt-end', { outbound: pong, inbound: ping, core: secondCore })
     ends.push(initiator, responder)
-    const ours: RttRound[] = []
-    const theirs: ReferenceRound[] = []
+    const ours: Tries<RttRound>[] = []
+    const theirs: Tries<ReferenceRound>[] = []
     for (let round = 0; round < options.rounds; round++) {
       ours.push(await measureRound(initiator, responder, options))
       if (typeof reference !== 'string') theirs.push(await measureReference(reference, [firstCore, secondCore], options))
@@ -105,31 +105,28 @@ interface ReferenceRound {
 
 type End = MeasuringProcess<RttEndSetup, RttOrder, RttRound | null>
 
-async function measureRound(initiator: End, responder: End, { tripsPerBatch, batches }: BusRttOptions): Promise<RttRound> {
-  const [round] = await Promise.all([initiator.order({ order: 'measure', tripsPerBatch, batches }), responder.order({ order: 'answer' })])
-  if (round === null) throw new Error('an initiator answers with a round')
+/** A round, as often as it was measured until one of its batches counted: that one last. */
+type Tries<T> = readonly [...T[], T]
+
+function measureRound(initiator: End, responder: End, { tripsPerBatch, batches }: BusRttOptions): Promise<Tries<RttRound>> {
+  const measure = async () => {
+    const [round] = await Promise.all([initiator.order({ order: 'measure', tripsPerBatch, batches }), responder.order({ order: 'answer' })])
+    if (round === null) throw new Error('an initiator answers with a round')
+    return round
+  }
   // JSON has no NaN.
-  if (round.meanNs === null || round.p50Ns === null) throw disturbed('the channel', round)
-  return round
+  return undisturbed('the channel', measure, ({ meanNs, p50Ns }) => meanNs !== null && p50Ns !== null)
 }
 
-async function measureReference(program: CProgram, cores: readonly number[], options: BusRttOptions): Promise<ReferenceRound> {
-  const round = (await program.run([...cores, options.tripsPerBatch, options.batches], ORDER_MS_MAX)) as ReferenceRound
-  if (round.meanNs < 0 || round.p99Ns < 0) throw disturbed('the reference', round)
-  return round
+function measureReference(program: CProgram, cores: readonly number[], options: BusRttOptions): Promise<Tries<ReferenceRound>> {
+  const measure = async () => (await program.run([...cores, options.tripsPerBatch, options.batches], ORDER_MS_MAX)) as ReferenceRound
+  return undisturbed('the reference', measure, ({ meanNs, p99Ns }) => meanNs >= 0 && p99Ns >= 0)
 }
 
-function disturbed(what: string, round: { readonly batches: number; readonly discarded: number }): MillraceError {
-  return new MillraceError('ERR_BENCH_DISTURBED', {
-    fact: `other work interrupted every batch of ${what}`,
-    action: 'retry',
-    values: { batches: round.batches, discarded: round.discarded },
-    next: 'measure on a machine with two idle cores',
-  })
-}
-
-function summary(ours: readonly RttRound[], theirs: readonly ReferenceRound[], referenceMissing: string | undefined): BusRtt {
-  const middle = (pick: (round: RttRound) => number) => rounded(median(ours.map(pick)))
+function summary(ours: readonly Tries<RttRound>[], theirs: readonly Tries<ReferenceRound>[], referenceMissing: string | undefined): BusRtt {
+  const counted = <T>(rounds: readonly Tries<T>[], pick: (round: T) => number) =>
+    rounded(median(rounds.map((tries) => pick(tries.at(-1) as T))))
+  const middle = (pick: (round: RttRound) => number) => counted(ours, pick)
   const meanNs = middle((round) => round.meanNs)
   const p99Ns = middle((round) => round.p99Ns)
   const reference =
@@ -137,10 +134,10 @@ function summary(ours: readonly RttRound[], theirs: readonly ReferenceRound[], r
       ? null
       : {
           name: 'c-ping-pong' as const,
-          meanNs: rounded(median(theirs.map((round) => round.meanNs))),
-          p99Ns: rounded(median(theirs.map((round) => round.p99Ns))),
+          meanNs: counted(theirs, (round) => round.meanNs),
+          p99Ns: counted(theirs, (round) => round.p99Ns),
         }
-  const all = [...ours, ...theirs]
+  const all = [...ours.flat(), ...theirs.flat()]
   const batches = all.reduce((sum, round) => sum + round.batches, 0)
   const discarded = all.reduce((sum, round) => sum + round.discarded, 0)
   return {

@@ -27,6 +27,7 @@ import {
   type ThroughputRun,
   WARM_UP_SEGMENTS,
 } from './harness/throughput-end.js'
+import { undisturbed } from './harness/undisturbed.js'
 
 export interface BusThroughputOptions {
   readonly bytes: readonly number[]
@@ -92,8 +93,6 @@ export interface BusThroughput {
 const RING_BATCHES_MIN = 3
 const REFERENCE_MS_MAX = 60_000
 const ALLOCATION_RUNS = 3
-/** How long one row is measured again in one round, until a segment counts. */
-const UNDISTURBED_MS_MAX = 20_000
 
 type End = MeasuringProcess<ThroughputEndSetup, ThroughputRun, ThroughputReport>
 
@@ -145,10 +144,10 @@ export async function measureBusThroughput(options: BusThroughputOptions): Promi
       for (const row of rows) {
         const lane = laneOf(row)
         const run = runOf(row, options)
-        row.ours.push(await undisturbed('the channel', () => measureOurs(lane, run)))
+        row.ours.push(await countedRun('the channel', () => measureOurs(lane, run)))
         if (typeof reference === 'string') continue
         const place = [senderCore, receiverCore, lane.capacityBytes]
-        row.theirs.push(await undisturbed('the reference', () => measureReference(reference, place, run)))
+        row.theirs.push(await countedRun('the reference', () => measureReference(reference, place, run)))
       }
     }
     const allocated: number[] = []
@@ -245,21 +244,11 @@ async function measureReference(program: CProgram, place: readonly number[], run
 }
 
 /** Measures again where no segment counted, and adds up what was discarded. */
-async function undisturbed(what: string, measure: () => Promise<Measured>): Promise<Measured> {
-  let [segments, discarded] = [0, 0]
-  const giveUpAt = performance.now() + UNDISTURBED_MS_MAX
-  while (performance.now() < giveUpAt) {
-    const measured = await measure()
-    segments += measured.segments
-    discarded += measured.discarded
-    if (measured.discarded < measured.segments) return { framesPerSecond: measured.framesPerSecond, segments, discarded }
-  }
-  throw new MillraceError('ERR_BENCH_DISTURBED', {
-    fact: `other work interrupted every segment of ${what}`,
-    action: 'retry',
-    values: { segments },
-    next: 'measure on a machine with two idle cores',
-  })
+async function countedRun(what: string, measure: () => Promise<Measured>): Promise<Measured> {
+  const runs = await undisturbed(what, measure, ({ segments, discarded }) => discarded < segments)
+  const sum = (pick: (run: Measured) => number) => runs.reduce((total, run) => total + pick(run), 0)
+  const { framesPerSecond } = runs.at(-1) as Measured
+  return { framesPerSecond, segments: sum((run) => run.segments), discarded: sum((run) => run.discarded) }
 }
 
 function summary(rows: readonly RowRounds[], allocated: number, referenceMissing: string | undefined): BusThroughput {
