@@ -1,3 +1,5 @@
+import fc from 'fast-check'
+import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
 import { isPowerOfTwo } from '#base/align.js'
 import { FakeClock, MonotoneMicros } from '#base/clock.js'
@@ -130,6 +132,31 @@ describe('exact JSON', () => {
 })
 
 describe('packed bytes', () => {
+  test('are those of msgpack, whoever writes and reads them', () => {
+    const library = new Packr({ useRecords: false, moreTypes: true })
+    const scalar = fc.oneof(
+      fc.integer({ min: -(2 ** 32), max: 2 ** 34 }),
+      fc.maxSafeInteger(),
+      fc.double(),
+      fc.boolean(),
+      fc.constant(null),
+    )
+    const edges = [0, -0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.NaN, undefined]
+    const claim = (value: unknown) => {
+      expect(pack(value)).toEqual(new Uint8Array(library.pack(value)))
+      expect(unpack(pack(value))).toEqual(library.unpack(library.pack(value)))
+    }
+    for (const value of edges) claim(value)
+    fc.assert(fc.property(fc.oneof(scalar, fc.string(), fc.array(scalar)), claim))
+  })
+
+  test('that are cut off or go on are refused', () => {
+    const [whole, longer] = [pack(0.5), Uint8Array.of(...pack(7), 0)]
+    expect(() => unpack(whole.subarray(0, 8))).toThrow()
+    expect(() => unpack(longer)).toThrow()
+    expect(() => unpack(new Uint8Array(0))).toThrow()
+  })
+
   test('come back as they were, from a copy of their own', () => {
     const first = pack(['CODE', { nested: [1, 'x', null, Number.NaN] }])
     pack('something else')
