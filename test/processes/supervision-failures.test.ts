@@ -99,6 +99,7 @@ describe('a worker that died while the journal is down', () => {
 
     process.kill(plant.pidOf('journal', 0), 'SIGKILL')
     process.kill(plant.pidOf('worker', 0), 'SIGKILL')
+    await plant.event('died', ({ role }) => role === 'worker', from)
     await eventually('the journal is being taken', () => stateOf('journal') === 'taking')
     const workerThen = stateOf('worker')
     plant.setFault('journal', 'never-ready', false)
