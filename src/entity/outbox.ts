@@ -22,6 +22,8 @@ export const ENTITY_SOURCE_PREFIX = 'entity:'
 export const OUTBOX_MESSAGES_MAX = 1_048_576
 /** Settled messages that the list still has, before it is made anew. */
 const GONE_MAX = 32
+/** With so many messages timers are found by a map of their keys; it would take more memory than all else of an entity that has one. */
+const KEYS_FROM = 16
 
 /**
  * `tell`: a command for another entity. `ask`: one whose answer comes back as a command. `timer`: a command for the entity itself, at its time. `effect`: something that a
@@ -163,7 +165,8 @@ export class Outbox {
 
   /** The pending timer of a key. */
   timerOf(key: string): number | undefined {
-    return this.#keys?.get(key)
+    if (this.#keys !== undefined) return this.#keys.get(key)
+    return this.#list.findLast((one) => one.kind === 'timer' && one.key === key && !one.isGone)?.number
   }
 
   /** In order of their numbers. */
@@ -215,12 +218,21 @@ export class Outbox {
   }
 
   #add(message: Message): void {
-    this.#list.push(message)
+    // A list that is made for one has no room for more: most never have two.
+    if (this.#list.length === 0) this.#list = [message]
+    else this.#list.push(message)
     this.#next = message.number + 1
     if (message.kind === 'effect') this.#effectCount++
     if (message.kind !== 'timer') return
     this.#timerCount++
-    if (message.key !== '') (this.#keys ??= new Map()).set(message.key, message.number)
+    if (this.#keys !== undefined && message.key !== '') this.#keys.set(message.key, message.number)
+    else if (this.#list.length === KEYS_FROM) this.#keys = this.#keysOfTimers()
+  }
+
+  #keysOfTimers(): Map<string, number> {
+    const keys = new Map<string, number>()
+    for (const { kind, key, number, isGone } of this.#list) if (kind === 'timer' && key !== '' && !isGone) keys.set(key, number)
+    return keys
   }
 
   #settle({ number, outcome, due }: SettledData): void {

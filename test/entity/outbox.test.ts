@@ -62,6 +62,16 @@ describe('an outbox', () => {
     expect([outbox.count, outbox.underWayCount]).toEqual([2, 1])
   })
 
+  test.each([3, 40])('finds the timer of a key among %d of them, the newest where two had it', (count) => {
+    const outbox = outboxOf(...Array.from({ length: count }, (_, index) => told(index + 1, { kind: 'timer', due: 9, key: `k${index}` })))
+    outbox.take(settledRow({ number: 2, outcome: 'cancelled' }), 0, '')
+    outbox.take(told(count + 1, { kind: 'timer', due: 9, key: 'k0' }), 0, '')
+
+    const keys = Array.from({ length: count }, (_, index) => outbox.timerOf(`k${index}`))
+
+    expect(keys).toEqual([count + 1, undefined, ...Array.from({ length: count - 2 }, (_, index) => index + 3)])
+  })
+
   test('has a timer due again, and an ask that is too late until its answer came', () => {
     const outbox = outboxOf(
       told(1, { kind: 'timer', due: 9, every: 10 }),
