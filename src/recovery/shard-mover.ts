@@ -1,7 +1,8 @@
 import type { Clock } from '#base/clock.js'
-import { isMillraceError, MillraceError } from '#base/errors.js'
+import { MillraceError } from '#base/errors.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
 import type { Placement } from '#shards/placement.js'
+import { isLostCall } from './patience.js'
 
 /** The plant as far as a move of shards needs it. */
 export interface MovedPlant {
@@ -35,9 +36,6 @@ const HOLD_WITHIN_MS = 1000
 const RELEASE_WITHIN_MS = 10_000
 /** There is no way back any more: a load takes as long as it takes, and one that hangs ends with its process. */
 const ADOPT_WITHIN_MS = 3_600_000
-
-/** Of calls that were never begun, or ended with the process. */
-const HAS_DONE_NOTHING = ['ERR_SEAT_EMPTY', 'ERR_PROCESS_GONE', 'ERR_UNKNOWN_CALL'] as const
 
 /**
  * Moves shards from one worker to another while both work:
@@ -85,7 +83,7 @@ async function release(plant: MovedPlant, seat: Seat<ChildRole>, shards: readonl
     answer = await plant.call(seat, 'release', { shards }, RELEASE_WITHIN_MS)
   } catch (error) {
     // It lives and may have let them go; its successor has them for certain.
-    if (!hasDoneNothing(error)) plant.kill(seat)
+    if (!isLostCall(error)) plant.kill(seat)
     throw error
   }
   if ((answer as { readonly released: boolean }).released) return
@@ -107,13 +105,9 @@ async function adopt(
     try {
       return (await plant.call(seat, 'adopt', { shards }, ADOPT_WITHIN_MS)) as Pick<MovedShards, 'entities' | 'events'>
     } catch (error) {
-      if (!hasDoneNothing(error)) plant.kill(seat)
+      if (!isLostCall(error)) plant.kill(seat)
       // It may have taken its seat before the shards were placed there, so it is asked, too. Who has them already answers at once.
       await plant.whenReady(seat)
     }
   }
-}
-
-function hasDoneNothing(error: unknown): boolean {
-  return HAS_DONE_NOTHING.some((code) => isMillraceError(error, code))
 }

@@ -12,7 +12,7 @@ import type { Supervision } from '#processes/supervision.js'
 import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { type UpgradedPlant, type UpgradeStep, upgradeCode } from '#recovery/code-upgrade.js'
 import type { CodeStatus, PlantCode } from '#recovery/plant-code.js'
-import { tryPatiently } from '#recovery/patience.js'
+import { isLostCall, tryPatiently } from '#recovery/patience.js'
 import type { MovedShards } from '#recovery/shard-mover.js'
 import type { Placement } from '#shards/placement.js'
 import { planMoves } from '#shards/plan-moves.js'
@@ -210,7 +210,7 @@ export class RunningCode implements PlantCode {
         if (role === 'worker') coming.workerPid = pid
         return version
       },
-      prepare: () => this.#prepare(coming),
+      prepare: () => this.#prepare(coming, moves),
       shorten: async (slot) => {
         await this.#warmed(coming)
         await moves.save(slot)
@@ -272,8 +272,13 @@ export class RunningCode implements PlantCode {
     return this.#patiently(() => moves.move(shards, from, to), moves)
   }
 
-  #patiently<T>(attempt: () => Promise<T>, moves: SupervisedMoves): Promise<T> {
-    return tryPatiently(attempt, { clock: this.#options.clock, whenReady: () => moves.whenReady(), onPostponed: () => undefined })
+  #patiently<T>(attempt: () => Promise<T>, moves: SupervisedMoves, isWorthwhile: (error: unknown) => boolean = () => true): Promise<T> {
+    return tryPatiently(attempt, {
+      clock: this.#options.clock,
+      whenReady: () => moves.whenReady(),
+      onPostponed: () => undefined,
+      isWorthwhile,
+    })
   }
 
   /** It is of use before, too, only slower. */
@@ -301,10 +306,14 @@ export class RunningCode implements PlantCode {
   }
 
   /** What is written down here holds when the supervisor dies in the middle: the plant then starts with the old code, whatever the log was told of. */
-  async #prepare(coming: ComingCode): Promise<void> {
+  async #prepare(coming: ComingCode, moves: SupervisedMoves): Promise<void> {
     checkCommands(this.#codes.map(schemasOf), schemasOf(coming.schemas))
-    const journal = (name: string) =>
-      (this.#supervision as Supervision).call({ role: 'journal', slot: 0 }, name, { schemas: coming.schemas }, CALL_WITHIN_MS)
+    const supervision = this.#supervision as Supervision
+    // A journal that dies over either call leaves all of it done or nothing: its successor is asked again.
+    const journal = (name: string) => {
+      const attempt = () => supervision.call({ role: 'journal', slot: 0 }, name, { schemas: coming.schemas }, CALL_WITHIN_MS)
+      return this.#patiently(attempt, moves, isLostCall)
+    }
     const newEvents = (await journal('newEvents')) as readonly string[]
     const { plantFile, version } = coming
     const record = readPlantRecord(this.#options.dataDirectory)
