@@ -9,10 +9,10 @@ import type { Role } from '#processes/process-role.js'
 import type { PlantStatus } from '#recovery/plant-supervisor.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { readGatewayDoors } from '#runtime/gateway-doors.js'
-import { JournalAccess } from '#runtime/journal-access.js'
 import { packageRoot } from '#runtime/package-root.js'
 import { WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { type Exposition, parseExposition } from '../runtime/exposition.js'
+import { storedRows } from './stored-rows.js'
 
 const MAIN = join(packageRoot(), 'dist', 'apps', 'cli', 'main.js')
 
@@ -127,15 +127,8 @@ export class UpPlant {
   }
 
   /** All rows, of plants that run and of those that have stopped. */
-  async rows(): Promise<Row[]> {
-    const access = await JournalAccess.open(this.data)
-    try {
-      const rows: Row[] = []
-      for await (const row of access.query({ receipts: true })) rows.push(row)
-      return rows
-    } finally {
-      await access.close()
-    }
+  rows(): Promise<Row[]> {
+    return storedRows(this.data)
   }
 
   /** Stops the plant, by force when it does not, and removes the directory. */

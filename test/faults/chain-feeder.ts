@@ -7,7 +7,7 @@ import { importPlant } from '#runtime/plant-module.js'
 import type { PlantSession } from '#runtime/plant-session.js'
 import { replayHashOf } from '#runtime/replay-hash.js'
 import { checkChain } from './chain-check.js'
-import { storedRows } from './stored-rows.js'
+import { storedRows } from '../apps/stored-rows.js'
 
 /** Of numbers on their way to the first relay. */
 const WINDOW = 8

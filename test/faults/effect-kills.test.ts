@@ -12,7 +12,7 @@ import { PlantSession, WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { PostBox } from '../effects/post-box.js'
 import { soakSeed, soakTimes } from '../soak.js'
 import { writeEffectPlant } from './effect-plant.js'
-import { storedRows } from './stored-rows.js'
+import { storedRows } from '../apps/stored-rows.js'
 
 const KILLS = soakTimes({ smoke: 3, full: 400 })
 const SEED = soakSeed(1)
