@@ -1,4 +1,5 @@
 import { FAULT_KINDS } from '#drills/fault.js'
+import { SABOTAGES, TRIAL_SABOTAGES } from '#drills/sabotage.js'
 import { CODE_COMMANDS } from './code-commands.js'
 import type { Command, Groups } from './command.js'
 import { LOG_COMMANDS } from './log-commands.js'
@@ -86,7 +87,7 @@ export const COMMANDS: readonly Command[] = [
       ['--seed <n>', 'of the simulation'],
       ['--data <dir>', 'keep the data here instead of throwing it away'],
       ['--html <file>', 'write the report as a page, too'],
-      ['--sabotage <kind>', 'make one event wrong, which the check must find: lose, duplicate, reorder or tear'],
+      ['--sabotage <kind>', `make one thing wrong, which the check must find: ${[...SABOTAGES, ...TRIAL_SABOTAGES].join(', ')}`],
     ],
     examples: [
       ['demo', 'twenty seconds, three kills, a report'],
@@ -205,6 +206,7 @@ export const COMMANDS: readonly Command[] = [
       ['drill --kill worker --times 20', 'twenty dead workers'],
       ['drill --kill worker,journal,gateway,supervisor --times 8 --json', 'each in turn, for a program'],
       ['drill --scenario full-disk,flood --times 4', 'two of each'],
+      ['drill --scenario timers --sabotage repeat-timer', 'see the check catch a timer that goes off twice'],
       ['drill --chaos --minutes 10 --seed 7 --data ./drills --html report.html', 'everything at once, as a page'],
     ],
     hasJson: true,

@@ -9,11 +9,11 @@ import { DiskPressure } from '#drills/disk-pressure.js'
 import { type DrillOptions, type DrillResult, runDrill } from '#drills/drill-run.js'
 import type { Fault } from '#drills/fault.js'
 import { Ledger } from '#drills/ledger.js'
-import type { Sabotage } from '#drills/sabotage.js'
+import { isSabotage, type Sabotage, type TrialSabotage } from '#drills/sabotage.js'
 import { PlantModel } from '#entity/index.js'
-import { PlantSimulator } from '#plant/simulator.js'
+import { DRILLED } from '#plant/drilled.js'
 import { Machine } from '#plant/machine.js'
-import { Trap } from '#plant/trap.js'
+import { PlantSimulator } from '#plant/simulator.js'
 import { isClean } from '#recovery/report.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { connectDoor } from '#runtime/door-access.js'
@@ -27,7 +27,7 @@ export interface DrillPlantOptions {
   readonly seed: number
   readonly faults: readonly Fault[]
   readonly runMs: number
-  readonly sabotage?: Sabotage | undefined
+  readonly sabotage?: Sabotage | TrialSabotage | undefined
   /** Told of a temporary data directory that stays. */
   readonly onKept: (dataDirectory: string) => void
   readonly onReady?: (session: PlantSession) => Promise<void>
@@ -38,7 +38,7 @@ export interface DrillPlantOptions {
 /** Of the plant that demo and drill start. */
 export const DRILL_WORKERS = 2
 const PLANT_FILE = fileURLToPath(new URL('./drilled-plant.js', import.meta.url))
-const MODEL = new PlantModel([Machine, Trap])
+const MODEL = new PlantModel([Machine, ...DRILLED])
 
 /** Runs simulated machines against a plant of its own, breaks it as planned, and checks it from outside. */
 export async function drillPlant(options: DrillPlantOptions): Promise<DrillResult> {
@@ -70,6 +70,8 @@ async function drillOn(
   hasLog: boolean,
   { machines, seed, faults, runMs, sabotage, onReady, onProgress, onFault }: DrillPlantOptions,
 ): Promise<DrillResult> {
+  const ofDevices = sabotage !== undefined && isSabotage(sabotage) ? sabotage : undefined
+  const ofTrials = sabotage === ofDevices ? undefined : (sabotage as TrialSabotage)
   const session = await PlantSession.start({
     dataDirectory,
     plantFile: PLANT_FILE,
@@ -88,7 +90,7 @@ async function drillOn(
         flood: new PlantSimulator({ machines, seed: `${seed}/flood`, startMicros }).advanceTo(Number.MAX_SAFE_INTEGER),
         ledger,
         clock: systemClock,
-        sabotage,
+        sabotage: ofDevices,
         ...(hasLog ? { run: String(startMicros) } : {}),
       })
       return await runDrill({
@@ -98,6 +100,7 @@ async function drillOn(
         clock: systemClock,
         faults,
         runMs,
+        sabotage: ofTrials,
         ...(onProgress === undefined ? {} : { onProgress }),
         ...(onFault === undefined ? {} : { onFault }),
       })

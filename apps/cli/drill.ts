@@ -1,13 +1,14 @@
 import { Prng } from '#base/prng.js'
 import { FAULT_KINDS, type Fault, type FaultKind, isFaultKind } from '#drills/fault.js'
 import { planChaos, planKills, planScenario } from '#drills/fault-plan.js'
+import { faultOfSabotage, isSabotage, type Sabotage, type TrialSabotage } from '#drills/sabotage.js'
 import type { Role } from '#processes/process-role.js'
 import type { Options, Run } from './command.js'
 import { describeOutcome, finishRun, LiveLine, sayKept } from './drill-output.js'
 import { DRILL_WORKERS, drillPlant } from './drill-plant.js'
 import { numberOption, usageError } from './number-option.js'
 import { textOption } from './place.js'
-import { sabotageOption } from './sabotage-option.js'
+import { drillSabotageOption } from './sabotage-option.js'
 
 const KILLED: readonly Role[] = ['worker', 'journal', 'gateway', 'supervisor']
 const TIMES = 5
@@ -29,8 +30,9 @@ export const runDrill: Run = async (_args, options, output) => {
   const seed = numberOption(options, 'seed') ?? 1
   const machines = numberOption(options, 'machines', 1) ?? MACHINES
   const dataDirectory = textOption(options, 'data')
-  const sabotage = sabotageOption(options)
+  const sabotage = drillSabotageOption(options)
   const { name, faults, runMs } = planOf(options, new Prng(`${seed}/faults`))
+  requireFault(sabotage, faults)
   const live = new LiveLine(output)
   live.say('starting a plant to break …')
   const result = await drillPlant({
@@ -68,6 +70,14 @@ function planOf(options: Options, prng: Prng): Plan {
   }
   const kill = textOption(options, 'kill') ?? 'worker'
   return { name: `kill ${kill}`, faults: planKills(kill.split(',').map(killedRole), times ?? TIMES, SHAPE), runMs: RUN_MS_MIN }
+}
+
+/** Throws ERR_USAGE where nothing is done that the sabotage could spoil. */
+function requireFault(sabotage: Sabotage | TrialSabotage | undefined, faults: readonly Fault[]): void {
+  if (sabotage === undefined || isSabotage(sabotage)) return
+  const kind = faultOfSabotage(sabotage)
+  if (!faults.some((fault) => fault.kind === kind))
+    throw usageError('nothing of this drill could be spoilt so', { '--sabotage': sabotage }, `add --scenario ${kind}`)
 }
 
 function minutesOption(options: Options): number {

@@ -36,6 +36,7 @@ const MEASURES: readonly Measure[] = [
   { what: 'duplicated', of: (report) => report.duplicated, isExact: true, show: whole },
   { what: 'out of order', of: (report) => report.outOfOrder, isExact: true, show: whole },
   { what: 'torn', of: (report) => report.torn, isExact: true, show: whole },
+  { what: 'timers late max', of: ({ timers }) => timers?.lateMs.max, show: ms },
   { what: 'recovery p50', of: (report) => timesOf(report)?.p50, show: ms },
   { what: 'recovery p99', of: (report) => timesOf(report)?.p99, show: ms },
   { what: 'recovery max', of: (report) => timesOf(report)?.max, show: ms },

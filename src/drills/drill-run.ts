@@ -9,7 +9,8 @@ import { FaultExecutor, type FaultOutcome } from './fault-executor.js'
 import { IncidentLog } from './incident-log.js'
 import type { Ledger } from './ledger.js'
 import type { PlantUnderTest } from './plant-under-test.js'
-import type { Sabotage } from './sabotage.js'
+import { faultOfSabotage, type Sabotage, type TrialSabotage } from './sabotage.js'
+import { Trials } from './trials.js'
 
 export interface DrillOptions {
   readonly plant: PlantUnderTest
@@ -19,6 +20,8 @@ export interface DrillOptions {
   readonly faults: readonly Fault[]
   /** How long the devices send at least, milliseconds. */
   readonly runMs: number
+  /** Of what is tried out besides what devices send. */
+  readonly sabotage?: TrialSabotage | undefined
   readonly onProgress?: (progress: DrillProgress) => void
   /** When a fault begins, and when it is over. */
   readonly onFault?: (fault: Fault, outcome: FaultOutcome | undefined) => void
@@ -62,7 +65,8 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   ledger.onAck((micros) => acks.record(micros))
   const ackMicros: number[] = []
   const progress = new ProgressMeter(options, ackMicros, startMs)
-  const executor = new FaultExecutor({ plant, fleet, clock })
+  const trials = new Trials({ plant, clock, sabotage: options.sabotage })
+  const executor = new FaultExecutor({ plant, fleet, clock, trials })
   const breaker = new Breaker(options, executor, elapsedMs)
   try {
     while (breaker.failure === undefined && (elapsedMs() < options.runMs || breaker.isBusy)) {
@@ -77,6 +81,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   }
   if (breaker.failure !== undefined) throw breaker.failure
   if (fleet.openSabotage !== undefined) throw tooShort(fleet.openSabotage, ledger.sent)
+  if (trials.openSabotage !== undefined) throw notTried(trials.openSabotage)
   const sendingMs = elapsedMs()
   const ackedWhileSending = ledger.acked
 
@@ -92,6 +97,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   progress.finish()
 
   const verdict = await ledger.check(plant.log())
+  const tried = await trials.check()
   const stateHash = await plant.stateHashes()
   const { rows, bytes } = await plant.size()
   const sorted = Float64Array.from(ackMicros).sort()
@@ -112,8 +118,13 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     ...(rows === 0 ? {} : { bytesPerEvent: bytes / rows }),
     faults: breaker.log.counts(),
     incidents: breaker.log.incidents(acks),
+    ...tried.reports,
   }
-  return { report: { ...report, health: healthOf(report) }, examples: verdict.examples, refused: fleet.refusedCount }
+  return {
+    report: { ...report, health: healthOf(report) },
+    examples: [...verdict.examples, ...tried.examples],
+    refused: fleet.refusedCount,
+  }
 }
 
 /** Does one fault after the other, each when its turn has come. */
@@ -241,5 +252,14 @@ function tooShort(sabotage: Sabotage, sent: number): MillraceError {
     action: 'operator',
     values: { sabotage, sent, strikesAt: SABOTAGED_COMMAND },
     next: 'let more machines send for longer: --machines, --seconds, --minutes',
+  })
+}
+
+function notTried(sabotage: TrialSabotage): MillraceError {
+  return new MillraceError('ERR_DRILL_TOO_SHORT', {
+    fact: 'the run had no fault for its sabotage, so that the check had nothing to find',
+    action: 'operator',
+    values: { sabotage, strikesIn: faultOfSabotage(sabotage) },
+    next: `add --scenario ${faultOfSabotage(sabotage)}`,
   })
 }

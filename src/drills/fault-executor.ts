@@ -8,6 +8,7 @@ import type { DeviceFleet } from './device-fleet.js'
 import type { Fault, FaultKind } from './fault.js'
 import type { PlantUnderTest } from './plant-under-test.js'
 import { notRecovered, SupervisionWatch } from './supervision-watch.js'
+import type { Trials } from './trials.js'
 
 export interface FaultOutcome {
   /** Of the processes that were replaced while it lasted. */
@@ -26,6 +27,8 @@ const BACK_WITHIN_MS = 30_000
 /** One pulse of a slow disk. The stall stays far below the time after which a process counts as hung. */
 const STALL_MS = 90
 const FLOW_MS = 40
+/** The kill comes so long before the first timers are due. */
+const BEFORE_DUE_MS = 5
 
 /**
  * Carries faults out on a plant, one at a time. Each ends when every seat works again and the devices have been told of a new durable command; what has to come
@@ -35,13 +38,20 @@ export class FaultExecutor {
   readonly #plant: PlantUnderTest
   readonly #fleet: DeviceFleet
   readonly #clock: Clock
+  readonly #trials: Trials
   readonly #recoveries: Recovery[] = []
   readonly #unsubscribe: () => void
 
-  constructor(options: { readonly plant: PlantUnderTest; readonly fleet: DeviceFleet; readonly clock: Clock }) {
+  constructor(options: {
+    readonly plant: PlantUnderTest
+    readonly fleet: DeviceFleet
+    readonly clock: Clock
+    readonly trials: Trials
+  }) {
     this.#plant = options.plant
     this.#fleet = options.fleet
     this.#clock = options.clock
+    this.#trials = options.trials
     this.#unsubscribe = options.plant.onEvent((event) => {
       if (event.kind === 'replaced') this.#recoveries.push(recoveryOf(event.replacement))
     })
@@ -72,6 +82,7 @@ export class FaultExecutor {
       return await this.#carry(fault)
     } catch (error) {
       if (!isMillraceError(error, 'ERR_NOT_RECOVERED') || !(await this.#plant.keepRoom())) throw error
+      await this.#trials.abandon()
       return 'others took the room on the disk meanwhile'
     }
   }
@@ -161,6 +172,23 @@ export class FaultExecutor {
     },
     'fatal-command': async () => {
       if (!(await this.#plant.sendFatal())) throw notRecovered('a command that ends workers is parked')
+      return undefined
+    },
+    'erring-entity': async ({ during }) => {
+      let inner: Promise<unknown> | undefined
+      await this.#trials.tryTrees(() => {
+        inner = during === undefined ? undefined : this.#carry(during)
+        inner?.catch(() => undefined)
+      })
+      await inner
+      return undefined
+    },
+    timers: async ({ seat }, watch) => {
+      const child = childSeat(seat)
+      await this.#trials.tryTimers(async (msToFirst) => {
+        await this.#pause(Math.max(0, msToFirst - BEFORE_DUE_MS))
+        await this.#untilReplaced(watch, child, await this.#untilDead(watch, await this.#killHolder(child)))
+      })
       return undefined
     },
     upgrade: async () => {

@@ -44,10 +44,16 @@ export function planChaos(runMs: number, prng: Prng, shape: PlanShape): Fault[] 
       const calmMs = CALM_MS_MIN + prng.below(CALM_MS_MAX - CALM_MS_MIN)
       const fault = { ...faultOf(kind, prng, shape), calmMs, isOptional: round > 0 }
       const isMixed = round > 0 && isLasting(kind) && prng.below(2) === 0
-      faults.push(isMixed ? { ...fault, forMs: fault.forMs + STOPPED_FOR_GOOD_MS, during: faultOf('kill', prng, shape) } : fault)
+      faults.push(isMixed ? mixed(fault, prng, shape) : fault)
     }
   }
   return faults
+}
+
+/** With a kill in its middle: of a worker where entities are at work with each other, of anybody else where the fault goes on for so long. */
+function mixed(fault: Fault, prng: Prng, shape: PlanShape): Fault {
+  if (fault.forMs === 0) return { ...fault, during: { kind: 'kill', seat: anyWorker(prng, shape), forMs: 0 } }
+  return { ...fault, forMs: fault.forMs + STOPPED_FOR_GOOD_MS, during: faultOf('kill', prng, shape) }
 }
 
 function faultOf(kind: FaultKind, prng: Prng, shape: PlanShape): Fault {
@@ -64,7 +70,10 @@ function faultOf(kind: FaultKind, prng: Prng, shape: PlanShape): Fault {
     case 'flood':
       return { kind, seat: { role: 'gateway', slot: 0 }, forMs: 300 + prng.below(700) }
     case 'journal-in-recovery':
-      return { kind, seat: { role: 'worker', slot: prng.below(shape.workers) }, forMs: 0 }
+      return { kind, seat: anyWorker(prng, shape), forMs: 0 }
+    case 'timers':
+      return { kind, seat: prng.below(3) === 0 ? JOURNAL : anyWorker(prng, shape), forMs: 0 }
+    case 'erring-entity':
     case 'fatal-command':
       return { kind, seat: { role: 'gateway', slot: 0 }, forMs: 0 }
     case 'all-at-once':
@@ -83,12 +92,16 @@ function stopOf(prng: Prng, shape: PlanShape): Fault {
   return { kind: 'stop', seat, forMs: isForGood ? STOPPED_FOR_GOOD_MS : 200 + prng.below(400) }
 }
 
-function anyChild(prng: Prng, { workers }: PlanShape): Seat {
-  return prng.pick([JOURNAL, { role: 'gateway', slot: 0 }, { role: 'worker', slot: prng.below(workers) }] as const)
+function anyChild(prng: Prng, shape: PlanShape): Seat {
+  return prng.pick([JOURNAL, { role: 'gateway', slot: 0 }, anyWorker(prng, shape)] as const)
+}
+
+function anyWorker(prng: Prng, { workers }: PlanShape): Seat {
+  return { role: 'worker', slot: prng.below(workers) }
 }
 
 function isLasting(kind: FaultKind): boolean {
-  return kind === 'slow-disk' || kind === 'full-disk' || kind === 'flood'
+  return kind === 'slow-disk' || kind === 'full-disk' || kind === 'flood' || kind === 'erring-entity'
 }
 
 /** Fisher and Yates, from the end. */

@@ -34,6 +34,9 @@ export const FAULTS = {
   supervisor: 'SIGKILL to the supervisor; then the plant is started again',
   rescale: 'a worker more while the devices send, and one less again: shards move between workers that work',
   'fatal-command': 'a command that ends each worker that executes it, until the plant refuses it and keeps it for a person to look at',
+  'erring-entity':
+    'children err in a tree of supervisors for each strategy, time and again, until they are too many; later with a worker killed meanwhile',
+  timers: 'entities set timers and cancel some, and a worker or the journal is killed right before the first are due',
   upgrade: 'the plant changes its code for a later version while the devices send',
   'broken-upgrade': 'the same with code that fails over its first commands: the plant has to return to what it ran, by itself',
 } as const

@@ -49,6 +49,7 @@ function figures(report: PlantReport): string {
     ['duplicated', whole(report.duplicated), 'in the log more than once'],
     ['out of order', whole(report.outOfOrder), 'behind a later one'],
     ...(report.torn === undefined ? [] : [['torn', whole(report.torn), 'with other values than were sent'] as const]),
+    ...triedTiles(report),
     ['acknowledged', whole(report.acked), `of ${whole(report.sent)} sent`],
     ['events/s', whole(report.eventsPerSecond), 'acknowledged over the whole run'],
     ['ack p50', ms(ackMs.p50), `p99 ${ms(ackMs.p99)}`],
@@ -59,6 +60,13 @@ function figures(report: PlantReport): string {
     ([label, value, remark]) => `<div class="tile"><b>${escaped(value)}</b><span>${escaped(label)}</span><i>${escaped(remark)}</i></div>`,
   )
   return `<section class="tiles">${shown.join('')}</section>`
+}
+
+function triedTiles({ timers, supervision }: PlantReport): (readonly [label: string, value: string, remark: string])[] {
+  return [
+    ...(timers === undefined ? [] : [['timers went off', whole(timers.wentOff), `late at worst ${ms(timers.lateMs.max)}`] as const]),
+    ...(supervision === undefined ? [] : [['children erred', whole(supervision.errors), `in ${whole(supervision.trees)} trees`] as const]),
+  ]
 }
 
 function faults({ faults: counts }: PlantReport): string {

@@ -13,6 +13,7 @@ export function renderReport(report: PlantReport): string {
     ['duplicated', number(report.duplicated)],
     ['out of order', number(report.outOfOrder)],
     ...(report.torn === undefined ? [] : [['torn', number(report.torn)] as const]),
+    ...triedRows(report),
     ...(report.bytesPerEvent === undefined ? [] : [['bytes per event', report.bytesPerEvent.toFixed(1)] as const]),
     ...(report.busRttNs === undefined ? [] : [['bus round trip', `${number(Math.round(report.busRttNs))} ns`] as const]),
     ['state hash, live', report.stateHash.live],
@@ -30,6 +31,22 @@ function facts(rows: readonly Row[]): string[] {
   return rows.map(
     ([label, value, remark]) => `${label.padEnd(labelWidth)}  ${value.padStart(valueWidth)}${remark === undefined ? '' : `  ${remark}`}`,
   )
+}
+
+/** What a drill tried out besides what devices send. */
+function triedRows({ timers, supervision }: PlantReport): Row[] {
+  const rows: Row[] = []
+  if (timers !== undefined) {
+    const { set, cancelled, wentOff, lateMs } = timers
+    const came = `${number(cancelled)} cancelled, ${number(wentOff)} times one went off`
+    rows.push(['timers', number(set), `${came}, late p50 ${ms(lateMs.p50)}, max ${ms(lateMs.max)}`])
+  }
+  if (supervision !== undefined) {
+    const { errors, trees, restarted, resumed, escalated } = supervision
+    const came = `${number(restarted)} restarts, ${number(resumed)} went on, ${number(escalated)} escalated`
+    rows.push(['children erred', number(errors), `in ${number(trees)} trees of supervision: ${came}`])
+  }
+  return rows
 }
 
 /** One line for each kind, with how it was done: some have a stand-in. */

@@ -21,6 +21,27 @@ const incident = z.strictObject({
     .describe('Acknowledgements around it; a bucket without any has null.'),
 })
 
+const timers = z.strictObject({
+  set: count,
+  cancelled: count.describe('Before they went off, or so that they did not again.'),
+  wentOff: count.describe('How often one went off that was to.'),
+  missing: count.describe('Never went off.'),
+  repeated: count.describe('Went off twice.'),
+  unwanted: count.describe('Went off though cancelled.'),
+  early: count.describe('Went off before they were due.'),
+  outOfOrder: count.describe('Went off behind one of the same entity that was due later.'),
+  lateMs: z.strictObject({ p50: milliseconds, p99: milliseconds, max: milliseconds }).describe('From when one was due until it went off.'),
+})
+
+const supervision = z.strictObject({
+  trees: count,
+  errors: count.describe('Of children.'),
+  restarted: count.describe('How often a child began anew.'),
+  resumed: count.describe('How often one went on.'),
+  escalated: count.describe('How often there were too many errors for a supervisor.'),
+  wrong: count.describe('Trees of which something else became than their strategies say.'),
+})
+
 /** Checks a report that comes from outside: a file, another process. config/report.schema.json is this as JSON Schema. */
 export const reportSchema = z
   .strictObject({
@@ -63,6 +84,8 @@ export const reportSchema = z
       .optional()
       .describe('What was done to the plant, by kind.'),
     incidents: z.array(incident).optional().describe('Each time that it was done, in order.'),
+    timers: timers.optional().describe('What became of timers, where entities were told to set some.'),
+    supervision: supervision.optional().describe('What became of trees of supervision, where children were told to err.'),
     health: z.enum(HEALTHS).optional(),
   })
   .meta({

@@ -34,7 +34,44 @@ export interface PlantReport {
   readonly faults?: readonly FaultCount[]
   /** Each time that it was done, in order. */
   readonly incidents?: readonly Incident[]
+  /** What became of timers, where a drill had entities set some. */
+  readonly timers?: TimerReport
+  /** What became of trees of supervision, where a drill had children err. */
+  readonly supervision?: SupervisionReport
   readonly health?: Health
+}
+
+/** Of timers that were set. All that can be wrong with one is counted apart. */
+export interface TimerReport {
+  readonly set: number
+  /** Of them, those that were cancelled before they went off, or so that they did not again. */
+  readonly cancelled: number
+  /** How often one went off that was to. */
+  readonly wentOff: number
+  readonly missing: number
+  readonly repeated: number
+  /** Went off though they were cancelled. */
+  readonly unwanted: number
+  readonly early: number
+  /** Behind one of the same entity that was due later. */
+  readonly outOfOrder: number
+  /** From when a timer was due until it went off, also those that had to wait for a successor. */
+  readonly lateMs: Distribution
+}
+
+/** Of trees of supervision: supervisors with children, of which some erred. */
+export interface SupervisionReport {
+  readonly trees: number
+  /** Of children. */
+  readonly errors: number
+  /** How often a child began anew. */
+  readonly restarted: number
+  /** How often one went on. */
+  readonly resumed: number
+  /** How often there were too many errors for a supervisor. */
+  readonly escalated: number
+  /** Trees of which something else became than their strategies say. */
+  readonly wrong: number
 }
 
 /** Of some values. */
@@ -116,8 +153,26 @@ export function whatIsWrong(report: PlantReport): string[] {
   if (report.torn !== undefined && report.torn > 0) wrong.push(`${count(report.torn, 'command')} stored with other values than were sent`)
   if (report.durable < report.acked - report.ackedMissing)
     wrong.push(`fewer commands durable (${report.durable}) than acknowledged (${report.acked})`)
+  wrong.push(...wrongTimers(report.timers), ...wrongTrees(report.supervision))
   if (report.stateHash.live !== report.stateHash.replayed) wrong.push('replaying the log gives another state than the live one')
   return wrong
+}
+
+function wrongTimers(timers: TimerReport | undefined): string[] {
+  if (timers === undefined) return []
+  const ways: readonly (readonly [number, string])[] = [
+    [timers.missing, 'that never went off'],
+    [timers.repeated, 'that went off twice'],
+    [timers.unwanted, 'that went off though cancelled'],
+    [timers.early, 'that went off too early'],
+    [timers.outOfOrder, 'that went off behind a later one'],
+  ]
+  return ways.flatMap(([number, how]) => (number > 0 ? [`${count(number, 'timer')} ${how}`] : []))
+}
+
+function wrongTrees(supervision: SupervisionReport | undefined): string[] {
+  if (supervision === undefined || supervision.wrong === 0) return []
+  return [`${count(supervision.wrong, 'tree')} of supervision not as the strategy says`]
 }
 
 /** Percentiles of the recoveries' times, as the report has them. */

@@ -1,14 +1,15 @@
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { entityId } from '#base/ids.js'
+import { type EntityId, entityId } from '#base/ids.js'
 import type { DiskPressure } from '#drills/disk-pressure.js'
 import type { LoggedCommand } from '#drills/ledger.js'
-import type { PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
+import type { LoggedRow, PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
 import { notRecovered } from '#drills/supervision-watch.js'
 import { PlantHash, type PlantModel } from '#entity/index.js'
 import type { Settlement } from '#ingest/index.js'
+import type { StreamDoorClient } from '#ingest/stream-client.js'
 import { OUTCOME_NONE } from '#journal/append-frame.js'
+import { DRILLED } from '#plant/drilled.js'
 import { Trap } from '#plant/trap.js'
 import { streamControl } from '#processes/control-client.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
@@ -31,6 +32,7 @@ const FULL_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 2
 const IDLE_WITHIN_MS = 30_000
 const TEND_EVERY_MS = 100
+const OF_NO_DEVICE: ReadonlySet<string> = new Set(DRILLED.map(({ name }) => name))
 const FIRST_VERSION = '0.0.0'
 /** Of a new version, in which a fleet sends hundreds of commands. */
 const PROBATION_MS = 500
@@ -57,6 +59,8 @@ export class SessionUnderTest implements PlantUnderTest {
   readonly #stopped = new StoppedProcesses()
   readonly #closing = new AbortController()
   readonly #following: Promise<void>
+  /** For what no device sends, opened when it is first sent. */
+  #door: Promise<StreamDoorClient> | undefined
   readonly #tending: NodeJS.Timeout | undefined
 
   /** What is in the log already belongs to earlier runs. */
@@ -97,20 +101,20 @@ export class SessionUnderTest implements PlantUnderTest {
   }
 
   async sendFatal(): Promise<boolean> {
-    const door = await connectDoor(this.#session.dataDirectory)
-    try {
-      const source = `drill ${randomUUID()}`
-      const fatal = { source, sequence: 1, entity: entityId(Trap.name, 'drill'), command: 'spring', data: {}, at: undefined }
-      const settlement = await new Promise<Settlement>((resolve) => {
-        const offer = () => {
-          if (door.offer(fatal, 'always', resolve) === 'full') door.onRoom(offer)
-        }
-        offer()
-      })
-      return settlement.kind === 'failed' && settlement.message.includes('it is parked as')
-    } finally {
-      await door.close()
-    }
+    const settlement = await this.send(entityId(Trap.name, 'drill'), 'spring', {})
+    return settlement.kind === 'failed' && settlement.message.includes('it is parked as')
+  }
+
+  async send(entity: EntityId, command: string, data: Readonly<Record<string, unknown>>): Promise<Settlement> {
+    const door = await (this.#door ??= connectDoor(this.#session.dataDirectory))
+    return new Promise((resolve, reject) => {
+      const offer = () => {
+        const offered = door.offer({ source: '', sequence: 0, entity, command, data, at: undefined }, 'always', resolve)
+        if (offered === 'full') door.onRoom(offer)
+        else if (offered !== 'accepted') reject(new Error(offered.rejected))
+      }
+      offer()
+    })
   }
 
   async upgrade(isBroken: boolean): Promise<boolean> {
@@ -163,7 +167,7 @@ export class SessionUnderTest implements PlantUnderTest {
       /** Of commands whose last row has not come. */
       const begun = new Map<string, Readonly<Record<string, unknown>>[]>()
       for await (const { entity, version, at, event, data, outcomeKind } of access.query({ receipts: true, from: this.#firstPosition })) {
-        if (entity.startsWith(`${Trap.name}/`)) continue
+        if (OF_NO_DEVICE.has(entity.slice(0, entity.indexOf('/')))) continue
         const events = begun.get(entity) ?? []
         if (event !== undefined) events.push(data)
         if (outcomeKind === OUTCOME_NONE) {
@@ -173,6 +177,15 @@ export class SessionUnderTest implements PlantUnderTest {
         begun.delete(entity)
         yield { entity, version, at, events }
       }
+    } finally {
+      await access.close()
+    }
+  }
+
+  async *rows(pattern: string): AsyncGenerator<LoggedRow> {
+    const access = await JournalAccess.open(this.#session.dataDirectory)
+    try {
+      yield* access.query({ entity: pattern, receipts: true, from: this.#firstPosition })
     } finally {
       await access.close()
     }
@@ -199,6 +212,7 @@ export class SessionUnderTest implements PlantUnderTest {
     await this.emptyDisk()
     this.#closing.abort()
     await this.#following
+    await (await this.#door)?.close()
   }
 
   /** Whether the plant has changed as it was asked to, once its steps are over. */

@@ -65,11 +65,12 @@ describe('a sabotage', () => {
     ['demo', 'duplicate', { ...clean, duplicated: 1 }],
     ['drill', 'reorder', { ...clean, outOfOrder: 1 }],
     ['drill', 'tear', { ...clean, torn: 1 }],
+    ['drill --scenario timers', 'repeat-timer', { ...clean, timers: { repeated: 1, missing: 0, unwanted: 0, early: 0, outOfOrder: 0 } }],
   ])('of a %s to %s finds exactly that one and fails', async (command, sabotage, faults) => {
     const length = command === 'demo' ? ['--seconds', '1'] : ['--times', '1']
 
     const { code, report, left } = await ranDrill(
-      [command, ...length, '--machines', '200', '--sabotage', sabotage, '--json'],
+      [...command.split(' '), ...length, '--machines', '200', '--sabotage', sabotage, '--json'],
       WITHOUT_SPARES,
     )
 

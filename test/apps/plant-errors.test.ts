@@ -227,6 +227,8 @@ describe('a question asked wrongly', () => {
     [['drill', '--chaos', '--minutes', '0'], /not a number above 0/],
     [['drill', '--chaos', '--kill', 'worker'], /only one of these at a time/],
     [['demo', '--sabotage', 'spill'], /no such sabotage.*lose, duplicate, reorder/],
+    [['demo', '--sabotage', 'lose-timer'], /no such sabotage.*lose, duplicate, reorder/],
+    [['drill', '--sabotage', 'lose-timer'], /nothing of this drill could be spoilt so.*add --scenario timers/],
     [['ingest', 'csv', 'file.csv'], /there is no --map/],
   ])('ends with 2 and says what is wrong: %j', async (words, said) => {
     const { code, stdout, stderr } = await runCliHere([...words, '--data', folder.data])

@@ -43,9 +43,9 @@ describe('a run beside the one before', () => {
 
     expect(lines).toEqual([
       'against the last run of chaos, 2026-01-31T12:00:00.000Z:',
-      '  worse   ack p99       9.0 ms → 40.0 ms',
-      '  better  events/s      1,000 → 3,000',
-      '  same    health, missing, duplicated, out of order, recovery p50, recovery p99, recovery max, ack p50',
+      '  worse   ack p99          9.0 ms → 40.0 ms',
+      '  better  events/s         1,000 → 3,000',
+      '  same    health, missing, duplicated, out of order, timers late max, recovery p50, recovery p99, recovery max, ack p50',
     ])
   })
 })

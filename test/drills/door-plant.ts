@@ -1,11 +1,14 @@
 import type { FakeClock } from '#base/clock.js'
 import { MillraceError } from '#base/errors.js'
 import type { LoggedCommand } from '#drills/ledger.js'
-import type { PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
+import type { EntityId } from '#base/ids.js'
+import type { LoggedRow, PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
+import type { Settlement } from '#ingest/door.js'
 import type { SupervisionEvent, SupervisionFact } from '#processes/supervision-event.js'
 import type { Recovery } from '#recovery/report.js'
 import type { FakeDoor } from '../ingest/fake-door.js'
+import { TrialPlant } from './trial-plant.js'
 
 export const HASH = 'ab'.repeat(32)
 /** From a death to the successor at work. */
@@ -26,6 +29,8 @@ export interface DoorPlantOptions {
   readonly isRobbedByKill?: boolean
   /** It takes whatever ends its workers again and again, and runs whatever code it is given. */
   readonly isCareless?: boolean
+  /** What its log says of what is tried out besides devices. */
+  readonly tamperRows?: (rows: LoggedRow[]) => LoggedRow[]
 }
 
 interface Holder {
@@ -50,6 +55,7 @@ export class DoorPlant implements PlantUnderTest {
   readonly #listeners = new Set<(event: SupervisionEvent) => void>()
   readonly #holders = new Map<string, Holder | undefined>()
   readonly #emptySinceMs = new Map<string, number>()
+  #trials: TrialPlant | undefined
   #pid = 100
 
   constructor(door: FakeDoor, clock: FakeClock, options: DoorPlantOptions = {}) {
@@ -109,6 +115,17 @@ export class DoorPlant implements PlantUnderTest {
   async rescale(): Promise<boolean> {
     this.#note('rescale')
     return this.#options.isCareless !== true
+  }
+
+  send(entity: EntityId, command: string, data: Readonly<Record<string, unknown>>): Promise<Settlement> {
+    this.#trials ??= new TrialPlant(this.#clock)
+    return this.#trials.send(entity, command, data)
+  }
+
+  async *rows(pattern: string): AsyncGenerator<LoggedRow> {
+    const rows: LoggedRow[] = []
+    for await (const row of this.#trials?.rows(pattern) ?? []) rows.push(row)
+    yield* this.#options.tamperRows?.(rows) ?? rows
   }
 
   async sendFatal(): Promise<boolean> {

@@ -4,7 +4,7 @@ import { type DrillProgress, runDrill } from '#drills/drill-run.js'
 import type { Fault, FaultKind } from '#drills/fault.js'
 import type { FaultOutcome } from '#drills/fault-executor.js'
 import { Ledger } from '#drills/ledger.js'
-import type { Sabotage } from '#drills/sabotage.js'
+import { isSabotage, type Sabotage, type TrialSabotage } from '#drills/sabotage.js'
 import type { Role } from '#processes/process-role.js'
 import { FakeDoor, type FakeDoorOptions } from '../ingest/fake-door.js'
 import { deviceScript, entityOf } from './device-script.js'
@@ -16,7 +16,7 @@ export interface DrillSetting extends DoorPlantOptions {
   readonly runMs: number
   readonly faults?: readonly Fault[]
   readonly door?: FakeDoorOptions
-  readonly sabotage?: Sabotage
+  readonly sabotage?: Sabotage | TrialSabotage
   /** How much the devices have to say in a flood; default: without end. */
   readonly floodMax?: number
 }
@@ -27,6 +27,7 @@ export async function drill(setting: DrillSetting) {
   const door = new FakeDoor({ capacity: 100_000, ...setting.door })
   const ledger = new Ledger()
   const plant = new DoorPlant(door, clock, setting)
+  const { sabotage } = setting
   const progress: DrillProgress[] = []
   const outcomes: FaultOutcome[] = []
   const fleet = new DeviceFleet({
@@ -35,7 +36,7 @@ export async function drill(setting: DrillSetting) {
     flood: flood(setting.floodMax),
     ledger,
     clock,
-    sabotage: setting.sabotage,
+    sabotage: sabotage !== undefined && isSabotage(sabotage) ? sabotage : undefined,
   })
   let isOver = false
   const running = runDrill({
@@ -45,6 +46,7 @@ export async function drill(setting: DrillSetting) {
     clock,
     faults: setting.faults ?? [],
     runMs: setting.runMs,
+    sabotage: sabotage === undefined || isSabotage(sabotage) ? undefined : sabotage,
     onProgress: (one) => progress.push(one),
     onFault: (_, outcome) => {
       if (outcome !== undefined) outcomes.push(outcome)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { LoggedCommand } from '#drills/ledger.js'
+import type { LoggedRow } from '#drills/plant-under-test.js'
 import { type Sabotage, SABOTAGES } from '#drills/sabotage.js'
 import { isClean } from '#recovery/report.js'
 import { entityOf } from './device-script.js'
@@ -137,6 +138,36 @@ describe('a drill with a sabotage', () => {
     await expect(drill({ runMs: 100, sabotage })).rejects.toMatchObject({
       code: 'ERR_DRILL_TOO_SHORT',
       values: { sabotage, strikesAt: 500 },
+    })
+  })
+})
+
+describe('a drill of what devices know nothing of', () => {
+  test('finds a timer that went off twice, as the log says', async () => {
+    const twice = (rows: LoggedRow[]) => rows.flatMap((row) => (row.event === 'Rang' && row.data['timer'] === 4 ? [row, row] : [row]))
+
+    const { result } = await drill({ runMs: 100, faults: [faultOf('timers', 'worker')], tamperRows: twice })
+
+    expect(result.report).toMatchObject({ ackedMissing: 0, timers: { repeated: 6, missing: 0 }, health: 'POOR' })
+    expect(result.examples).toHaveLength(6)
+  })
+
+  test('finds a child that was not restarted, as the log says', async () => {
+    const never = (rows: LoggedRow[]) => rows.filter(({ entity, data }) => !entity.startsWith('tool/') || data['what'] !== 'restarted')
+
+    const { result } = await drill({ runMs: 100, faults: [faultOf('erring-entity', 'gateway')], tamperRows: never })
+
+    expect(result.report).toMatchObject({ ackedMissing: 0, supervision: { trees: 3, wrong: 3 }, health: 'POOR' })
+    expect(result.examples).toHaveLength(3)
+  })
+
+  test('is spoilt as it is told to, or is an error where it does not come to that', async () => {
+    const { result } = await drill({ runMs: 100, sabotage: 'repeat-timer', faults: [faultOf('timers', 'worker')] })
+
+    expect(result.report).toMatchObject({ ackedMissing: 0, duplicated: 0, timers: { repeated: 1 }, health: 'POOR' })
+    await expect(drill({ runMs: 100, sabotage: 'repeat-timer' })).rejects.toMatchObject({
+      code: 'ERR_DRILL_TOO_SHORT',
+      values: { sabotage: 'repeat-timer', strikesIn: 'timers' },
     })
   })
 })

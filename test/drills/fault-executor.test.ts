@@ -96,6 +96,31 @@ describe('a fault that is carried out', () => {
     expect(plant.done).toEqual(['upgrade'])
   })
 
+  test.each(['worker', 'journal'] as const)('timers: all are set, and the %s dies before the first is due', async (role) => {
+    const { plant, replaced, result } = await carriedOut({ ...RUN, faults: [faultOf('timers', role)] })
+    const { timers } = result.report
+
+    expect(plant.done).toEqual([`kill ${role}/0`])
+    expect(replaced).toEqual([[`${role}/0`, BACK_MS]])
+    expect(timers).toMatchObject({ set: 102, missing: 0, repeated: 0, unwanted: 0, early: 0, outOfOrder: 0 })
+    expect(plant.doneAtMs[0]).toBeLessThan(result.report.incidents?.[0]?.endMs as number)
+    expect(result.report.health).toBe('EXCELLENT')
+  })
+
+  test('erring-entity: children err, and a worker dies meanwhile if it is to', async () => {
+    const erring = faultOf('erring-entity', 'gateway')
+
+    const { plant, result } = await carriedOut({ ...RUN, faults: [erring, { ...erring, during: kill('worker', 1) }] })
+
+    expect(plant.done).toEqual(['kill worker/1'])
+    expect(result.report.supervision).toMatchObject({ trees: 6, wrong: 0 })
+    expect(result.report.faults?.map(({ kind, count }) => [kind, count])).toEqual([
+      ['erring-entity', 2],
+      ['kill', 1],
+    ])
+    expect(result.report.health).toBe('EXCELLENT')
+  })
+
   test('one that lasts, with a kill in its middle: both count', async () => {
     const full = { ...faultOf('full-disk', 'journal', 0, 400), during: kill('journal', 0) }
 

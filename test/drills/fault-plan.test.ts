@@ -31,8 +31,9 @@ describe('the plan of a chaos', () => {
     const mixed = plan.filter(({ during }) => during !== undefined)
 
     expect(plan.slice(0, FAULT_KINDS.length).some(({ during }) => during !== undefined)).toBe(false)
-    expect(new Set(mixed.map(({ kind }) => kind))).toEqual(new Set(['slow-disk', 'full-disk', 'flood']))
+    expect(new Set(mixed.map(({ kind }) => kind))).toEqual(new Set(['slow-disk', 'full-disk', 'flood', 'erring-entity']))
     expect(mixed.every(({ during }) => during?.kind === 'kill')).toBe(true)
+    expect(mixed.filter(({ kind, during }) => kind === 'erring-entity' && during?.seat.role !== 'worker')).toEqual([])
   })
 
   test('hits every seat, and stops the supervisor, too', () => {
@@ -42,6 +43,7 @@ describe('the plan of a chaos', () => {
     expect(hit('kill')).toEqual(['gateway/0', 'journal/0', 'worker/0', 'worker/1'])
     expect(hit('stop')).toEqual(['gateway/0', 'journal/0', 'supervisor/0', 'worker/0', 'worker/1'])
     expect(hit('journal-in-recovery')).toEqual(['worker/0', 'worker/1'])
+    expect(hit('timers')).toEqual(['journal/0', 'worker/0', 'worker/1'])
   })
 })
 

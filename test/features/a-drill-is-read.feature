@@ -19,3 +19,17 @@ Feature: An operator reads the report of a drill
     And its report says that more is missing than the last time
     And its report for programs tells of 1 missing command and of 2 recoveries
     And its page for the browser says that "1 acknowledged command missing from the log"
+
+  @inline
+  Scenario: A drill that tries out what entities are promised, and plants that do not keep it
+    When a drill tries out timers, and children that err
+    Then the drill succeeds
+    And its report says that each timer went off as it was set, and how late at worst
+    And its report says that children began anew as their supervisors say
+    And its report has a line for each of the 2 recoveries
+    When the next drill has a plant in which a timer goes off twice
+    Then the drill fails
+    And its report says that "1 timer that went off twice"
+    When the next drill has a plant in which a child begins anew that is to go on
+    Then the drill fails
+    And its report says that "1 tree of supervision not as the strategy says"

@@ -2,16 +2,24 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DrillHistory } from '#drills/drill-history.js'
-import { planKills } from '#drills/fault-plan.js'
-import type { Sabotage } from '#drills/sabotage.js'
-import type { Role } from '#processes/process-role.js'
+import type { Fault } from '#drills/fault.js'
+import { isSabotage, type Sabotage, type TrialSabotage } from '#drills/sabotage.js'
 import type { PlantReport } from '#recovery/report.js'
 import { dataPaths } from '#runtime/data-directory.js'
 import { WITHOUT_SPARES } from '#runtime/plant-session.js'
 import { finishRun } from '../../apps/cli/drill-output.js'
 import { Output } from '../../apps/cli/output.js'
 import { runCli } from '../apps/cli/run-cli.js'
-import { INLINE_WORKERS, InlinePlantAtWork } from './inline-plant.js'
+import { InlinePlantAtWork } from './inline-plant.js'
+
+/** What is to be done in a drill. */
+export interface PlannedDrill {
+  /** As the report calls it. */
+  readonly name: string
+  /** As the command is told. */
+  readonly words: readonly string[]
+  readonly faults: readonly Fault[]
+}
 
 /** What a drill leaves an operator with. */
 export interface ReadDrill {
@@ -40,11 +48,10 @@ export class Drills {
     this.#machines = isOfProcesses ? MACHINES : INLINE_MACHINES
   }
 
-  async run(killed: readonly Role[], sabotage?: Sabotage): Promise<ReadDrill> {
+  async run(planned: PlannedDrill, sabotage?: Sabotage | TrialSabotage): Promise<ReadDrill> {
     rmSync(this.#page, { force: true })
-    const { code, text } = await (this.#isOfProcesses ? this.#command(killed, sabotage) : this.#inline(killed, sabotage))
-    const name = `kill ${killed.join()}`
-    const report = new DrillHistory(dataPaths(this.#data).drills).last(name, this.#machines)?.report
+    const { code, text } = await (this.#isOfProcesses ? this.#command(planned, sabotage) : this.#inline(planned, sabotage))
+    const report = new DrillHistory(dataPaths(this.#data).drills).last(planned.name, this.#machines)?.report
     return { code, text, report, page: existsSync(this.#page) ? readFileSync(this.#page, 'utf8') : '' }
   }
 
@@ -52,8 +59,8 @@ export class Drills {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  async #command(killed: readonly Role[], sabotage: Sabotage | undefined): Promise<{ code: number; text: string }> {
-    const times = ['--kill', killed.join(), '--times', String(killed.length), '--machines', String(this.#machines)]
+  async #command({ words: told, faults }: PlannedDrill, sabotage: string | undefined): Promise<{ code: number; text: string }> {
+    const times = [...told, '--times', String(faults.length), '--machines', String(this.#machines)]
     const place = ['--data', this.#data, '--html', this.#page]
     const words = ['drill', ...times, ...place, ...(sabotage === undefined ? [] : ['--sabotage', sabotage])]
     const { code, stdout } = await runCli(words, { env: WITHOUT_SPARES })
@@ -61,11 +68,13 @@ export class Drills {
   }
 
   /** As the command does it, but on the plant without processes. */
-  async #inline(killed: readonly Role[], sabotage: Sabotage | undefined): Promise<{ code: number; text: string }> {
-    const plant = await InlinePlantAtWork.open({ machines: this.#machines, sabotage })
+  async #inline({ name, faults }: PlannedDrill, sabotage?: Sabotage | TrialSabotage): Promise<{ code: number; text: string }> {
+    const ofMachines = sabotage !== undefined && isSabotage(sabotage) ? sabotage : undefined
+    const ofTrials = sabotage === undefined || isSabotage(sabotage) ? undefined : sabotage
+    const plant = await InlinePlantAtWork.open({ machines: this.#machines, sabotage: ofMachines })
     try {
-      const result = await plant.drill(planKills(killed, killed.length, { workers: INLINE_WORKERS }), INLINE_RUN_MS)
-      const place = { name: `kill ${killed.join()}`, machines: this.#machines, dataDirectory: this.#data, htmlFile: this.#page }
+      const result = await plant.drill(faults, INLINE_RUN_MS, ofTrials)
+      const place = { name, machines: this.#machines, dataDirectory: this.#data, htmlFile: this.#page }
       const output = new KeptOutput({ isJson: false, isDebug: false, env: {} })
       const code = finishRun(result.report, result, place, output)
       return { code, text: output.text }

@@ -1,5 +1,6 @@
 import { isMillraceError } from '#base/errors.js'
 import { NO_PEER, Producer } from '#bus/index.js'
+import { DRILLED } from '#plant/drilled.js'
 import { PlantRig } from '../actors/plant-rig.js'
 import { Counter } from '../faults/counter.js'
 import { type MachinesOptions, PlantAtWork } from './plant-at-work.js'
@@ -15,7 +16,7 @@ export class InlinePlantAtWork extends PlantAtWork {
   readonly #rigged: RiggedPlant
 
   static async open(machines: MachinesOptions): Promise<InlinePlantAtWork> {
-    return new InlinePlantAtWork(await PlantRig.open({ entities: [Counter], workers: INLINE_WORKERS }), machines)
+    return new InlinePlantAtWork(await PlantRig.open({ entities: [Counter, ...DRILLED], workers: INLINE_WORKERS }), machines)
   }
 
   private constructor(rig: PlantRig, machines: MachinesOptions) {

@@ -4,7 +4,7 @@ import { type DrillResult, runDrill } from '#drills/drill-run.js'
 import type { Fault } from '#drills/fault.js'
 import { Ledger, type LedgerVerdict } from '#drills/ledger.js'
 import type { PlantUnderTest } from '#drills/plant-under-test.js'
-import type { Sabotage } from '#drills/sabotage.js'
+import type { Sabotage, TrialSabotage } from '#drills/sabotage.js'
 import type { Door } from '#ingest/door.js'
 import type { Seat } from '#processes/process-role.js'
 import type { DeathCause, SupervisionEvent } from '#processes/supervision-event.js'
@@ -104,10 +104,10 @@ export abstract class PlantAtWork {
   }
 
   /** A drill in which these machines report for so long at least. */
-  drill(faults: readonly Fault[], runMs: number): Promise<DrillResult> {
+  drill(faults: readonly Fault[], runMs: number, sabotage?: TrialSabotage): Promise<DrillResult> {
     const { plant, fleet, ledger, clock } = this
     this.#isReporting = false
-    return this.during('the drill is over', runDrill({ plant, fleet, ledger, clock, faults, runMs }))
+    return this.during('the drill is over', runDrill({ plant, fleet, ledger, clock, faults, runMs, sabotage }))
   }
 
   /** The machines fall silent, all that they reported is acknowledged, and the log is held against their books. */

@@ -1,11 +1,14 @@
+import type { EntityId } from '#base/ids.js'
 import { channelStat } from '#bus/index.js'
 import type { LoggedCommand } from '#drills/ledger.js'
-import type { PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
+import type { LoggedRow, PlantUnderTest, StoppedProcess } from '#drills/plant-under-test.js'
+import type { Settlement } from '#ingest/door.js'
 import { OUTCOME_NONE } from '#journal/append-frame.js'
 import { type ChildRole, type Seat, seatName } from '#processes/process-role.js'
 import type { DeathCause, SupervisionEvent, SupervisionFact } from '#processes/supervision-event.js'
 import type { Recovery, StateHashes } from '#recovery/report.js'
 import type { PlantRig } from '../actors/plant-rig.js'
+import { Counter } from '../faults/counter.js'
 
 /** From a death to the start of the successor. */
 const BACK_MS = 5
@@ -25,6 +28,7 @@ export class RiggedPlant implements PlantUnderTest {
   readonly #listeners = new Set<(event: SupervisionEvent) => void>()
   readonly #frozen = new Set<string>()
   #vacancies: Vacancy[] = []
+  #sentCount = 0
 
   constructor(rig: PlantRig) {
     this.#rig = rig
@@ -68,6 +72,22 @@ export class RiggedPlant implements PlantUnderTest {
     throw new Error('the plant whose processes are objects has no supervisor that could die')
   }
 
+  send(entity: EntityId, command: string, data: Readonly<Record<string, unknown>>): Promise<Settlement> {
+    const source = `drill-${this.#sentCount++}`
+    return new Promise((resolve) => {
+      const offer = () => {
+        const door = this.#rig.door()
+        if (door.offer({ source, sequence: 1, entity, command, data, at: undefined }, 'always', resolve) === 'full') door.onRoom(offer)
+      }
+      offer()
+    })
+  }
+
+  /** `type/*` or `type*`. */
+  async *rows(pattern: string): AsyncGenerator<LoggedRow> {
+    for (const row of await this.#rig.rows()) if (row.entity.startsWith(pattern.slice(0, -1))) yield row
+  }
+
   async rescale(): Promise<boolean> {
     throw new Error('the plant whose processes are objects has no more of them')
   }
@@ -104,7 +124,8 @@ export class RiggedPlant implements PlantUnderTest {
 
   async *log(): AsyncGenerator<LoggedCommand> {
     for (const { entity, version, at, event, data, outcomeKind } of await this.#rig.rows())
-      if (outcomeKind !== OUTCOME_NONE) yield { entity, version, at, events: event === undefined ? [] : [data] }
+      if (outcomeKind !== OUTCOME_NONE && entity.startsWith(`${Counter.name}/`))
+        yield { entity, version, at, events: event === undefined ? [] : [data] }
   }
 
   async stateHashes(): Promise<StateHashes> {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { isClean, type PlantReport, percentile, rtoOf, whatIsWrong } from '#recovery/report.js'
 import { parseReport, reportJsonSchema } from '#recovery/report-schema.js'
 import { renderReport } from '#recovery/render-report.js'
-import { drillReport, HASH, recoveryOf, reportOf } from './sample-report.js'
+import { drillReport, HASH, recoveryOf, reportOf, SUPERVISION, TIMERS } from './sample-report.js'
 
 describe('a report of a run without loss', () => {
   test('is clean', () => {
@@ -26,6 +26,8 @@ describe('a report of a run without loss', () => {
     expect(text).toMatch(/^full-disk +1 +2 +/m)
     expect(text).toContain('skipped: others made <room> on it')
     expect(text).toContain('health: GOOD')
+    expect(text).toMatch(/^timers +102 +30 cancelled, 114 times one went off, late p50 0.2 ms, max 81.5 ms$/m)
+    expect(text).toMatch(/^children erred +21 +in 3 trees of supervision: 48 restarts, 3 went on, 6 escalated$/m)
   })
 
   test('is rendered with every number of it', () => {
@@ -61,6 +63,12 @@ describe('a report of a run with a fault', () => {
     [{ outOfOrder: 1 }, '1 command out of order'],
     [{ torn: 1 }, '1 command stored with other values'],
     [{ invented: 2 }, '2 commands in the log that nobody sent'],
+    [{ timers: { ...TIMERS, missing: 1 } }, '1 timer that never went off'],
+    [{ timers: { ...TIMERS, repeated: 2 } }, '2 timers that went off twice'],
+    [{ timers: { ...TIMERS, unwanted: 1 } }, '1 timer that went off though cancelled'],
+    [{ timers: { ...TIMERS, early: 1 } }, '1 timer that went off too early'],
+    [{ timers: { ...TIMERS, outOfOrder: 1 } }, '1 timer that went off behind a later one'],
+    [{ supervision: { ...SUPERVISION, wrong: 2 } }, '2 trees of supervision not as the strategy says'],
     [{ durable: 99 }, 'fewer commands durable'],
     [{ stateHash: { live: HASH, replayed: 'cd'.repeat(32) } }, 'another state'],
   ])('is not clean and says so once: %j', (fault, said) => {

@@ -1,6 +1,13 @@
-import type { PlantReport, Recovery } from '#recovery/report.js'
+import type { PlantReport, Recovery, SupervisionReport, TimerReport } from '#recovery/report.js'
 
 export const HASH = 'ab'.repeat(32)
+
+export const TIMERS: TimerReport = {
+  ...{ set: 102, cancelled: 30, wentOff: 114, missing: 0, repeated: 0, unwanted: 0, early: 0, outOfOrder: 0 },
+  lateMs: { p50: 0.2, p99: 80, max: 81.5 },
+}
+
+export const SUPERVISION: SupervisionReport = { trees: 3, errors: 21, restarted: 48, resumed: 3, escalated: 6, wrong: 0 }
 
 export function reportOf(parts: Partial<PlantReport>): PlantReport {
   return {
@@ -58,6 +65,8 @@ export function drillReport(): PlantReport {
       },
       { kind: 'full-disk', process: 'journal/0', atMs: 3000, endMs: 4000, quietMs: 900, replaced: 0 },
     ],
+    timers: TIMERS,
+    supervision: SUPERVISION,
     health: 'GOOD',
   })
 }

@@ -111,6 +111,18 @@ Feature: Claims that are not true
     Then its report says that "1 acknowledged command missing from the log"
 
   @inline
+  Scenario: A report finds all timers as they were set, of which one went off twice
+    When a drill tries out timers, and children that err
+    And the next drill has a plant in which a timer goes off twice
+    Then its report says that each timer went off as it was set, and how late at worst
+
+  @inline
+  Scenario: A report finds all children as their supervisors say, of which one began anew that is to go on
+    When a drill tries out timers, and children that err
+    And the next drill has a plant in which a child begins anew that is to go on
+    Then its report says that children began anew as their supervisors say
+
+  @inline
   Scenario: A report names a machine although nothing was lost
     When a drill kills the worker
     Then its report names the machine whose report is lost, and its time

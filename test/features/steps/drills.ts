@@ -1,9 +1,11 @@
 import { Then, When } from 'quickpickle'
 import { expect } from 'vitest'
-import type { Sabotage } from '#drills/sabotage.js'
+import { planKills } from '#drills/fault-plan.js'
+import type { Sabotage, TrialSabotage } from '#drills/sabotage.js'
 import type { Seat } from '#processes/process-role.js'
 import { type Health, HEALTH_LIMITS } from '#recovery/health.js'
-import { Drills, type ReadDrill } from '../drills.js'
+import { Drills, type PlannedDrill, type ReadDrill } from '../drills.js'
+import { INLINE_WORKERS } from '../inline-plant.js'
 import type { OperatorWorld } from '../operator-world.js'
 import type { Count } from './words.js'
 
@@ -11,19 +13,41 @@ const NOTHING_WRONG = /<p class="verdict good">Nothing that was acknowledged is 
 /** Times are shown in whole milliseconds from a hundred on. */
 const ROUNDING_MS = 0.5
 
+/** What is tried out besides machines: with a worker that dies while timers are pending, and another one while children err. */
+const TRIED = [
+  { kind: 'timers', seat: { role: 'worker', slot: 0 }, forMs: 0 },
+  {
+    kind: 'erring-entity',
+    seat: { role: 'gateway', slot: 0 },
+    forMs: 0,
+    during: { kind: 'kill', seat: { role: 'worker', slot: 1 }, forMs: 0 },
+  },
+] as const
+
 /** What the scenario's operator has at hand. */
 interface DrillingWorld extends OperatorWorld {
   drills?: Drills
-  killed?: readonly Seat[]
+  planned?: PlannedDrill
   drill?: ReadDrill
 }
 
 When('a drill kills the {seats}', async (world: DrillingWorld, seats: readonly Seat[]) => {
-  world.killed = seats
+  const roles = seats.map(({ role }) => role)
+  const killed = roles.join()
+  const faults = planKills(roles, roles.length, { workers: INLINE_WORKERS })
+  world.planned = { name: `kill ${killed}`, words: ['--kill', killed], faults }
+  await drill(world)
+})
+
+When('a drill tries out timers, and children that err', async (world: DrillingWorld) => {
+  const kinds = 'timers,erring-entity'
+  world.planned = { name: kinds, words: ['--scenario', kinds], faults: TRIED }
   await drill(world)
 })
 
 When('the next drill has a network that {sabotage}', (world: DrillingWorld, sabotage: Sabotage) => drill(world, sabotage))
+
+When('the next drill has a plant {misdeed}', (world: DrillingWorld, misdeed: TrialSabotage) => drill(world, misdeed))
 
 Then('the drill succeeds', (world: DrillingWorld) => expect(read(world).code, read(world).text).toBe(0))
 
@@ -36,6 +60,18 @@ Then('its report says that nothing acknowledged is missing', (world: DrillingWor
 Then('its report says that {string}', (world: DrillingWorld, wrong: string) =>
   expect(read(world).text.split('\n')).toContain(`WRONG: ${wrong}`),
 )
+
+Then('its report says that each timer went off as it was set, and how late at worst', (world: DrillingWorld) => {
+  const { text } = read(world)
+  expect(text).toMatch(/^timers +102 +30 cancelled, \d+ times one went off, late p50 [\d.]+ ms, max [\d.]+ ms$/m)
+  expect(text).not.toMatch(/^WRONG: .*timer/m)
+})
+
+Then('its report says that children began anew as their supervisors say', (world: DrillingWorld) => {
+  const { text } = read(world)
+  expect(text).toMatch(/^children erred +21 +in 3 trees of supervision: 48 restarts, 3 went on, 6 escalated$/m)
+  expect(text).not.toMatch(/^WRONG: .*supervision/m)
+})
 
 Then('its report names the machine whose report is lost, and its time', (world: DrillingWorld) =>
   expect(read(world).text).toMatch(/^ {2}lost [a-z]+\/\S+ at \d{16}$/m),
@@ -93,14 +129,14 @@ function healthAt(p99Ms: number): Health {
   return HEALTH_LIMITS.find(({ replacedMs }) => p99Ms < replacedMs)?.health ?? 'POOR'
 }
 
-async function drill(world: DrillingWorld, sabotage?: Sabotage): Promise<void> {
+async function drill(world: DrillingWorld, sabotage?: Sabotage | TrialSabotage): Promise<void> {
+  if (world.planned === undefined) throw new Error('the scenario has not said yet what a drill is to do')
   if (world.drills === undefined) {
     const drills = new Drills(world.isOfProcesses)
     world.onEnd(() => drills.remove())
     world.drills = drills
   }
-  const killed = (world.killed ?? []).map(({ role }) => role)
-  world.drill = await world.drills.run(killed, sabotage)
+  world.drill = await world.drills.run(world.planned, sabotage)
 }
 
 function read({ drill: last }: DrillingWorld): ReadDrill {

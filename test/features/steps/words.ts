@@ -1,6 +1,6 @@
 import { defineParameterType } from 'quickpickle'
 import { expect } from 'vitest'
-import type { Sabotage } from '#drills/sabotage.js'
+import type { Sabotage, TrialSabotage } from '#drills/sabotage.js'
 import { isRole, type Seat } from '#processes/process-role.js'
 import { type Health, HEALTHS } from '#recovery/health.js'
 
@@ -14,6 +14,11 @@ const SABOTAGE: Readonly<Record<string, Sabotage>> = {
   'alters a value of a report': 'tear',
 }
 
+const MISDEED: Readonly<Record<string, TrialSabotage>> = {
+  'in which a timer goes off twice': 'repeat-timer',
+  'in which a child begins anew that is to go on': 'restart-sibling',
+}
+
 const COUNTS: Readonly<Record<string, Count>> = { none: 0, no: 0, one: 1 }
 
 defineParameterType({ name: 'count', regexp: /none|no|one|\d+/, transformer: (text: string) => COUNTS[text] ?? Number(text) })
@@ -21,6 +26,11 @@ defineParameterType({
   name: 'sabotage',
   regexp: new RegExp(Object.keys(SABOTAGE).join('|')),
   transformer: (text: string) => SABOTAGE[text],
+})
+defineParameterType({
+  name: 'misdeed',
+  regexp: new RegExp(Object.keys(MISDEED).join('|')),
+  transformer: (text: string) => MISDEED[text],
 })
 defineParameterType({
   name: 'seats',
