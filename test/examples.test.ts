@@ -53,7 +53,7 @@ describe('the example first', () => {
 
 describe('the example press', () => {
   test('passes its own test', () => {
-    expect(node('--test', join(examples, 'press', 'press.test.js'))).toMatch(/^# pass 4\n# fail 0$/m)
+    expect(node('--test', join(examples, 'press', 'press.test.js'))).toMatch(/^[#ℹ] pass 4\n[#ℹ] fail 0$/m)
   })
 
   test('runs as a plant of processes that takes a command and stops', async () => {

@@ -78,7 +78,7 @@ describe('the page for beginners, followed to the letter', () => {
     const [init = '', unit = '', up = '', ...rest] = lines
     await succeed(init, project)
     const folder = join(project, 'my-plant')
-    expect(await succeed(unit, folder)).toMatch(/^# fail 0$/m)
+    expect(await succeed(unit, folder)).toMatch(/^[#ℹ] fail 0$/m)
 
     const plant = shell(`${up} --json`, folder)
     const ended = new Promise((resolve) => plant.once('exit', resolve))

@@ -218,7 +218,7 @@ async function scaffoldPasses(project: string): Promise<void> {
   const manifest = JSON.parse(readFileSync(join(plant, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
   expect(manifest.dependencies).toEqual({ millrace: `file:${packed.tarball}` })
   expect(readdirSync(plant)).not.toContain('node_modules')
-  expect(await succeed('npm', ['test', '--silent'], plant)).toMatch(/^# fail 0$/m)
+  expect(await succeed('npm', ['test', '--silent'], plant)).toMatch(/^[#ℹ] fail 0$/m)
   expect(existsSync(join(plant, 'data'))).toBe(false)
 }
 
