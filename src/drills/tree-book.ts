@@ -38,7 +38,7 @@ export class TreePage {
   readonly #tools: readonly Tool[]
   /** By entity: what has to become of it, in order. */
   readonly #lives = new Map<string, string[]>()
-  /** By who hears of errors, and of whom: what is done about them. An error that is too much for a cell, which takes no commands then, it may hear of or not. */
+  /** By who hears of errors, and of whom: what is done about them, see `isSure`. */
   readonly #heard = new Map<string, string[]>()
   #restarts = 0
   #resumedSince = 0
@@ -64,7 +64,7 @@ export class TreePage {
     return this.#tools.map(({ entity }) => entity)
   }
 
-  /** Of errors of its tools that the cell has heard of since it began. */
+  /** Of errors of its tools that were for the cell to mend, and that it has heard of since it began. */
   get heardByCell(): number {
     return this.#restarts + this.#resumedSince
   }
@@ -202,13 +202,20 @@ class LivesFound {
 
   take({ entity, event, data }: LoggedRow): void {
     if (event === LIFECYCLE && data['of'] === 'self') push(this.lives, entity, String(data['what']))
-    if (event === HEARD && data['signal'] === 'errored') push(this.heard, heardKey(entity, String(data['from'])), String(data['directive']))
+    if (event !== HEARD || data['signal'] !== 'errored') return
+    const directive = String(data['directive'])
+    if (isSure(entity, directive)) push(this.heard, heardKey(entity, String(data['from'])), directive)
   }
 }
 
 /** Of a tool that takes commands. */
 export function lookOf({ fitting, strokes }: { readonly fitting: number; readonly strokes: number }): ToolLook {
   return `fitted with ${fitting} and ${strokes} strokes`
+}
+
+/** A cell that has escalated an error takes no commands until the line has decided: it hears of that error before, behind it, in its next life, or not at all. */
+function isSure(who: string, directive: string): boolean {
+  return directive !== 'escalate' || who.startsWith('line/')
 }
 
 function heardKey(who: string, of: string): string {

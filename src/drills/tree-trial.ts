@@ -26,7 +26,7 @@ interface TreeTrialOptions {
 
 /**
  * Has children err, in a tree for each strategy. The type `line` takes `begin { strategy, cell, plan }` and spawns a cell of the type `cell-<strategy>`, which spawns `tool`s and answers
- * `look` with the errors that it has heard of. A tool takes `work { strokes }`, `err`, over which it errs, and `look`, and is fitted with its number among the tools by whoever
+ * `look` with the errors that it has heard of and mends itself. A tool takes `work { strokes }`, `err`, over which it errs, and `look`, and is fitted with its number among the tools by whoever
  * starts it. Both say `Heard { from, signal, directive }`. What tools answer who looks at them has to be what the book says; those that are not to be touched must never show anything else.
  */
 export class TreeTrial {

@@ -60,10 +60,14 @@ function cellOf<const S extends 'one-for-one' | 'one-for-all' | 'rest-for-one'>(
         }
       },
       onTool: (_cell, { from, signal: what, directive }, { emit }) => emit.Heard({ from, signal: what, directive }),
-      /** How many errors it has heard of since it began. */
+      /** How many errors it has heard of since it began that were for itself to mend. */
       look: ({ errors }) => ({ errors }),
     },
-    apply: { Heard: (cell, { signal: what }) => void (cell.errors += what === 'errored' ? 1 : 0) },
+    apply: {
+      Heard(cell, { signal: what, directive }) {
+        if (what === 'errored' && directive !== 'escalate') cell.errors++
+      },
+    },
   })
 }
 

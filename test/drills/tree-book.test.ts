@@ -47,6 +47,12 @@ describe('a log of trees, held against the book', () => {
     expect(examples).toEqual([expect.stringContaining(said)])
   })
 
+  test.each(['before', 'behind'])('may have a cell that hears %s the others of an error that it cannot mend', async (when) => {
+    const heard = when === 'before' ? ['escalate', 'restart'] : ['restart', 'escalate']
+
+    expect((await check({ ...RIGHT, heard })).report.wrong).toBe(0)
+  })
+
   test('leaves out those that were given up', async () => {
     const book = new TreeBook()
     for (const strategy of STRATEGIES) book.strike(book.open(strategy, 'a', 2))
