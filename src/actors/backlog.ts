@@ -107,8 +107,9 @@ export class Backlog {
     return ready
   }
 
-  /** The end of what `take` gave, or the newest command read: they come before all that is here. */
+  /** The end of what `take` gave, or the newest commands read. */
   putBack(entries: readonly InFlight[]): void {
+    if (this.#ready.length > 0) this.#isSorted = false
     this.#ready = [...entries, ...this.#ready]
   }
 }

@@ -6,6 +6,8 @@ import type { FencedEntity } from './worker-options.js'
 export class FencedList {
   /** By entity; stays while the entity is passive. */
   readonly #fenced = new Map<string, FencedEntity>()
+  /** By entity. */
+  readonly #shards = new Map<string, number>()
   readonly #told = new Set<string>()
 
   get count(): number {
@@ -20,13 +22,15 @@ export class FencedList {
   /** Looks whether an entity that was loaded is fenced. */
   loaded(slot: Slot): void {
     const fence = slot.lostVersion === 0 ? undefined : fenceOf(slot)
-    if (fence !== undefined) this.#fenced.set(slot.id, { entity: slot.id, version: slot.lostVersion, code: fence.code })
-    else if (this.#fenced.size > 0) this.#fenced.delete(slot.id)
+    if (fence !== undefined) {
+      this.#fenced.set(slot.id, { entity: slot.id, version: slot.lostVersion, code: fence.code })
+      this.#shards.set(slot.id, slot.shard)
+    } else if (this.#fenced.size > 0) this.#fenced.delete(slot.id)
   }
 
-  /** It has left for another worker. */
-  left(slot: Slot): void {
-    this.#fenced.delete(slot.id)
+  /** These shards have left for another worker. */
+  left(shards: ReadonlySet<number>): void {
+    for (const [entity, shard] of this.#shards) if (shards.has(shard)) this.#fenced.delete(entity)
   }
 
   /** Those that were not taken before. */

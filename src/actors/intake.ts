@@ -1,5 +1,6 @@
 import { assert } from '#base/assert.js'
 import { hash32 } from '#base/hash.js'
+import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import type { CommandReader } from '#entity/command-frame.js'
 import { type EntityModel, type PlantModel } from '#entity/index.js'
 import type { Backlog } from './backlog.js'
@@ -114,9 +115,11 @@ export class Intake {
     const entries = backlog.take()
     for (const [index, entry] of entries.entries()) {
       const command = (this.#inbound[entry.link] as Inbound).command(entry)
-      if (this.#route(entry, command, nowMs)) continue
-      backlog.putBack(entries.slice(index))
-      return index
+      const isDone = this.#route(entry, command, nowMs)
+      if (isDone && backlog.readyCount === 0) continue
+      const done = isDone ? index + 1 : index
+      backlog.putBack(entries.slice(done))
+      return done
     }
     return entries.length
   }
@@ -132,21 +135,36 @@ export class Intake {
         if (count === 0) break
         left -= count
         taken += count
+        if (this.#options.backlog.readyCount === 0) continue
+        this.#turnLinks()
+        return taken
       }
       if (this.#blockedAt !== undefined) return taken
     }
-    this.#nextLink = (this.#nextLink + 1) % Math.max(1, links.length)
+    this.#turnLinks()
     return taken
   }
 
-  /** Reads some commands and executes them, or lets them wait; those behind one for which the appends channel has no room wait for it. */
+  /** Another one is the first in the next turn. */
+  #turnLinks(): void {
+    this.#nextLink = (this.#nextLink + 1) % Math.max(1, this.#inbound.length)
+  }
+
+  /**
+   * Reads some commands and executes them, or lets them wait; those behind one for which the appends channel has no room wait for it. So do those behind one that made others go on, which came
+   * before them: a command that is overtaken by a later one of its source would never be executed.
+   */
   #takeSome(link: Inbound, limit: number, nowMs: number): number {
     const count = link.read(limit)
     this.#lookAhead(link, count)
+    const { backlog } = this.#options
     let done = 0
-    while (done < count && this.#route(link.entries[done] as InFlight, link.commandAt(done), nowMs, this.#ahead[done])) link.keep(done++)
+    while (done < count && this.#route(link.entries[done] as InFlight, link.commandAt(done), nowMs, this.#ahead[done])) {
+      link.keep(done++)
+      if (backlog.readyCount > 0) break
+    }
     if (done < count) {
-      this.#options.backlog.putBack(link.entries.slice(done, count))
+      backlog.putBack(link.entries.slice(done, count))
       for (let index = done; index < count; index++) link.keep(index)
     }
     return count
@@ -159,7 +177,7 @@ export class Intake {
   #lookAhead(link: Inbound, count: number): void {
     let seen = 0
     for (let index = 0; index < count; index++) {
-      const slot = this.#find(link.commandAt(index))
+      const slot = this.#peek(link.commandAt(index))
       this.#ahead[index] = slot
       if (slot !== undefined) seen += slot.touch()
     }
@@ -174,9 +192,9 @@ export class Intake {
       passOver(command, entry)
       return true
     }
-    const found = known ?? this.#find(command)
+    const found = known ?? this.#peek(command)
     if ((found === undefined || found.status === 'passive') && this.#tryWait(entry, command)) return true
-    const slot = found ?? this.#create(command, entry.shard)
+    const slot = found ?? this.#find(command) ?? this.#create(command)
     slot.wasUsed = true
     if (slot.status !== 'live') {
       backlog.waitForSlot(entry, slot)
@@ -222,6 +240,15 @@ export class Intake {
     return backlog.tryWaitForShard(entry)
   }
 
+  /** The entities, by id, that commands have waited for longest. */
+  firstEntities(): string[] {
+    const ids = this.#options.backlog.firstWaiting(FIRST_COMMANDS).flatMap((entry) => {
+      const { bytes, entityOffset, entityBytes } = (this.#inbound[entry.link] as Inbound).command(entry)
+      return entityBytes > ENTITY_ID_BYTES_MAX ? [] : utf8.decode(bytes.slice(entityOffset, entityOffset + entityBytes))
+    })
+    return [...new Set(ids)]
+  }
+
   /** Its state is broken: it is dropped and loaded again. */
   reload(slot: Slot): void {
     const { loader, messenger, reads } = this.#options
@@ -240,10 +267,10 @@ export class Intake {
 
   /** The slot of an entity, a live one where nobody knows it; undefined while its shard is loading and it may be in the log. */
   slotFor(id: IdScratch, type: string): Slot | undefined {
-    const found = this.#slots.find(id.hash, id.view, 0, id.length)
-    const shard = id.hash % this.#shardCount
-    if (found !== undefined || this.#options.backlog.isClosed(shard)) return found
-    return this.#born(id.copy(), id.hash, shard, this.#options.worker.plant.model(type) as EntityModel)
+    const found = this.#slots.peek(id.hash, id.view, 0, id.length)
+    if (found !== undefined || this.#options.backlog.isClosed(id.hash % this.#shardCount)) return found
+    const passive = this.#slots.find(id.hash, id.view, 0, id.length)
+    return passive ?? this.#born(id.copy(), id.hash, this.#options.worker.plant.model(type) as EntityModel)
   }
 
   #lookForParked(entry: InFlight): void {
@@ -251,21 +278,25 @@ export class Intake {
     entry.parked = this.#parked.find(({ link, position }) => link === entry.link && position === entry.startPosition)?.reason
   }
 
+  #peek(command: CommandReader): Slot | undefined {
+    return this.#slots.peek(command.entityHash, command.view, command.entityOffset, command.entityBytes)
+  }
+
   #find(command: CommandReader): Slot | undefined {
     return this.#slots.find(command.entityHash, command.view, command.entityOffset, command.entityBytes)
   }
 
   /** The first command to an entity that the log does not know. */
-  #create(command: CommandReader, shard: number): Slot {
+  #create(command: CommandReader): Slot {
     const id = command.bytes.slice(command.entityOffset, command.entityOffset + command.entityBytes)
     assert(hash32(id) === command.entityHash, 'a command is filed under the hash of its entity')
     const { model } = this.#options.worker.plant.commands[command.commandNumber] as PlantModel['commands'][number]
-    return this.#born(id, command.entityHash, shard, model)
+    return this.#born(id, command.entityHash, model)
   }
 
-  #born(id: Uint8Array, hash: number, shard: number, model: EntityModel): Slot {
+  #born(id: Uint8Array, hash: number, model: EntityModel): Slot {
     const { counters, passivation } = this.#options
-    const slot = this.#slots.add(utf8.decode(id), id, hash, shard, model)
+    const slot = this.#slots.at(this.#slots.add(id, hash, model))
     slot.status = 'live'
     slot.state = model.initial()
     counters.knownEntities++
@@ -276,4 +307,6 @@ export class Intake {
 }
 
 const utf8 = new TextDecoder()
+/** So many commands that wait at the start have their entities loaded in front of the others: more would delay the scan that brings all. */
+const FIRST_COMMANDS = 16
 const NOBODY_ASKS: NonNullable<WorkerOptions['atHand']> = { set: () => undefined, clear: () => undefined }

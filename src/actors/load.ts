@@ -22,8 +22,8 @@ export interface LoadTarget {
   readonly liveEntitiesMax: number
   /** A slot became live: everything that the log had of it when its heads were read is folded. Others of the same load may still be loading. */
   readonly onLive: (slot: Slot) => void
-  /** An entity that was left passive has told something that is not over. */
-  readonly onOpenOutbox: (slot: Slot) => void
+  /** An entity that was left passive, by its index, has told something that is not over. */
+  readonly onOpenOutbox: (index: number) => void
 }
 
 /** What is loaded: whole shards, or of whole shards the entities of some types, or one entity. */
@@ -42,6 +42,8 @@ interface LoadingShard {
 /** With more entities of one load that cannot be folded it is no entity that is at fault, but code: then commands wait for better code instead of being refused one by one. */
 const FOLD_FAILURES_MAX = 100
 const utf8 = new TextDecoder()
+/** Between the type and the name in an id. */
+const SLASH = 0x2f
 const TOLD_BY_THE_JOURNAL = (): void => undefined
 
 /**
@@ -87,7 +89,7 @@ export class Load {
 
   constructor(target: LoadTarget, scope: LoadScope) {
     this.#target = target
-    this.#passive = new OpenOutboxes(target.numbers)
+    this.#passive = new OpenOutboxes(target.numbers, target.slots)
     this.shards = 'shards' in scope ? scope.shards : []
     this.entityTypes = 'shards' in scope ? scope.entityTypes : undefined
     this.first = 'shards' in scope ? (scope.first ?? []) : []
@@ -119,16 +121,19 @@ export class Load {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const shard = view.getUint32(0, true)
     const into = this.#shard(shard)
+    const { slots } = this.#target
     for (let at = 4, idEnd = 0; at < bytes.length; at = idEnd) {
       const idStart = at + LOADED_HEAD_BYTES
       idEnd = idStart + view.getUint32(at + 16, true)
       const number = view.getUint32(at, true)
-      const slot = this.#slotOf(bytes.subarray(idStart, idEnd), shard)
-      if (slot === undefined) continue
-      if (into.slots[number] !== slot && !this.#isWanted(slot)) {
-        if (this.slot === undefined && slot.status === 'passive') this.#passive.watch(shard, number, slot)
+      const index = this.#indexOf(bytes.subarray(idStart, idEnd))
+      if (index < 0) continue
+      const known = slots.peekAt(index)
+      if ((known === undefined || into.slots[number] !== known) && !this.#isWanted(known)) {
+        if (this.slot === undefined && slots.isPassive(index)) this.#passive.watch(shard, number, index)
         continue
       }
+      const slot = known ?? slots.at(index)
       const version = view.getUint32(at + 4, true)
       const term = view.getUint32(at + 8, true)
       const appendNumber = view.getUint32(at + 12, true)
@@ -168,7 +173,9 @@ export class Load {
 
   /** Of the blocks that follow only the rows of one entity are meant, by its id; all again when that is empty. */
   takeOnly(id: Uint8Array): void {
-    const slot = this.#target.slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
+    const { slots } = this.#target
+    const index = slots.indexOf(id, hash32(id))
+    const slot = index < 0 ? undefined : slots.peekAt(index)
     this.#only = id.length === 0 ? undefined : { slot, shard: slot?.shard }
   }
 
@@ -224,11 +231,11 @@ export class Load {
     slot.lostVersion = version
   }
 
-  /** What others have taken on, or another load has, is not touched. */
-  #isWanted(slot: Slot): boolean {
+  /** What others have taken on, or another load has, is not touched. `slot`: of an entity that has one. */
+  #isWanted(slot: Slot | undefined): boolean {
     if (this.slot !== undefined) return slot === this.slot && this.entityCount === 0
     const { counters, liveEntitiesMax } = this.#target
-    return slot.status === 'passive' && counters.liveEntities + this.#loadingCount < liveEntitiesMax
+    return (slot === undefined || slot.status === 'passive') && counters.liveEntities + this.#loadingCount < liveEntitiesMax
   }
 
   #shard(shard: number): LoadingShard {
@@ -313,17 +320,16 @@ export class Load {
     onLive(slot)
   }
 
-  /** Undefined for an entity of a type that this plant does not have. */
-  #slotOf(idBytes: Uint8Array, shard: number): Slot | undefined {
+  /** Below 0 for an entity of a type that this plant does not have. */
+  #indexOf(id: Uint8Array): number {
     const { slots, plant, counters } = this.#target
-    const hash = hash32(idBytes)
-    const known = slots.find(hash, new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.length), 0, idBytes.length)
-    if (known !== undefined) return known
-    const id = utf8.decode(idBytes)
-    const model = plant.model(id.slice(0, id.indexOf('/')))
-    if (model === undefined) return undefined
+    const hash = hash32(id)
+    const known = slots.indexOf(id, hash)
+    if (known >= 0) return known
+    const model = plant.model(utf8.decode(id.subarray(0, id.indexOf(SLASH))))
+    if (model === undefined) return -1
     counters.knownEntities++
-    return slots.add(id, idBytes, hash, shard, model)
+    return slots.add(id, hash, model)
   }
 
   #fold(slot: Slot, row: ReplayRow): void {

@@ -1,51 +1,15 @@
-import type { Clock } from '#base/clock.js'
 import { hash32 } from '#base/hash.js'
-import { type Message, type Outbox, type OutboxRow, type PlantModel, type SettledAs, settledRow } from '#entity/index.js'
+import { type Message, type Outbox, type OutboxRow, type SettledAs, settledRow } from '#entity/index.js'
 import { MESSAGE_EVENT } from '#schema/index.js'
-import { type EffectEnds, EffectWays } from './effect-way.js'
+import { EffectWays } from './effect-way.js'
 import { Fifo } from './fifo.js'
 import type { InFlight } from './in-flight.js'
-import { MessageLane, MessageLink, type MessageWay, type OutboundLink } from './message-link.js'
+import { MessageLane, MessageLink, type MessageWay } from './message-link.js'
 import { canTakeAnswer, endOf, MessageSender, sourceOf } from './message-sender.js'
-import type { SettledAppend } from './outbox-rows.js'
+import type { MessengerOptions } from './messenger-options.js'
 import { OwnAppends } from './own-appends.js'
-import type { Placement } from '#shards/placement.js'
 import type { Slot } from './slot.js'
 import { TimerHeap } from './timer-heap.js'
-import type { WorkerCounters } from './worker-counters.js'
-
-/** What a worker needs so that its entities can send messages. */
-export interface MessagesOptions {
-  /** By worker slot. */
-  readonly links: readonly OutboundLink[]
-  /** To the gateway that has effects done; undefined where there is none: they stay in the outboxes. */
-  readonly effects?: EffectEnds | undefined
-  /** The slot of the worker itself. */
-  readonly own: number
-  /** Which worker has which shard. */
-  readonly placement: Placement
-  /** Inbound links that are no workers': they come first. */
-  readonly deviceLinks: number
-  /** Commands from this number on are not known to workers with earlier code, until they are all said to know them. */
-  readonly commandsKnown?: number | undefined
-}
-
-export interface MessengerOptions extends MessagesOptions {
-  readonly plant: PlantModel
-  readonly shardCount: number
-  readonly term: number
-  readonly clock: Clock
-  readonly counters: WorkerCounters
-  readonly outboxMax: number
-  /** Appends the first of these rows about messages of an entity; undefined when there is no room. */
-  readonly settle: (slot: Slot, rows: readonly OutboxRow[], accepted: number) => SettledAppend | undefined
-  /** Makes a passive entity live, now or later. */
-  readonly load: (slot: Slot) => void
-  /** Whether another worker has the shard. */
-  readonly isAway: (shard: number) => boolean
-  /** A command that was held back is to be looked at again, in its turn. */
-  readonly goOn: (entry: InFlight) => void
-}
 
 /** A row of an outbox that is not known to be durable. */
 interface Told {
@@ -89,7 +53,7 @@ export class Messenger {
   readonly #told = new Fifo<Told>()
   readonly #timers = new TimerHeap()
   /** Timers that have gone off and were not sent for want of room. */
-  readonly #due = new Fifo<{ readonly slot: Slot; readonly outbox: Outbox; readonly message: Message }>()
+  readonly #due = new Fifo<{ readonly entity: number; readonly outbox: Outbox; readonly message: Message }>()
   /** Those whose next message is for a shard that moves. */
   readonly #heldLanes: MessageLane[] = []
   /** Passive entities with such timers, which are being loaded. */
@@ -249,7 +213,7 @@ export class Messenger {
   #arm(slot: Slot, outbox: Outbox, message: Message): void {
     if (message.due === message.due) {
       slot.areTimersKnown = true
-      this.#timers.add(message.due, slot, message.number)
+      this.#timers.add(message.due, slot.index, message.number)
     }
     if (message.kind === 'timer') return
     const isEffect = message.kind === 'effect'
@@ -352,24 +316,27 @@ export class Messenger {
   /** Sends timers that are due, in order; entities that are passive are loaded first, and their timers looked at again then. */
   #fire(): number {
     let work = 0
+    const { slots } = this.#options
     const nowMicros = this.#isStarted ? this.#options.clock.nowMicros() : Number.NEGATIVE_INFINITY
     while (this.#timers.earliest <= nowMicros) {
-      const slot = this.#timers.take()
+      const entity = this.#timers.take()
       const { takenDue, takenNumber } = this.#timers
       work++
-      if (slot.status !== 'live') {
-        this.await(slot)
+      const slot = slots.peekAt(entity)
+      if (slot?.status !== 'live') {
+        this.await(entity)
         continue
       }
       const message = slot.outbox?.get(takenNumber)
       if (slot.outbox === undefined || message === undefined || message.due !== takenDue || message.isFired) continue
       message.isFired = true
-      this.#due.push({ slot, outbox: slot.outbox, message })
+      this.#due.push({ entity, outbox: slot.outbox, message })
     }
     for (let first = this.#due.first; first !== undefined && this.#ownLink.hasRoom; first = this.#due.first) {
       work++
-      const { slot, outbox, message } = first
-      if (slot.outbox !== outbox) this.#lookAgain(slot, message)
+      const { entity, outbox, message } = first
+      const slot = slots.peekAt(entity)
+      if (slot?.outbox !== outbox) this.#lookAgain(entity, message)
       else if (!message.isGone && !message.isLate && this.#sendDue(slot, message) === 'no-room') break
       this.#due.shift()
     }
@@ -377,17 +344,19 @@ export class Messenger {
   }
 
   /** The entity became passive before its timer was sent, and may be live again. */
-  #lookAgain(slot: Slot, { number }: Message): void {
-    if (slot.status === 'live') {
-      const message = slot.outbox?.get(number)
-      if (message !== undefined && message.due === message.due) this.#timers.add(message.due, slot, number)
-    } else this.await(slot)
+  #lookAgain(entity: number, { number }: Message): void {
+    const slot = this.#options.slots.peekAt(entity)
+    if (slot?.status !== 'live') return this.await(entity)
+    const message = slot.outbox?.get(number)
+    if (message !== undefined && message.due === message.due) this.#timers.add(message.due, entity, number)
   }
 
   /** It has something under way, or timers: they are looked at when it is live. */
-  await(slot: Slot): void {
-    slot.areTimersKnown = false
-    if (this.#options.isAway(slot.shard)) return
+  await(entity: number): void {
+    const { slots } = this.#options
+    slots.forgetTimersOf(entity)
+    if (this.#options.isAway(slots.shardAt(entity))) return
+    const slot = slots.at(entity)
     this.#awaited.add(slot)
     this.#options.load(slot)
   }

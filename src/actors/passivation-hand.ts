@@ -16,6 +16,8 @@ export interface PassivationOptions {
   readonly trySnapshot: (slot: Slot) => SnapshotSent
   /** Whether it must stay for something other than commands. */
   readonly isBusy: (slot: Slot) => boolean
+  /** The slot is not looked at any more, and may go. */
+  readonly letGo: (slot: Slot) => void
 }
 
 /** The clock of the entities that may be idle equally long, with its hand: see Passivation. */
@@ -27,6 +29,7 @@ export class PassivationHand {
   readonly #roundMs: number
   readonly #trySnapshot: (slot: Slot) => SnapshotSent
   readonly #isBusy: (slot: Slot) => boolean
+  readonly #letGo: (slot: Slot) => void
   readonly #watched: Slot[] = []
   #hand = 0
   #lastSweepMs: number
@@ -42,6 +45,7 @@ export class PassivationHand {
     this.#idleMs = idleMs
     this.#trySnapshot = options.trySnapshot
     this.#isBusy = options.isBusy
+    this.#letGo = options.letGo
     this.#roundMs = Math.min(ROUND_MS_MAX, Math.max(ROUND_MS_MIN, idleMs / 4))
     this.#lastSweepMs = options.clock.monotonicMs()
   }
@@ -107,6 +111,7 @@ export class PassivationHand {
 
   #unwatch(slot: Slot): void {
     slot.isWatched = false
+    this.#letGo(slot)
     const last = this.#watched.pop() as Slot
     if (this.#hand < this.#watched.length) this.#watched[this.#hand] = last
   }

@@ -1,6 +1,7 @@
 import { assert } from '#base/assert.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import type { Backlog } from './backlog.js'
+import type { FencedList } from './fenced-list.js'
 import type { Inbound } from './inbound.js'
 import type { Loader, LoadReport } from './loader.js'
 import type { Slot } from './slot.js'
@@ -21,6 +22,7 @@ export interface ShardMovesOptions {
   readonly trySnapshot: (slot: Slot) => SnapshotSent
   /** Drops what the worker has of an entity that leaves, and whoever waits for it. */
   readonly forget: (slot: Slot) => void
+  readonly fenced: FencedList
   /** No load is under way. */
   readonly isLoaded: () => boolean
 }
@@ -75,8 +77,8 @@ export class ShardMoves {
     for (const shard of come) {
       this.#owned.add(shard)
       backlog.close(shard, journal.sentPosition)
+      counters.knownEntities += slots.knownOf(shard)
     }
-    for (const slot of slots.values()) if (come.includes(slot.shard)) counters.knownEntities++
     loader.loadShards(come)
     return new Promise((resolve) => this.#adoptions.add({ waiting: new Set(come), resolve }))
   }
@@ -163,26 +165,25 @@ class Release implements ShardRelease {
   #trySave(): boolean {
     const { slots, trySnapshot, isLoaded } = this.#options
     if (!isLoaded()) return false
-    let taken = 0
-    for (const slot of slots.values()) {
+    let left = SNAPSHOTS_PER_TURN
+    for (const slot of slots.all()) {
       if (!this.#shards.has(slot.shard) || !isBehind(slot)) continue
-      if (taken++ === SNAPSHOTS_PER_TURN || trySnapshot(slot) === 'no-room') return false
+      if (left-- === 0 || trySnapshot(slot) === 'no-room') return false
     }
     return true
   }
 
   #drop(): void {
-    const { slots, backlog, journal, counters, forget } = this.#options
+    const { slots, backlog, journal, counters, forget, fenced } = this.#options
     this.#sentPosition = journal.sentPosition
     for (const shard of this.#shards) {
       this.#owned.delete(shard)
       backlog.leave(shard, this.#sentPosition)
+      counters.knownEntities -= slots.knownOf(shard)
     }
-    for (const slot of slots.values()) {
-      if (!this.#shards.has(slot.shard)) continue
-      forget(slot)
-      counters.knownEntities--
-    }
+    for (const slot of slots.all()) if (this.#shards.has(slot.shard)) forget(slot)
+    slots.forgetTimers(this.#shards)
+    fenced.left(this.#shards)
     this.#step = 'draining'
   }
 }

@@ -1,10 +1,12 @@
+import { assert } from '#base/assert.js'
+import { hash32 } from '#base/hash.js'
 import type { EntityModel, Outbox, Outcomes } from '#entity/index.js'
-import { isSameKey } from '#journal/byte-key.js'
 import type { ByteString } from './byte-strings.js'
 import type { InFlight } from './in-flight.js'
-import * as memory from './slot-memory.js'
+import * as layout from './slot-layout.js'
+import type { SlotMemory } from './slot-memory.js'
 
-/** `live`: state in memory. `passive`: known, state in the log only. `loading`: asked for. */
+/** `live`: state in layout. `passive`: known, state in the log only. `loading`: asked for. */
 export type SlotStatus = 'live' | 'passive' | 'loading'
 
 /** A reader that waits for a slot to be live. */
@@ -23,18 +25,20 @@ interface Seldom {
 const WAS_USED = 1
 const IS_AWAITED = 2
 const IS_WATCHED = 4
-const ARE_TIMERS_KNOWN = 8
-const IS_LIVE = 16
-const IS_LOADING = 32
+const IS_LIVE = 8
+const IS_LOADING = 16
+
+const utf8 = new TextEncoder()
+const SHARD_SHIFT = 16
 
 /**
- * The runtime's place for one known entity. Everything but the identity is meaningful only while it is live. All numbers lie in SlotMemory, side by side: a million
- * entities fit, and with ten thousand that take turns a command costs as much as the cache lines that it touches.
+ * The runtime's place for one entity that is live, loading, or passive and not let go yet: see SlotTable, which makes it. Everything but the identity is meaningful only while it is live. All numbers lie
+ * in SlotMemory, side by side: a million entities fit, and with ten thousand that take turns a command costs as much as the cache lines that it touches.
  */
 export class Slot {
-  readonly #memory: memory.SlotMemory
+  readonly #memory: SlotMemory
   /** The number of its rows there. */
-  readonly #row: number
+  #row: number
   /** Of the source that commanded it last. */
   sourceText = ''
   readonly model: EntityModel
@@ -46,24 +50,52 @@ export class Slot {
   readonly id: string
   #seldom: Seldom | undefined
 
-  /** Made by SlotTable. */
-  constructor(id: string, idBytes: Uint8Array, hash: number, shard: number, model: EntityModel, own: memory.SlotMemory) {
+  /** Made by SlotTable, for a new row. */
+  constructor(id: string, index: number, hash: number, row: number, model: EntityModel, memory: SlotMemory) {
     this.id = id
     this.model = model
-    this.#memory = own
-    this.#row = own.addRow()
-    const idAt = own.add(idBytes)
-    const { words } = own
+    this.#memory = memory
+    this.#row = row
+    const { words } = memory
     const at = this.#words
-    words[at + memory.HASH] = hash
-    words[at + memory.SHARD] = shard
-    words[at + memory.ID_AT] = idAt
-    words[at + memory.ID_LENGTH] = idBytes.length
+    words[at + layout.HASH] = hash
+    words[at + layout.INDEX] = index
+    words[at + layout.FLAGS] = (hash % memory.shardCount) << SHARD_SHIFT
     this.waitPosition = Number.NEGATIVE_INFINITY
   }
 
+  /** It was let go: the entity has another slot, or none. All that is left is its id, type, hash and shard. Whoever kept one looks for the entity anew. */
+  get isGone(): boolean {
+    return this.#row === layout.NO_ROW
+  }
+
+  /** Whether somebody counts on this very slot: it does not go then. */
+  get isHeld(): boolean {
+    return this.status !== 'passive' || this.isWatched || this.stalled !== undefined || this.waiters !== undefined
+  }
+
+  /** Whether both are, or were, of the same entity. */
+  isSame(other: Slot): boolean {
+    return other === this || (other.isGone && other.id === this.id)
+  }
+
+  get row(): number {
+    return this.#row
+  }
+
+  /** SlotTable alone does that. */
+  moveTo(row: number): void {
+    this.#row = row
+  }
+
+  /** The same. */
+  letGo(): void {
+    assert(!this.isHeld, 'nobody counts on a slot that is let go')
+    this.#row = layout.NO_ROW
+  }
+
   get status(): SlotStatus {
-    const flags = this.#memory.words[this.#words + memory.FLAGS] as number
+    const flags = this.#memory.words[this.#words + layout.FLAGS] as number
     return (flags & IS_LIVE) !== 0 ? 'live' : (flags & IS_LOADING) !== 0 ? 'loading' : 'passive'
   }
   set status(status: SlotStatus) {
@@ -72,66 +104,74 @@ export class Slot {
   }
 
   get hash(): number {
-    return this.#memory.words[this.#words + memory.HASH] as number
+    return this.isGone ? hash32(utf8.encode(this.id)) : (this.#memory.words[this.#words + layout.HASH] as number)
   }
 
   get shard(): number {
-    return this.#memory.words[this.#words + memory.SHARD] as number
+    if (this.isGone) return this.hash % this.#memory.shardCount
+    return (this.#memory.words[this.#words + layout.FLAGS] as number) >>> SHARD_SHIFT
   }
 
-  get idAt(): number {
-    return this.#memory.words[this.#words + memory.ID_AT] as number
+  /** The number of its entity: what may outlast a slot is kept by that. */
+  get index(): number {
+    assert(!this.isGone, 'a slot that was let go stands for no entity')
+    return this.#memory.words[this.#words + layout.INDEX] as number
   }
 
   get idLength(): number {
-    return this.#memory.words[this.#words + memory.ID_LENGTH] as number
+    return this.#memory.known.idLengthAt(this.index)
+  }
+
+  /** Over memory that may be another one later. */
+  get idBytes(): Uint8Array {
+    return this.isGone ? utf8.encode(this.id) : this.#memory.known.idAt(this.index)
   }
 
   /** Of the newest row, speculative ones included. */
   get version(): number {
-    return this.#memory.words[this.#words + memory.VERSION] as number
+    return this.#memory.words[this.#words + layout.VERSION] as number
   }
   set version(value: number) {
-    this.#memory.words[this.#words + memory.VERSION] = value
+    this.#memory.words[this.#words + layout.VERSION] = value
   }
 
   /** That row's writer term and append number. */
   get term(): number {
-    return this.#memory.words[this.#words + memory.TERM] as number
+    return this.#memory.words[this.#words + layout.TERM] as number
   }
   set term(value: number) {
-    this.#memory.words[this.#words + memory.TERM] = value
+    this.#memory.words[this.#words + layout.TERM] = value
   }
 
   get appendNumber(): number {
-    return this.#memory.words[this.#words + memory.APPEND_NUMBER] as number
+    return this.#memory.words[this.#words + layout.APPEND_NUMBER] as number
   }
   set appendNumber(value: number) {
-    this.#memory.words[this.#words + memory.APPEND_NUMBER] = value
+    this.#memory.words[this.#words + layout.APPEND_NUMBER] = value
   }
 
   /** Of the last snapshot. */
   get snapshotVersion(): number {
-    return this.#memory.words[this.#words + memory.SNAPSHOT_VERSION] as number
+    return this.#memory.words[this.#words + layout.SNAPSHOT_VERSION] as number
   }
   set snapshotVersion(value: number) {
-    this.#memory.words[this.#words + memory.SNAPSHOT_VERSION] = value
+    this.#memory.words[this.#words + layout.SNAPSHOT_VERSION] = value
   }
 
   /** Up to there another snapshot need not be tried: the last one could not be taken. */
   get snapshotTriedVersion(): number {
-    return this.#memory.words[this.#words + memory.SNAPSHOT_TRIED_VERSION] as number
+    return this.#memory.words[this.#words + layout.SNAPSHOT_TRIED_VERSION] as number
   }
   set snapshotTriedVersion(value: number) {
-    this.#memory.words[this.#words + memory.SNAPSHOT_TRIED_VERSION] = value
+    this.#memory.words[this.#words + layout.SNAPSHOT_TRIED_VERSION] = value
   }
 
   /** Of the newest row that is gone or could not be applied; 0: none. The state means nothing then, and no command is decided on it: see fence.ts. */
   get lostVersion(): number {
-    return this.#memory.words[this.#words + memory.LOST_VERSION] as number
+    return this.#memory.words[this.#words + layout.LOST_VERSION] as number
   }
   set lostVersion(value: number) {
-    this.#memory.words[this.#words + memory.LOST_VERSION] = value
+    this.#memory.words[this.#words + layout.LOST_VERSION] = value
   }
 
   /** Used since the passivation sweep last came by. */
@@ -160,10 +200,10 @@ export class Slot {
 
   /** The due times of its timers lie with the worker's others, also while it is passive. */
   get areTimersKnown(): boolean {
-    return this.#has(ARE_TIMERS_KNOWN)
+    return this.#memory.known.areTimersKnown(this.index)
   }
-  set areTimersKnown(value: boolean) {
-    this.#mark(ARE_TIMERS_KNOWN, value)
+  set areTimersKnown(areKnown: boolean) {
+    this.#memory.known.setTimersKnown(this.index, areKnown)
   }
 
   /** Why the row could not be applied; undefined where it is gone. */
@@ -191,83 +231,71 @@ export class Slot {
   }
 
   get #numbers(): number {
-    return this.#row * memory.ROW_NUMBERS
+    return this.#row * layout.ROW_NUMBERS
   }
 
   get #words(): number {
-    return this.#row * memory.ROW_WORDS
+    return this.#row * layout.ROW_WORDS
   }
 
   get #rare(): Seldom {
     return (this.#seldom ??= { foldFailure: undefined, stalled: undefined, waiters: undefined })
   }
 
-  /** Marks it as used now; false where it is not live, or its state means nothing. One look for what comes by ten million times a second. */
+  /** Marks it as used now; false where it is not live, was let go, or its state means nothing. One look for what comes by ten million times a second. */
   tryUse(nowMs: number): boolean {
     const { words, numbers } = this.#memory
     const at = this.#words
-    const flags = words[at + memory.FLAGS] as number
-    if ((flags & IS_LIVE) === 0 || (words[at + memory.LOST_VERSION] as number) > 0) return false
-    if ((flags & WAS_USED) === 0) words[at + memory.FLAGS] = flags | WAS_USED
-    numbers[this.#numbers + memory.USED_MS] = nowMs
+    const flags = words[at + layout.FLAGS] as number
+    if ((flags & IS_LIVE) === 0 || (words[at + layout.LOST_VERSION] as number) > 0) return false
+    if ((flags & WAS_USED) === 0) words[at + layout.FLAGS] = flags | WAS_USED
+    numbers[this.#numbers + layout.USED_MS] = nowMs
     return true
   }
 
   #has(flag: number): boolean {
-    return ((this.#memory.words[this.#words + memory.FLAGS] as number) & flag) !== 0
+    return ((this.#memory.words[this.#words + layout.FLAGS] as number) & flag) !== 0
   }
 
   #mark(flag: number, value: boolean): void {
+    assert(!this.isGone, 'nothing is done with a slot that was let go')
     const { words } = this.#memory
-    const at = this.#words + memory.FLAGS
+    const at = this.#words + layout.FLAGS
     words[at] = value ? (words[at] as number) | flag : (words[at] as number) & ~flag
   }
 
   /** `at` of the newest row so far, to tell late ones. */
   get latestAt(): number {
-    return this.#memory.numbers[this.#numbers + memory.LATEST_AT] as number
+    return this.#memory.numbers[this.#numbers + layout.LATEST_AT] as number
   }
   set latestAt(at: number) {
-    this.#memory.numbers[this.#numbers + memory.LATEST_AT] = at
+    this.#memory.numbers[this.#numbers + layout.LATEST_AT] = at
   }
 
   /** As JournalClient counts: what this worker sent for it is durable when released up to there. Minus infinity: it sent nothing. */
   get waitPosition(): number {
-    return this.#memory.numbers[this.#numbers + memory.WAIT_POSITION] as number
+    return this.#memory.numbers[this.#numbers + layout.WAIT_POSITION] as number
   }
   set waitPosition(position: number) {
-    this.#memory.numbers[this.#numbers + memory.WAIT_POSITION] = position
+    this.#memory.numbers[this.#numbers + layout.WAIT_POSITION] = position
   }
 
   /** When it was used last. */
   get lastUsedMs(): number {
-    return this.#memory.numbers[this.#numbers + memory.USED_MS] as number
+    return this.#memory.numbers[this.#numbers + layout.USED_MS] as number
   }
   set lastUsedMs(nowMs: number) {
-    this.#memory.numbers[this.#numbers + memory.USED_MS] = nowMs
-  }
-
-  /** Over memory that may be another one later. */
-  get idBytes(): Uint8Array {
-    return this.#memory.at(this.idAt, this.idLength)
+    this.#memory.numbers[this.#numbers + layout.USED_MS] = nowMs
   }
 
   /** Whether the bytes in `view` are `sourceText`: for most commands to most entities, which have one source. */
   isSource(view: DataView, offset: number, length: number): boolean {
-    const { words, bytes } = this.#memory
-    if (words[this.#words + memory.SOURCE_LENGTH] !== length) return false
-    return isSameKey(bytes, words[this.#words + memory.SOURCE_AT] as number, view, offset, length)
+    return this.#memory.sources.isSame(this.#memory.words, this.#row, view, offset, length)
   }
 
   /** Remembers who commanded it last. */
   setSource({ text, bytes }: ByteString): void {
-    const { words } = this.#memory
-    const row = this.#words
-    if (bytes.length > (words[row + memory.SOURCE_ROOM] as number)) {
-      words[row + memory.SOURCE_ROOM] = bytes.length
-      words[row + memory.SOURCE_AT] = this.#memory.add(bytes)
-    } else this.#memory.replace(words[row + memory.SOURCE_AT] as number, bytes)
-    words[row + memory.SOURCE_LENGTH] = bytes.length
+    this.#memory.setSource(this.#row, bytes)
     this.sourceText = text
   }
 

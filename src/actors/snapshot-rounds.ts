@@ -25,7 +25,7 @@ export class SnapshotRounds {
   /** Undefined before the first step. */
   #hand: number | undefined
   readonly #term: number
-  /** Slots that the hand is to pass, whole ones. */
+  /** Entities that the hand is to pass, whole ones. */
   #due = 0
   #rows = 0
   #nextMs = Number.NEGATIVE_INFINITY
@@ -78,8 +78,8 @@ export class SnapshotRounds {
     let taken = 0
     for (; this.#due >= 1 && taken < SNAPSHOTS_PER_STEP; this.#due--) {
       if (hand >= count) hand = 0
-      const slot = this.#slots.at(hand)
-      if (isBehind(slot)) {
+      const slot = this.#slots.peekAt(hand)
+      if (slot !== undefined && isBehind(slot)) {
         if (this.#trySnapshot(slot) === 'no-room') break
         taken++
       }
@@ -90,8 +90,8 @@ export class SnapshotRounds {
 
   #hurryOn(): void {
     for (let taken = 0; this.isHurrying && taken < SNAPSHOTS_PER_STEP; this.#hurried++) {
-      const slot = this.#slots.at(this.#hurried)
-      if (!isBehind(slot)) continue
+      const slot = this.#slots.peekAt(this.#hurried)
+      if (slot === undefined || !isBehind(slot)) continue
       if (this.#trySnapshot(slot) === 'no-room') return
       taken++
     }

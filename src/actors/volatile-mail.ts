@@ -80,6 +80,12 @@ class RemotePlace {
   }
 }
 
+/** Its place as of when it was found: what a target says later another worker of this process may have found out. */
+interface Outgoing {
+  readonly message: VolatileMessage
+  readonly place: RemotePlace
+}
+
 class VolatileEnvelope implements Envelope {
   at = 0
   accepted = 0
@@ -114,7 +120,7 @@ export class VolatileMail {
   /** Of entities whose shards are loading. */
   #closed: VolatileMessage[] = []
   /** By worker slot, what there is no room for. */
-  readonly #outgoing: readonly Fifo<VolatileMessage>[]
+  readonly #outgoing: readonly Fifo<Outgoing>[]
   readonly #asks = new VolatileAsks()
   readonly #stored = new Fifo<StoredAppend>()
   readonly #envelope = new VolatileEnvelope()
@@ -188,8 +194,8 @@ export class VolatileMail {
     }
   }
 
-  /** The slot is live. */
-  loaded(slot: Slot): void {
+  /** The slot was loaded, or dropped: what waits for it is looked at again. */
+  leaveSlot(slot: Slot): void {
     const held = this.#loading.get(slot)
     if (held === undefined) return
     this.#loading.delete(slot)
@@ -200,13 +206,8 @@ export class VolatileMail {
   placed(): void {
     this.#places = {}
     const messages = this.#again.splice(0)
-    for (const [slot, held] of this.#loading) {
-      if (!this.#options.isAway(slot.shard)) continue
-      this.#loading.delete(slot)
-      messages.push(...held)
-    }
     messages.push(...this.#closed.splice(0), ...this.#ready.takeAll())
-    for (const outgoing of this.#outgoing) messages.push(...outgoing.takeAll())
+    for (const outgoing of this.#outgoing) messages.push(...outgoing.takeAll().map(({ message }) => message))
     for (const message of messages) this.#dispatch(message)
   }
 
@@ -264,6 +265,10 @@ export class VolatileMail {
       return true
     }
     if (slot.outbox === undefined && slot.tryUse(this.#nowMs)) return this.#tryExecute(slot, message)
+    if (slot.isGone) {
+      target.placeOf = undefined
+      return this.#tryRun(message)
+    }
     if (slot.status !== 'live') {
       if (!this.#options.load(slot)) this.#closed.push(message)
       else this.#holdFor(slot, message)
@@ -283,7 +288,7 @@ export class VolatileMail {
     envelope.at = cause.at
     envelope.accepted = cause.at
     envelope.entity = slot.id
-    envelope.from = from === slot ? undefined : (from as Slot)
+    envelope.from = slot.isSame(from as Slot) ? undefined : (from as Slot)
     envelope.correlation = cause.correlation
     envelope.outbox = slot.outbox
     const decision = slot.model.decide(slot.state, message.commandIndex, message.data, envelope)
@@ -385,8 +390,9 @@ export class VolatileMail {
   #dispatch(message: VolatileMessage): void {
     const { target } = message
     if (target.placeOf !== this.#places) this.#find(target)
-    if (target.isElsewhere) (this.#outgoing[(target.place as RemotePlace).worker] as Fifo<VolatileMessage>).push(message)
-    else this.#ready.push(message)
+    if (!target.isElsewhere) return this.#ready.push(message)
+    const place = target.place as RemotePlace
+    this.#outgoing[place.worker]?.push({ message, place })
   }
 
   /** Finds out where the entity is: its slot where it is one of this worker's. */
@@ -413,17 +419,17 @@ export class VolatileMail {
     const { links, placement, shardCount } = this.#options
     const first = this.#outgoing[worker]?.first
     if (first === undefined || links[worker]?.hasRoom !== true) return false
-    return !placement.isHeld((first.target.place as RemotePlace).hash % shardCount)
+    return !placement.isHeld(first.place.hash % shardCount)
   }
 
   #send(worker: number): number {
-    const outgoing = this.#outgoing[worker] as Fifo<VolatileMessage>
+    const outgoing = this.#outgoing[worker] as Fifo<Outgoing>
     const link = this.#options.links[worker] as MessageLink
     let count = 0
     while (this.#canSend(worker)) {
-      const message = outgoing.first as VolatileMessage
+      const { message, place } = outgoing.first as Outgoing
       const { target, commandIndex, data, ask, pending } = message
-      const header = this.#headers.of(message, target.place as RemotePlace, this.#accepted.next())
+      const header = this.#headers.of(message, place, this.#accepted.next())
       const settle = (outcome: SettledAs, bytes: Uint8Array): void => {
         if (ask !== undefined) this.#settle(pending as VolatileAsk, endOf({ outcome, code: undefined, bytes }), undefined)
       }

@@ -3,7 +3,7 @@ import type { PlantModel } from '#entity/index.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import type { InboundLink } from './inbound.js'
 import type { LoadReport } from './loader.js'
-import type { MessagesOptions } from './messenger.js'
+import type { MessagesOptions } from './messenger-options.js'
 
 export interface WorkerLimits {
   /** Entities with state in memory; above it the least used are passivated. */

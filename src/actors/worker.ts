@@ -1,9 +1,8 @@
 import { isMillraceError } from '#base/errors.js'
 import { hash32 } from '#base/hash.js'
-import { ENTITY_ID_BYTES_MAX } from '#base/ids.js'
 import type { DutyCycle } from '#bus/index.js'
 import { ANSWER_HEADER_BYTES } from '#entity/answer-frame.js'
-import { PlantHash } from '#entity/index.js'
+import type { PlantHash } from '#entity/index.js'
 import type { JournalClient } from '#serving/journal-client.js'
 import { REJECTED_FENCED } from '#serving/serving-frames.js'
 import { Backlog } from './backlog.js'
@@ -24,6 +23,7 @@ import type { Slot } from './slot.js'
 import { SlotTable } from './slot-table.js'
 import { VolatileMail } from './volatile-mail.js'
 import { SnapshotRounds } from './snapshot-rounds.js'
+import { stateHashOf } from './state-hash.js'
 import { workerFenced } from './worker-fenced.js'
 import { createWorkerCounters, type WorkerCounters } from './worker-counters.js'
 import type { FencedEntity, WorkerOptions } from './worker-options.js'
@@ -39,7 +39,7 @@ export class Worker implements DutyCycle {
   readonly counters: WorkerCounters = createWorkerCounters()
   readonly #options: WorkerOptions
   readonly #journal: JournalClient
-  readonly #slots = new SlotTable()
+  readonly #slots: SlotTable
   readonly #inbound: readonly Inbound[]
   readonly #executor: Executor
   readonly #loader: Loader
@@ -64,6 +64,7 @@ export class Worker implements DutyCycle {
     const { plant, journal, term, clock, limits, messages } = options
     this.#options = options
     this.#journal = journal
+    this.#slots = new SlotTable(options.shardCount)
     this.#inbound = options.inbound.map((link, index) => new Inbound(link, index, limits.inFlightMax))
     const numbers = new EventNumbers(plant)
     this.#executor = new Executor({
@@ -84,7 +85,7 @@ export class Worker implements DutyCycle {
     })
     if (messages !== undefined) {
       this.#messenger = new Messenger({
-        ...{ ...messages, plant, term, clock, counters: this.counters },
+        ...{ ...messages, plant, term, clock, counters: this.counters, slots: this.#slots },
         ...{ shardCount: options.shardCount, outboxMax: limits.outboxMax ?? OUTBOX_MAX_DEFAULT },
         settle: (...rows) => this.#executor.trySettle(...rows),
         load: (slot) => void this.#reads.read(slot, () => 0).catch((error: unknown) => this.#failUnlessMoved(error)),
@@ -124,7 +125,7 @@ export class Worker implements DutyCycle {
       counters: this.counters,
       liveEntitiesMax: limits.liveEntitiesMax,
       onLive: (slot) => this.#becameLive(slot),
-      onOpenOutbox: (slot) => this.#messenger?.await(slot),
+      onOpenOutbox: (index) => this.#messenger?.await(index),
       onHeads: (shard) => this.#lookAgain(shard),
       onShardsLoaded: (report) => this.#openShards(report),
       onDamage: (damages) => this.#tellFenced(damages),
@@ -136,6 +137,7 @@ export class Worker implements DutyCycle {
       limits,
       trySnapshot: (slot) => this.#executor.trySnapshot(slot),
       isBusy: (slot) => this.#messenger?.isBusy(slot) === true || this.#mail?.isBusy(slot) === true,
+      letGo: (slot) => this.#slots.tryLetGo(slot),
     })
     this.#rounds = new SnapshotRounds({
       ...{ slots: this.#slots, counters: this.counters, tailRowsMax: limits.tailRowsMax ?? 0, term },
@@ -143,9 +145,9 @@ export class Worker implements DutyCycle {
     })
     this.#moves = new ShardMoves({
       ...{ shards: options.shards, shardCount: options.shardCount, slots: this.#slots, inbound: this.#inbound, backlog: this.#backlog },
-      ...{ loader: this.#loader, journal, counters: this.counters },
+      ...{ loader: this.#loader, journal, counters: this.counters, fenced: this.#fenced },
       trySnapshot: (slot) => this.#executor.trySnapshot(slot),
-      forget: (slot) => this.#letGo(slot),
+      forget: (slot) => this.#leave(slot),
       isLoaded: () => this.isLoaded,
     })
     this.#intake = new Intake({
@@ -169,6 +171,11 @@ export class Worker implements DutyCycle {
   /** Entities that the log has and that are not live yet, as far as they are known. */
   get loadingCount(): number {
     return this.#loader.loadingCount
+  }
+
+  /** Entities that have a place in memory. As many as are live, when nothing is under way and the sweep of passivation has come by. */
+  get slotCount(): number {
+    return this.#slots.slotCount
   }
 
   /** Commands read and not yet released. */
@@ -250,9 +257,8 @@ export class Worker implements DutyCycle {
    * passive. `read` must not keep the state, but copy what it needs. Rejects with the error of a fence, where the entity has one.
    */
   read<T>(id: string, read: (slot: Slot) => T): Promise<T> | undefined {
-    const bytes = new TextEncoder().encode(id)
-    const slot = this.#slots.find(hash32(bytes), new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)
-    if (slot === undefined || !this.#moves.owns(slot.shard)) return undefined
+    const slot = this.#ownSlot(new TextEncoder().encode(id))
+    if (slot === undefined) return undefined
     return this.#reads.read(slot, (live) => {
       const fence = fenceOf(live)
       if (fence !== undefined) throw fence.error
@@ -261,18 +267,8 @@ export class Worker implements DutyCycle {
   }
 
   /** The hash over all entities of this worker, loading those that are passive. Meaningful when idle. */
-  async stateHash(): Promise<PlantHash> {
-    const hash = new PlantHash()
-    for (const slot of [...this.#slots.values()]) {
-      if (!this.#moves.owns(slot.shard)) continue
-      const one = await this.#reads.read(slot, ({ id, version, state, outbox, lostVersion }) => {
-        const own = new PlantHash()
-        if (version > 0 && lostVersion === 0) own.add(id, version, state, outbox)
-        return own
-      })
-      hash.merge(one)
-    }
-    return hash
+  stateHash(): Promise<PlantHash> {
+    return stateHashOf(this.#slots, this.#reads, (shard) => this.#moves.owns(shard))
   }
 
   /**
@@ -285,15 +281,7 @@ export class Worker implements DutyCycle {
     this.#intake.doWork(this.#options.clock.monotonicMs())
     const critical = plant.models.filter((model) => model.class === 'critical').map(({ name }) => name)
     if (critical.length > 0 && critical.length < plant.models.length) this.#loader.loadTypes(shards, critical)
-    this.#loader.loadShards(shards, this.#entitiesOf(this.#backlog.firstWaiting(FIRST_COMMANDS)))
-  }
-
-  #entitiesOf(entries: readonly InFlight[]): string[] {
-    const ids = entries.flatMap((entry) => {
-      const { bytes, entityOffset, entityBytes } = (this.#inbound[entry.link] as Inbound).command(entry)
-      return entityBytes > ENTITY_ID_BYTES_MAX ? [] : utf8.decode(bytes.slice(entityOffset, entityOffset + entityBytes))
-    })
-    return [...new Set(ids)]
+    this.#loader.loadShards(shards, this.#intake.firstEntities())
   }
 
   get fencedCount(): number {
@@ -318,7 +306,7 @@ export class Worker implements DutyCycle {
     this.#notices?.loaded(slot)
     this.#reads.wake(slot)
     this.#backlog.leaveSlot(slot)
-    this.#mail?.loaded(slot)
+    this.#mail?.leaveSlot(slot)
   }
 
   #lookAgain(shard: number): void {
@@ -335,7 +323,7 @@ export class Worker implements DutyCycle {
     }
     this.#mail?.lookAgain()
     const shards = new Set(report.shards)
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.#slots.all()) {
       if (slot.waiters !== undefined && slot.status === 'passive' && shards.has(slot.shard)) this.#loader.loadSlot(slot)
     }
     if (!this.#moves.loaded(report)) this.#options.onLoaded(report)
@@ -403,22 +391,29 @@ export class Worker implements DutyCycle {
       entry.takeBack()
       this.#backlog.goOn(entry)
     })
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.#slots.all()) {
       if (!dropped.has(slot.shard)) continue
-      this.#loader.forget(slot)
+      this.#forget(slot)
       this.#messenger?.dropped(slot)
-      this.#backlog.leaveSlot(slot)
       this.#reads.dropped(slot)
+      this.#slots.tryLetGo(slot)
     }
+    this.#slots.forgetTimers(dropped)
     this.#loader.loadShards([...dropped])
+  }
+
+  /** Undefined for an entity that nobody knows, or that another worker has. */
+  #ownSlot(id: Uint8Array): Slot | undefined {
+    const index = this.#slots.indexOf(id, hash32(id))
+    return index < 0 || !this.#moves.owns(this.#slots.shardAt(index)) ? undefined : this.#slots.at(index)
   }
 
   /** Loads what is passive. A snapshot for which there is no room is left out: the journal asks again. */
   #giveSnapshots(): number {
     const ids = this.#journal.wanted.splice(0)
     for (const id of ids) {
-      const slot = this.#slots.find(hash32(id), new DataView(id.buffer, id.byteOffset, id.length), 0, id.length)
-      if (slot === undefined || !this.#moves.owns(slot.shard)) continue
+      const slot = this.#ownSlot(id)
+      if (slot === undefined) continue
       this.#reads
         .read(slot, (live) => {
           if (live.version > 0) this.#executor.trySnapshot(live)
@@ -442,12 +437,18 @@ export class Worker implements DutyCycle {
   }
 
   /** The entity has left for another worker. */
-  #letGo(slot: Slot): void {
-    this.#loader.forget(slot)
+  #leave(slot: Slot): void {
+    this.#forget(slot)
     this.#messenger?.left(slot)
-    this.#backlog.leaveSlot(slot)
     this.#reads.left(slot)
-    this.#fenced.left(slot)
+    this.#slots.tryLetGo(slot)
+  }
+
+  /** Drops its state; the commands that wait for that are looked at again. */
+  #forget(slot: Slot): void {
+    this.#loader.forget(slot)
+    this.#backlog.leaveSlot(slot)
+    this.#mail?.leaveSlot(slot)
   }
 
   #forEachWaiting(each: (entry: InFlight) => void): void {
@@ -469,9 +470,5 @@ export class Worker implements DutyCycle {
   }
 }
 
-const utf8 = new TextDecoder()
 const OUTBOX_MAX_DEFAULT = 1000
 const VOLATILE_MAX_DEFAULT = 262_144
-
-/** So many commands that wait at the start have their entities loaded in front of the others: more would delay the scan that brings all. */
-const FIRST_COMMANDS = 16

@@ -1,4 +1,4 @@
-import type { MessagesOptions } from '#actors/messenger.js'
+import type { MessagesOptions } from '#actors/messenger-options.js'
 import type { InboundLink } from '#actors/worker.js'
 import { Consumer, type Peer, Producer } from '#bus/index.js'
 import type { EffectChannelEnds } from '#effects/effect-link.js'

@@ -105,6 +105,31 @@ describe('two entities with full outboxes for each other', () => {
   })
 })
 
+describe('a command that was held back by a full outbox', () => {
+  test('is not overtaken by a later one of its source that comes in the turn in which there is room again', async () => {
+    // Its channels come first in turns.
+    for (const turns of [0, 1]) {
+      const { rig, send, settle } = await open({ limits: { outboxMax: 1 } })
+      for (let turn = 0; turn < turns; turn++) rig.stepWorker()
+      send('relay/0', 'tellSelf', { id: 1 })
+      const held = send('relay/0', 'take', { id: 10 })
+      rig.stepDoor()
+      rig.stepWorker()
+      expect(rig.worker().counters.heldBack).toBe(1)
+      rig.stepJournal()
+      await rig.breathe()
+      rig.stepJournal()
+
+      const later = send('relay/0', 'take', { id: 11 })
+      rig.stepDoor()
+      rig.stepWorker()
+      await settle()
+
+      expect([held.settlements[0], later.settlements[0]]).toMatchObject([{ kind: 'done' }, { kind: 'done' }])
+    }
+  })
+})
+
 describe('a timer', () => {
   test('goes off once when it is due, whatever dies', async () => {
     const { rig, send, state, settle } = await open()

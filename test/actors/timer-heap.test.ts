@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { Slot } from '#actors/slot.js'
 import { TimerHeap } from '#actors/timer-heap.js'
 import { Prng } from '#base/prng.js'
 
-const SLOT = {} as Slot
+const ENTITY = 7
 
 function takenFrom(heap: TimerHeap): [due: number, number: number][] {
   const taken: [number, number][] = []
@@ -19,7 +18,7 @@ describe('a heap of timers', () => {
     const random = new Prng('timers')
     const heap = new TimerHeap()
     const added = Array.from({ length: 5000 }, (_, number): [number, number] => [random.below(500), number])
-    for (const [due, number] of added) heap.add(due, SLOT, number)
+    for (const [due, number] of added) heap.add(due, ENTITY, number)
 
     expect(heap.count).toBe(5000)
     expect(heap.earliest).toBe(Math.min(...added.map(([due]) => due)))
@@ -32,7 +31,7 @@ describe('a heap of timers', () => {
     const heap = new TimerHeap()
     let now = 0
     for (let step = 0; step < 20_000; step++) {
-      if (random.below(3) > 0 || heap.count === 0) heap.add(now + random.below(1000), SLOT, step)
+      if (random.below(3) > 0 || heap.count === 0) heap.add(now + random.below(1000), ENTITY, step)
       else {
         heap.take()
         expect(heap.takenDue).toBeGreaterThanOrEqual(now)
@@ -45,7 +44,7 @@ describe('a heap of timers', () => {
     const heap = new TimerHeap()
     const before = process.memoryUsage()
 
-    for (let number = 0; number < 1_000_000; number++) heap.add((number * 7919) % 1_000_003, SLOT, number)
+    for (let number = 0; number < 1_000_000; number++) heap.add((number * 7919) % 1_000_003, ENTITY, number)
 
     const after = process.memoryUsage()
     expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(64 * 1_000_000)
