@@ -43,8 +43,8 @@ const STYLES = 4
 const SNAPSHOT_VERSION = 24
 /** Blocks of a plant with little to do, and of one with much. */
 const BATCH_ROWS = [4, 4, 4, 4, 64, 512] as const
-/** Code that was not written for made-up events may never come to an end on them. */
-const APPLY_MS_MAX = 50
+/** Code that was not written for made-up events may never come to an end on them. Far more than code takes that does, also where a machine is busy. */
+const APPLY_MS_MAX = 250
 const TERM = 1
 const FIRST_AT = Date.UTC(2026, 0, 1) * 1000
 const NOTHING = new Uint8Array(0)

@@ -43,7 +43,7 @@ export class FileLock {
     this.#fd = fd
   }
 
-  /** Lets others have it. The file stays, empty. ERR_SHM_CLOSED when called again. */
+  /** Lets others have it. The file stays, and names nobody. ERR_SHM_CLOSED when called again. */
   close(): void {
     if (this.#isClosed) throw closedError('file lock', this.path)
     this.#isClosed = true

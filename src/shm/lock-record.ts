@@ -1,9 +1,13 @@
 import { fstatSync, ftruncateSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { isAlive, ownProcess, type ProcessIdentity } from './liveness.js'
 
-const RECORD_BYTES_MAX = 200
+/**
+ * A record always takes that much, and a lock that is given back leaves a blank one: what is written over in place needs no room, so that a plant starts also when the last byte of
+ * the disk is gone.
+ */
+const RECORD_BYTES = 64
 
-/** Who holds a lock, as the lock file says it: `pid startTime boot`, one line of text. */
+/** Who holds a lock, as the lock file says it: `pid startTime boot`, one line of text, padded with blanks. */
 export interface LockRecord extends ProcessIdentity {
   /** Which boot of the machine the start time counts from; empty where the system does not tell. */
   readonly boot: string
@@ -15,19 +19,23 @@ export function ownRecord(): LockRecord {
 
 /** The record in the file, or undefined when there is none that can be read. */
 export function readRecord(fd: number): LockRecord | undefined {
-  const bytes = Buffer.alloc(RECORD_BYTES_MAX)
-  const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, RECORD_BYTES_MAX, 0))
-  const match = /^([1-9]\d{0,6}) (\d{1,15}) ([\w-]*)\n$/.exec(text)
+  const bytes = Buffer.alloc(RECORD_BYTES)
+  const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, RECORD_BYTES, 0))
+  const match = /^([1-9]\d{0,6}) (\d{1,15}) ([\w-]*) *\n$/.exec(text)
   return match === null ? undefined : { pid: Number(match[1]), startTime: Number(match[2]), boot: match[3] as string }
 }
 
 export function writeRecord(fd: number, record: LockRecord): void {
-  ftruncateSync(fd, 0)
-  writeSync(fd, `${record.pid} ${record.startTime} ${record.boot}\n`, 0)
+  writeLine(fd, `${record.pid} ${record.startTime} ${record.boot}`)
 }
 
 export function clearRecord(fd: number): void {
-  if (fstatSync(fd).size > 0) ftruncateSync(fd, 0)
+  if (fstatSync(fd).size > 0) writeLine(fd, '')
+}
+
+function writeLine(fd: number, text: string): void {
+  writeSync(fd, `${text.padEnd(RECORD_BYTES - 1)}\n`, 0, 'latin1')
+  if (fstatSync(fd).size > RECORD_BYTES) ftruncateSync(fd, RECORD_BYTES)
 }
 
 export function isHolderAlive(record: LockRecord): boolean {

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { Slot } from '#actors/slot.js'
 import { SlotTable } from '#actors/slot-table.js'
@@ -8,6 +6,7 @@ import { Prng } from '#base/prng.js'
 import { type EntityModel, PlantModel } from '#entity/index.js'
 import { Pulse } from './pulse.js'
 import { Tally } from './tally.js'
+import { usedBytes } from '../garbage.js'
 
 const SHARDS = 8
 const plant = new PlantModel([Tally, Pulse])
@@ -185,12 +184,3 @@ describe('many passive entities', () => {
     expect(passive / ids.length).toBeLessThan(70)
   })
 })
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
-function usedBytes(): number {
-  for (let round = 0; round < 3; round++) collect()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}

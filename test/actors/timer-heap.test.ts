@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { TimerHeap } from '#actors/timer-heap.js'
 import { Prng } from '#base/prng.js'
+import { usedBytes } from '../garbage.js'
 
 const ENTITY = 7
 
@@ -42,12 +43,11 @@ describe('a heap of timers', () => {
 
   test('holds a million in a few tens of bytes each', () => {
     const heap = new TimerHeap()
-    const before = process.memoryUsage()
+    const before = usedBytes()
 
     for (let number = 0; number < 1_000_000; number++) heap.add((number * 7919) % 1_000_003, ENTITY, number)
 
-    const after = process.memoryUsage()
-    expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(64 * 1_000_000)
+    expect(usedBytes() - before).toBeLessThan(64 * 1_000_000)
     let last = Number.NEGATIVE_INFINITY
     for (let count = 0; count < 1000; count++) {
       heap.take()

@@ -76,8 +76,9 @@ export async function startPlant(
   const words = ['up', folder.plantFile, '--data', folder.data, '--json', ...(options.words ?? [])]
   const up = new ProgramUnderTest(words, { cwd: folder.path, env: { MILLRACE_PROCESSES__SPARES: '0', ...options.env } })
   await until('the plant is ready', () => up.stdout.includes('\n') || up.isOver)
-  if (up.isOver) throw new Error(`the plant did not start: ${up.stdout} ${up.stderr}`)
-  return { up, ready: up.json[0] as ReadyLine }
+  const [said] = up.json as (Partial<ReadyLine> | undefined)[]
+  if (said?.ready !== true) throw new Error(`the plant did not start: ${up.stdout} ${up.stderr}`)
+  return { up, ready: said as ReadyLine }
 }
 
 export interface Said {

@@ -27,16 +27,29 @@ describe('a file lock', () => {
 
     lock.close()
 
-    expect(readFileSync(path, 'utf8')).toBe('')
+    expect(readFileSync(path, 'utf8').trim()).toBe('')
     expect(codeOf(() => lock.close())).toBe('ERR_SHM_CLOSED')
     FileLock.acquire(path).close()
+  })
+
+  test('takes no more room on the disk when it is taken again, whoever had it', () => {
+    const path = join(temporaryDirectory(), 'lock')
+    FileLock.acquire(path).close()
+    const { size, blocks } = statSync(path)
+
+    const lock = FileLock.acquire(path)
+
+    expect(statSync(path)).toMatchObject({ size, blocks })
+    expect(size).toBeGreaterThanOrEqual('9999999 999999999999999 00000000-0000-0000-0000-000000000000\n'.length)
+    lock.close()
+    expect(statSync(path)).toMatchObject({ size, blocks })
   })
 
   test('is a private file that names its holder', () => {
     const path = join(temporaryDirectory(), 'lock')
     const lock = FileLock.acquire(path)
 
-    expect(readFileSync(path, 'latin1')).toMatch(new RegExp(`^${process.pid} ${ownProcess().startTime} [0-9a-f-]{36}\n$`))
+    expect(readFileSync(path, 'latin1')).toMatch(new RegExp(`^${process.pid} ${ownProcess().startTime} [0-9a-f-]{36} *\n$`))
     expect(statSync(path).mode & 0o777).toBe(0o600)
     lock.close()
   })

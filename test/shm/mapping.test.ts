@@ -1,14 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Mapping, MAPPING_BYTES_MAX, startPulse } from '#shm/index.js'
 import { Child } from './child.js'
 import { codeOf, failureOf } from './failure-of.js'
 import { temporaryDirectory } from './temporary-directory.js'
 import { until } from './until.js'
+import { collectGarbage } from '../garbage.js'
 
 const isRoot = process.getuid?.() === 0
 
@@ -264,12 +263,12 @@ describe('a mapping that nobody closes', () => {
     let words: Int32Array | undefined = new Int32Array(Mapping.create(path, 4096).buffer)
     words[5] = 55
 
-    for (let round = 0; round < 5; round++) await collectGarbage()
+    for (let round = 0; round < 5; round++) await collected()
     expect(words[5]).toBe(55)
     expect(mapsOf(path)).toBe(1)
 
     words = undefined
-    for (let round = 0; round < 50 && mapsOf(path) > 0; round++) await collectGarbage()
+    for (let round = 0; round < 50 && mapsOf(path) > 0; round++) await collected()
     expect(mapsOf(path)).toBe(0)
   })
 })
@@ -302,10 +301,8 @@ function descriptorCount(): number {
   return readdirSync('/proc/self/fd').length
 }
 
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
+async function collected(): Promise<void> {
+  collectGarbage()
   await new Promise((resolve) => {
     setImmediate(resolve)
   })

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { Prng } from '#base/prng.js'
 import { rowsOf } from '#journal/block-rows.js'
@@ -11,6 +9,7 @@ import { sealSegment } from '#journal/segments/seal-segment.js'
 import { type SegmentFile, segmentFromBytes } from '#journal/segments/segment-file.js'
 import { collect } from '../../contracts/journal-adapter.js'
 import { ALARM_RAISED, batchOf, field, SAMPLED, TestWriter } from '../writer.js'
+import { collectGarbage } from '../../garbage.js'
 
 const NOTED = {
   entity: 'oven',
@@ -93,8 +92,6 @@ describe('a segment that is sealed', () => {
   })
 
   test('in memory is given back as soon as nobody has it any more, whatever was asked of it', async () => {
-    setFlagsFromString('--expose-gc')
-    const collectGarbage = runInNewContext('gc') as () => void
     const journal = await logOf('given back', 10)
     const read = (): WeakRef<SegmentFile> => {
       const { file } = sealed(journal)
