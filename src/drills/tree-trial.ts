@@ -47,7 +47,7 @@ export class TreeTrial {
     for (const [number, which] of ERRORS.entries()) {
       const going = this.#pages.filter(({ wrong }) => wrong === undefined)
       await Promise.all(going.map((page) => this.#work(page, number)))
-      const erring = going.map((page) => this.#err(page, which === 'resumed' ? RESUMED : this.#worn))
+      const erring = going.map((page) => this.#err(page, which === 'resumed' ? RESUMED : this.#worn, number === ERRORS.length - 1))
       if (number === AMID_ERROR) amid()
       await Promise.all(erring)
     }
@@ -79,17 +79,16 @@ export class TreeTrial {
     )
   }
 
-  async #err(page: TreePage, tool: number): Promise<void> {
+  async #err(page: TreePage, tool: number, isLast: boolean): Promise<void> {
     const { client, takeSabotage } = this.#options
     const entity = page.tools[tool] as EntityId
     const before = page.tools.map((_, index) => page.look(index))
-    const isLast = page.escalated === 1 && page.heardByCell === 2
     const isForgotten = isLast && takeSabotage('forget-error')
     const touched = page.err(tool)
     if (!isForgotten) {
       const settlement = await client.send(entity, 'err', {})
       if (settlement.kind !== 'failed' || !settlement.message.startsWith('DECIDE_FAILED')) {
-        page.wrong = `${entity} answers ${settlement.kind} to what makes it err`
+        page.wrong = `${entity} answers ${JSON.stringify(settlement)} to what makes it err`
         return
       }
     }

@@ -21,6 +21,14 @@ describe('the page of a report', () => {
     expect(page).not.toMatch(/https?:|src=|href=|url\(|@import|<script|<link|\bon\w+=/i)
   })
 
+  test('shows what was tried out besides devices, where something was', () => {
+    const page = renderReportPage(drillReport())
+
+    expect(page).toContain('<b>114</b><span>timers went off</span><i>late at worst 81.5 ms</i>')
+    expect(page).toContain('<b>21</b><span>children erred</span><i>in 3 trees</i>')
+    expect(renderReportPage(reportOf({}))).not.toMatch(/timers went off|children erred/)
+  })
+
   test('is for dark and light and for a narrow screen', () => {
     const page = renderReportPage(drillReport())
 
