@@ -30,6 +30,13 @@ export interface MadeUpEntity {
   readonly version: number
 }
 
+export interface MakingUp {
+  /** So many entities more with a few events each. */
+  readonly crowd?: number
+  /** Awaited after each piece of work, none of which takes more than a few milliseconds. */
+  readonly rest?: () => Promise<unknown>
+}
+
 export const MADE_UP_SOURCE = 'made-up'
 
 const SHARD_COUNT = 8
@@ -69,9 +76,9 @@ interface MadeUpHistory {
 
 /**
  * Events with random fields of every type of the plant that `apply` takes, stored as a plant stores them; types whose `apply` does not take them are left
- * out. Calls nothing of the plant but `initial` and `apply`, which change nothing outside of the state that they are given.
+ * out. Rejects with what `rest` rejects with. Calls nothing of the plant but `initial` and `apply`, which change nothing outside of the state that they are given.
  */
-export async function makeUpLog(plant: PlantModel, prng: Prng, crowd = CROWD): Promise<MadeUpLog> {
+export async function makeUpLog(plant: PlantModel, prng: Prng, { crowd = CROWD, rest = noRest }: MakingUp = {}): Promise<MadeUpLog> {
   const journal = createInMemoryJournal({ shardCount: SHARD_COUNT })
   await registerSchemas(journal, plant.schemas)
   const stored = new StoredEvents(plant.models, journal.eventTypes)
@@ -79,6 +86,7 @@ export async function makeUpLog(plant: PlantModel, prng: Prng, crowd = CROWD): P
   for (const model of plant.models) {
     for (let index = 0; index < ENTITIES_PER_TYPE; index++) {
       const history = historyOf(entityId(model.name, `made-up-${index}`), model, index % STYLES, stored, prng)
+      await rest()
       if (history.events.length === 0) break
       histories.push(history)
     }
@@ -92,11 +100,14 @@ export async function makeUpLog(plant: PlantModel, prng: Prng, crowd = CROWD): P
       everybody.filter((_, index) => index % STYLES === style),
       numbers,
       rowCount,
+      rest,
     )
   }
   await journal.saveSnapshots(everybody.flatMap(({ snapshot }, index) => (snapshot === undefined || index % 3 === 0 ? [] : snapshot)))
   return { journal, entities: histories.map(({ id, model, events }) => ({ id, model, version: events.length })) }
 }
+
+async function noRest(): Promise<void> {}
 
 /** Many with the first two events of others. */
 function crowdOf(histories: readonly MadeUpHistory[], count: number): MadeUpHistory[] {
@@ -208,6 +219,7 @@ async function append(
   histories: readonly MadeUpHistory[],
   numbers: Map<EntityId, number>,
   before: number,
+  rest: () => Promise<unknown>,
 ): Promise<number> {
   const events = Array.from({ length: EVENTS_PER_ENTITY }, (_, index) => histories.flatMap((history) => history.events[index] ?? [])).flat()
   for (let start = 0, batch = 0; start < events.length; batch++) {
@@ -215,6 +227,7 @@ async function append(
     const rows = events.slice(start, start + count)
     await journal.append(frameBatch(rows.map((event, index) => frameOf(event, before + start + index + 1, numbers))))
     start += count
+    await rest()
   }
   return events.length
 }

@@ -70,12 +70,15 @@ export async function warmUp(plant: PlantModel, { isOver, cpuMsMax }: WarmUpOpti
     const { user, system } = process.cpuUsage(startCpu)
     return isOver() || (user + system) / 1000 >= cpuMsMax
   }
-  const prng = new Prng('warm-up')
-  const log = await makeUpLog(plant, prng)
-  const other = new PlantModel([StandIn])
-  const standIn = new WarmUpRig(other, await makeUpLog(other, prng, 0))
-  const rig = log.entities.length === 0 ? undefined : new WarmUpRig(plant, log)
   const rest = resting()
+  const other = new PlantModel([StandIn])
+  const logs = await makeUpLogs(plant, other, async () => {
+    await rest()
+    if (isDone()) throw OVER
+  })
+  if (logs === undefined) return
+  const standIn = new WarmUpRig(other, logs.ofStandIn)
+  const rig = logs.ofPlant.entities.length === 0 ? undefined : new WarmUpRig(plant, logs.ofPlant)
   const run = async (one: WarmUpRig, send: () => void, times: number): Promise<void> => {
     one.startWorker()
     for (let left = times; !isDone() && !one.hasFailed; await rest()) {
@@ -88,6 +91,19 @@ export async function warmUp(plant: PlantModel, { isOver, cpuMsMax }: WarmUpOpti
   while (!isDone() && !standIn.hasFailed && rig?.hasFailed !== true) {
     if (rig !== undefined) await run(rig, () => rig.sendAgain(), 1)
     await run(standIn, () => standIn.sendNew(), NEW_COMMANDS_TIMES)
+  }
+}
+
+const OVER = new Error('there is something better to do')
+
+/** Undefined when `rest` has ended it: whoever takes a seat then must not wait for it, nor share the processor with it. */
+async function makeUpLogs(plant: PlantModel, other: PlantModel, rest: () => Promise<void>) {
+  const prng = new Prng('warm-up')
+  try {
+    return { ofPlant: await makeUpLog(plant, prng, { rest }), ofStandIn: await makeUpLog(other, prng, { crowd: 0, rest }) }
+  } catch (error) {
+    if (error === OVER) return undefined
+    throw error
   }
 }
 

@@ -81,6 +81,19 @@ describe('a log that is made up', () => {
     expect(await replayHash(journal, plant)).toMatch(/^[0-9a-f]{64}$/)
   })
 
+  test('is made up in pieces, and given up between two of them', async () => {
+    let rests = 0
+    const upTo = (most: number) => async () => {
+      if (++rests > most) throw new Error('enough')
+    }
+
+    await makeUpLog(new PlantModel([Kettle]), new Prng(1), { rest: upTo(Number.POSITIVE_INFINITY) })
+    expect(rests).toBeGreaterThan(100)
+    rests = 0
+    await expect(makeUpLog(new PlantModel([Kettle]), new Prng(1), { rest: upTo(20) })).rejects.toThrow('enough')
+    expect(rests).toBe(21)
+  })
+
   test('leaves types out whose apply throws or does not come to an end', async () => {
     const throwing = odd('throwing', () => {
       throw new Error('not with such data')
