@@ -102,6 +102,24 @@ describe('an entity whose shard moves to another worker', () => {
     expect(await rig.liveHash()).toBe(await rig.replayedHash())
   })
 
+  test('has the timers that it got elsewhere when it comes back to where it was passive', async () => {
+    const { rig, send, state, settle } = await open({ limits: { passivateAfterMs: 5 } })
+    const [name = ''] = namesAt(0, 1)
+    send(`relay/${name}`, 'later', { ms: 20_000, note: 'first' })
+    await settle()
+    rig.clock.advance(200)
+    await rig.until(() => rig.worker(0).counters.liveEntities === 0)
+
+    await move(rig, [shardOf(name)], 0, 1)
+    send(`relay/${name}`, 'later', { ms: 10_000, note: 'second' })
+    await settle()
+    await move(rig, [shardOf(name)], 1, 0)
+    rig.clock.advance(30_000)
+    await settle()
+
+    expect((await state<RelayState>(`relay/${name}`))?.ticks).toEqual(['second', 'first'])
+  })
+
   test('hears the answer to what it asked before, once', async () => {
     const { rig, send, state, settle } = await open()
     const [near = ''] = namesAt(0, 1)

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { ForeignWriter } from './foreign-writer.js'
 import { Pulse, type PulseState, seen } from './pulse.js'
 import type { RigOptions } from './plant-rig.js'
 import { openTalk } from './rig-talk.js'
+import { Tally } from './tally.js'
 
 const open = (options: Partial<RigOptions> = {}) => openTalk({ entities: [Pulse], ...options })
 
@@ -106,6 +108,27 @@ describe('a volatile command', () => {
     await settle()
 
     expect(seen).toMatchObject([{ entity: 'pulse/b', counted: 1 }])
+  })
+
+  test('to one that was being loaded when its shard was dropped is done or dropped, also where there is no room for it after that', async () => {
+    for (let step = 0; step < 12; step++) {
+      const { rig, client, send, state } = await open({ entities: [Pulse, Tally], shardCount: 1, limits: { liveEntitiesMax: 1 } })
+      const foreign = new ForeignWriter(rig)
+      for (const name of ['b', 'c', 'd']) send(`pulse/${name}`, 'count', { id: 0 })
+      await rig.until(() => rig.isIdle && client.isSettled)
+      send('pulse/a', 'begin', { id: 1, to: ['b', 'c', 'd'], command: 'count' })
+      let steps = 0
+      await rig.until(() => {
+        if (steps === step) send('tally/x', 'add', { id: 1, by: 1 })
+        if (steps === step) foreign.interfere('tally/x')
+        return steps++ > step && rig.isIdle && client.isSettled
+      })
+
+      expect(rig.worker().counters.rejections).toBeGreaterThan(0)
+      // What was decided on the state that went may be lost with it, and nothing waits for ever.
+      for (const name of ['b', 'c', 'd']) expect([[0], [0, 1]]).toContainEqual((await state<PulseState>(`pulse/${name}`))?.counted)
+      expect(rig.worker().isIdle).toBe(true)
+    }
   })
 
   test('is dropped and counted where there are too many, and who asked hears it', async () => {
