@@ -8,7 +8,7 @@ import type { SupervisionEvent } from '#processes/supervision-event.js'
 import { PlantSupervisor } from '#recovery/plant-supervisor.js'
 import { entitySchemaToJson } from '#schema/index.js'
 import { PLACEMENT_BYTES, Placement } from '#shards/placement.js'
-import { Bell, Mapping } from '#shm/index.js'
+import { allowedCores, Bell, Mapping } from '#shm/index.js'
 import { type ChannelSizes, planChannels, type PlantShape } from './channel-plan.js'
 import type { Config } from './config.js'
 import { hasLog } from './data-directory.js'
@@ -39,6 +39,16 @@ export interface StartPlantOptions {
 
 /** One gateway: its doors are sockets, of which a port or a path has one holder. */
 const GATEWAYS = 1
+/** Node's own, however many cores there are. */
+const COMPILER_THREADS_MAX = 4
+
+/**
+ * Code is compiled in threads beside the main one. A worker that takes a seat has nearly all of its code compiled anew at the same time: as many threads as Node has would take from the main
+ * thread, on few cores, what it needs to recover (bench/recovery.ts).
+ */
+function workerArgv(): readonly string[] {
+  return [`--v8-pool-size=${Math.max(1, Math.min(COMPILER_THREADS_MAX, allowedCores().length - 1))}`]
+}
 
 /**
  * Makes this process the supervisor of a plant of many processes: the composition root of `millrace up`. Resolves when they are on their way.
@@ -111,7 +121,13 @@ export async function startPlant(options: StartPlantOptions): Promise<PlantSuper
     dataDirectory,
     roles: {
       journal: { entry: programEntry('journal'), count: 1, spares },
-      worker: { entry: programEntry('worker'), count: config.workers.count, countMax: shape.workers, spares },
+      worker: {
+        entry: programEntry('worker'),
+        execArgv: workerArgv(),
+        count: config.workers.count,
+        countMax: shape.workers,
+        spares,
+      },
       gateway: { entry: programEntry('gateway'), count: shape.gateways, spares },
     },
     limits: {
