@@ -11,9 +11,11 @@ import {
   writeRowHeader,
 } from '#journal/append-frame.js'
 import { frameBatch } from '#journal/frame-batch.js'
-import { createInMemoryJournal } from '#journal/in-memory/index.js'
+import { readHeader } from '#journal/block-format.js'
+import { createInMemoryJournal, type InMemoryJournal } from '#journal/in-memory/index.js'
 import type { Journal, Snapshot } from '#journal/journal.js'
 import { registerSchemas } from '#journal/register-schemas.js'
+import { clusteredBlocks } from '#journal/segments/clustered-blocks.js'
 import { encodePayload, type FieldSchema } from '#schema/index.js'
 
 /** A log in memory of entities that there are not, of a plant's own types. */
@@ -52,6 +54,9 @@ const SNAPSHOT_VERSION = 24
 const BATCH_ROWS = [4, 4, 4, 4, 64, 512] as const
 /** Code that was not written for made-up events may never come to an end on them. Far more than code takes that does, also where a machine is busy. */
 const APPLY_MS_MAX = 250
+/** Of the oldest rows as many as are sealed, in groups and blocks far smaller than those of a plant: sealing more would take too long. */
+const SEALED_ROWS = 600
+const SEALED_CUT = { groupRows: 64, groupRowsMax: 16_384, blockRows: 200, groupStringBytes: 1 << 20 }
 const TERM = 1
 const FIRST_AT = Date.UTC(2026, 0, 1) * 1000
 const NOTHING = new Uint8Array(0)
@@ -104,10 +109,33 @@ export async function makeUpLog(plant: PlantModel, prng: Prng, { crowd = CROWD, 
     )
   }
   await journal.saveSnapshots(everybody.flatMap(({ snapshot }, index) => (snapshot === undefined || index % 3 === 0 ? [] : snapshot)))
-  return { journal, entities: histories.map(({ id, model, events }) => ({ id, model, version: events.length })) }
+  await rest()
+  return { journal: partlySealed(journal), entities: histories.map(({ id, model, events }) => ({ id, model, version: events.length })) }
 }
 
 async function noRest(): Promise<void> {}
+
+/** The journal as it is when its oldest blocks have been sealed: their rows are clustered and encoded otherwise. */
+function partlySealed(journal: InMemoryJournal): Journal {
+  const oldest: Uint8Array[] = []
+  let end = 0
+  for (const block of journal.stored.blocks) {
+    if (end >= SEALED_ROWS) break
+    oldest.push(block)
+    end = readHeader(block).endPosition
+  }
+  const sealed = oldest.length === 0 ? [] : clusteredBlocks(oldest, journal.eventTypes, SEALED_CUT)
+  const blocks: Journal['blocks'] = async function* (range) {
+    if (range.from < end) for (const block of sealed) yield new Uint8Array(block)
+    yield* journal.blocks({ ...range, from: Math.max(range.from, end) })
+  }
+  return new Proxy(journal, {
+    get(target, name) {
+      const value: unknown = name === 'blocks' ? blocks : Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
 
 /** Many with the first two events of others. */
 function crowdOf(histories: readonly MadeUpHistory[], count: number): MadeUpHistory[] {

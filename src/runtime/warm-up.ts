@@ -27,6 +27,7 @@ const COMMANDS_EACH = 4
 /** The same, new ones; and how often in one round. */
 const NEW_COMMANDS_EACH = 16
 const NEW_COMMANDS_TIMES = 8
+const OTHER_SOURCE = 'made-up, too'
 
 /** Decides on new commands as the plant's own types would, which must not be asked. */
 const StandIn = defineEntity({
@@ -81,6 +82,8 @@ export async function warmUp(plant: PlantModel, { isOver, cpuMsMax }: WarmUpOpti
   const rig = logs.ofPlant.entities.length === 0 ? undefined : new WarmUpRig(plant, logs.ofPlant)
   const run = async (one: WarmUpRig, send: () => void, times: number): Promise<void> => {
     one.startWorker()
+    // As in a recovery, where commands wait for who is to execute them.
+    send()
     for (let left = times; !isDone() && !one.hasFailed; await rest()) {
       one.step()
       if (!one.isSettled) continue
@@ -127,8 +130,9 @@ class WarmUpRig {
   readonly #server: JournalServer
   readonly #door: BusDoor
   readonly #prng = new Prng('commands')
-  /** Of the new ones. */
-  #sentUpTo = 0
+  /** Of the new ones, by source. */
+  readonly #sentUpTo = [0, 0]
+  #sentTimes = 0
   #worker: Worker | undefined
   #term = 1
 
@@ -189,20 +193,22 @@ class WarmUpRig {
     for (const entity of this.#log.entities) this.#send(entity, Math.max(1, entity.version - COMMANDS_EACH + 1), entity.version)
   }
 
-  /** Commands that none of them has seen. */
+  /** Commands that none of them has seen, of two sources in turn. */
   sendNew(): void {
-    const first = this.#sentUpTo + 1
-    this.#sentUpTo += NEW_COMMANDS_EACH
-    for (const entity of this.#log.entities) this.#send(entity, entity.version + first, entity.version + this.#sentUpTo)
+    const turn = this.#sentTimes++ % 2
+    const first = (this.#sentUpTo[turn] as number) + 1
+    const last = (this.#sentUpTo[turn] = first - 1 + NEW_COMMANDS_EACH)
+    const source = turn === 0 ? MADE_UP_SOURCE : OTHER_SOURCE
+    for (const entity of this.#log.entities) this.#send(entity, entity.version + first, entity.version + last, source)
   }
 
-  #send({ id, model }: MadeUpEntity, first: number, last: number): void {
+  #send({ id, model }: MadeUpEntity, first: number, last: number, source = MADE_UP_SOURCE): void {
     if (model.commandNames.length === 0) return
     const commandIndex = this.#prng.below(model.commandNames.length)
     const command = model.commandNames[commandIndex] as string
     const data = makeUpData(model.commandCodec(commandIndex).fields, this.#prng)
     for (let sequence = first; sequence <= last; sequence++)
-      this.#door.offer({ source: MADE_UP_SOURCE, sequence, entity: id, command, data, at: undefined }, 'always', () => {})
+      this.#door.offer({ source, sequence, entity: id, command, data, at: undefined }, 'always', () => {})
   }
 
   #holder(): { readonly pid: number; readonly startTime: number; readonly term: number; readonly schemaHash: number } {

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Prng } from '#base/prng.js'
 import { defineEntity, f64, i64, label, PlantModel, text } from '#entity/index.js'
+import { rowsOf } from '#journal/block-rows.js'
+import { readHeader } from '#journal/block-format.js'
+import type { Row } from '#journal/index.js'
 import { makeUpLog } from '#runtime/made-up-log.js'
 import { replayHash } from '#runtime/replay-hash.js'
 import { warmUp } from '#runtime/warm-up.js'
@@ -92,6 +95,19 @@ describe('a log that is made up', () => {
     rests = 0
     await expect(makeUpLog(new PlantModel([Kettle]), new Prng(1), { rest: upTo(20) })).rejects.toThrow('enough')
     expect(rests).toBe(21)
+  })
+
+  test('is sealed in part, as logs are, and has the same rows all the same', async () => {
+    const { journal } = await makeUpLog(new PlantModel([Kettle]), new Prng(1))
+    const blocks: Uint8Array[] = []
+    for await (const block of journal.blocks({ from: 0 })) blocks.push(block)
+    const asAppended: Row[] = []
+    for await (const row of journal.read({ from: 0 })) asAppended.push(row)
+
+    const rows = blocks.flatMap((block) => [...rowsOf(block, journal)])
+
+    expect(new Set(blocks.map((block) => readHeader(block).isClustered))).toEqual(new Set([true, false]))
+    expect(rows.sort((a, b) => a.position - b.position)).toEqual(asAppended)
   })
 
   test('leaves types out whose apply throws or does not come to an end', async () => {
