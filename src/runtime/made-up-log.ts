@@ -35,7 +35,7 @@ export interface MadeUpEntity {
 export interface MakingUp {
   /** So many entities more with a few events each. */
   readonly crowd?: number
-  /** Awaited after each piece of work, none of which takes more than a few milliseconds. */
+  /** Awaited after each piece of work. Most take a few milliseconds; sealing some twenty, and an `apply` that does not end APPLY_MS_MAX. */
   readonly rest?: () => Promise<unknown>
 }
 
@@ -52,8 +52,8 @@ const STYLES = 4
 const SNAPSHOT_VERSION = 24
 /** Blocks of a plant with little to do, and of one with much. */
 const BATCH_ROWS = [4, 4, 4, 4, 64, 512] as const
-/** Code that was not written for made-up events may never come to an end on them. Far more than code takes that does, also where a machine is busy. */
-const APPLY_MS_MAX = 250
+/** Code that was not written for made-up events may never come to an end on them. */
+const APPLY_MS_MAX = 50
 /** Of the oldest rows as many as are sealed, in groups and blocks far smaller than those of a plant: sealing more would take too long. */
 const SEALED_ROWS = 600
 const SEALED_CUT = { groupRows: 64, groupRowsMax: 16_384, blockRows: 200, groupStringBytes: 1 << 20 }

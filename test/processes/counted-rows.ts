@@ -3,6 +3,7 @@ import type { PlantFolder } from '../apps/plant-folder.js'
 import { run } from '../apps/program-under-test.js'
 
 const COUNTERS = 40
+const WRONG_SHOWN = 10
 
 /** Map of a file of `counts`. */
 export const COUNTS_MAP = `
@@ -36,11 +37,8 @@ export async function rowCount(folder: PlantFolder): Promise<number> {
   }
 }
 
-/**
- * Counters of that name that did not count from 1 up to their share of the rows, each number once. `strayMax`: in the place of so many numbers there may be one that is in no row:
- * what somebody scribbles over between the check of a frame and its use is believed.
- */
-export async function countsThatDiffer(folder: PlantFolder, rows: number, { name = 'counter', strayMax = 0 } = {}): Promise<unknown[]> {
+/** Counters of that name that did not count from 1 up to their share of the rows, each number once: how many they counted, and the first that are wrong, as [the number that should be there, what is]. */
+export async function countsThatDiffer(folder: PlantFolder, rows: number, name = 'counter'): Promise<unknown[]> {
   const { lines } = await run(folder, ['query', '--entity', `counter/${name}-*`, '--json'])
   const counted = new Map<string, number[]>()
   for (const { entity, data } of lines) {
@@ -48,9 +46,9 @@ export async function countsThatDiffer(folder: PlantFolder, rows: number, { name
     list.push((data as { n: number }).n)
     counted.set(entity as string, list)
   }
-  const share = rows / COUNTERS
-  let strayCount = 0
-  const isStray = (n: number) => (n < 1 || n > share) && strayCount++ < strayMax
-  const differing = [...counted].filter(([, ns]) => ns.length !== share || ns.some((n, index) => n !== index + 1 && !isStray(n)))
-  return counted.size === COUNTERS ? differing.map(([entity, ns]) => [entity, ns.length]) : [`${counted.size} counters`]
+  const differing = [...counted].flatMap(([entity, ns]) => {
+    const wrong = ns.flatMap((n, index) => (n === index + 1 ? [] : [[index + 1, n]]))
+    return ns.length === rows / COUNTERS && wrong.length === 0 ? [] : [[entity, ns.length, ...wrong.slice(0, WRONG_SHOWN)]]
+  })
+  return counted.size === COUNTERS ? differing : [`${counted.size} counters`]
 }

@@ -63,7 +63,7 @@ describe('a file on its way into a plant', () => {
 
     expect(ingest.json).toEqual([{ rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: 0 }])
     expect(code).toBe(0)
-    expect(await countsThatDiffer(folder, ROWS, { name })).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS, name)).toEqual([])
   })
 
   test('goes on behind a kill -9 of the command, as often as that happens, without a row twice', async () => {
@@ -79,7 +79,7 @@ describe('a file on its way into a plant', () => {
     expect(last.json).toEqual([
       { rows: ROWS, accepted: ROWS, rejected: 0, durable: ROWS, isComplete: true, resumedAfter: expect.any(Number) },
     ])
-    expect(await countsThatDiffer(folder, ROWS, { name })).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS, name)).toEqual([])
   })
 
   test('is interrupted by Ctrl-C with 130, saying how to go on', async () => {
@@ -95,7 +95,7 @@ describe('a file on its way into a plant', () => {
     expect(code).toBe(130)
     expect(summary.isComplete).toBe(false)
     expect(again.json).toMatchObject([{ rows: ROWS, isComplete: true, resumedAfter: summary.rows }])
-    expect(await countsThatDiffer(folder, ROWS, { name })).toEqual([])
+    expect(await countsThatDiffer(folder, ROWS, name)).toEqual([])
   })
 })
 
